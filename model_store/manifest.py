@@ -1,0 +1,273 @@
+"""The manifest: everything about a version that the service, a client or a person needs to know.
+
+`manifest.json` is this model, serialised. Its schema is versioned: a newer schema is refused by name, an older
+one is migrated step by step (`model_store.migrations`).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from model_store.errors import ManifestUnreadable, SchemaTooNew, UnsafePath
+from model_store.migrations import MIGRATIONS
+
+SCHEMA_VERSION = 1
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+ValueRange = tuple[FiniteFloat, FiniteFloat]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """A frozen part of the manifest; unknown fields are an error, as is any that is not finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImagePreprocess(Part):
+    """How a picture becomes the model's input: see `model_store.preprocess`, which is the only place that does."""
+
+    version: Literal[1] = 1
+    mode: Literal["L", "RGB"] = "L"
+    size: tuple[PositiveInt, PositiveInt] = Field(description="(height, width) in pixels")
+    background: tuple[int, int, int] = Field((0, 0, 0), description="RGB 0…255, under alpha and around `contain`")
+    fit: Literal["contain", "cover", "stretch"] = "contain"
+    resample: Literal["bicubic"] = "bicubic"
+
+
+class Standardisation(Part):
+    """Column by column: network = (table - mean) / deviation. A constant column has deviation 1."""
+
+    version: Literal[1] = 1
+    columns: tuple[str, ...] | None = Field(None, description="names, where the table has them")
+    mean: tuple[FiniteFloat, ...]
+    deviation: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.mean) != len(self.deviation) or len(self.columns or self.mean) != len(self.mean):
+            raise ValueError("columns, mean and deviation must have the same length")
+        return self
+
+
+class _Input(Part):
+    value_range: ValueRange | None = Field(
+        None, description="lowest and highest value of inputs and outputs; null where unbounded"
+    )
+    class_names: tuple[str, ...] | None = Field(None, description="names of the labels 0, 1, 2 …, where known")
+    conditional: bool = Field(default=False, description="whether encoder and decoder take labels")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.conditional and not self.class_names:
+            raise ValueError("a conditional model needs class_names")
+        if self.value_range is not None and self.value_range[0] >= self.value_range[1]:
+            raise ValueError("value_range must be (low, high) with low < high")
+        return self
+
+
+class ImageInput(_Input):
+    """Images (height, width, channels), float32 in `value_range`."""
+
+    kind: Literal["image"] = "image"
+    shape: tuple[PositiveInt, PositiveInt, Literal[1, 3]]
+    value_range: ValueRange = (0.0, 1.0)
+    preprocess: ImagePreprocess
+
+    @model_validator(mode="after")
+    def _matches_preprocess(self) -> Self:
+        if self.shape != (*self.preprocess.size, 1 if self.preprocess.mode == "L" else 3):
+            raise ValueError("shape must be preprocess.size plus the channels of preprocess.mode")
+        return self
+
+
+class VectorInput(_Input):
+    """Vectors (features,), in the user's own units; `preprocess` brings them to the network's."""
+
+    kind: Literal["vector"] = "vector"
+    shape: tuple[PositiveInt]
+    preprocess: Standardisation | None = None
+
+    @model_validator(mode="after")
+    def _matches_preprocess(self) -> Self:
+        if self.preprocess is not None and len(self.preprocess.mean) != self.shape[0]:
+            raise ValueError("preprocess must have one mean and deviation a feature")
+        return self
+
+
+class SequenceInput(_Input):
+    """Sequences (steps, features)."""
+
+    kind: Literal["sequence"] = "sequence"
+    shape: tuple[PositiveInt, PositiveInt]
+    preprocess: None = None
+
+
+InputSpec = Annotated[ImageInput | VectorInput | SequenceInput, Field(discriminator="kind")]
+
+
+class LatentSpec(Part):
+    """The code: its length, and what the encoder says of it."""
+
+    dim: PositiveInt
+    distribution: Literal["gaussian", "deterministic"]
+
+
+class Likelihood(Part):
+    """p(x | z): what `nll` means. `sigma` is a Gaussian's standard deviation in the network's units."""
+
+    kind: Literal["bernoulli", "continuous_bernoulli", "gaussian"]
+    sigma: Annotated[FiniteFloat, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _sigma_where_gaussian(self) -> Self:
+        if (self.kind == "gaussian") != (self.sigma is not None):
+            raise ValueError("sigma belongs to the gaussian likelihood, and to it alone")
+        return self
+
+
+class AnomalySpec(Part):
+    """Quantiles of the per-item reconstruction error (mse) on held-out items, and the default threshold."""
+
+    levels: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(description="ascending, from 0 to 1")
+    quantiles: tuple[FiniteFloat, ...]
+    threshold: FiniteFloat
+    threshold_level: Annotated[float, Field(ge=0, le=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if len(self.levels) != len(self.quantiles) or len(self.levels) < 2:
+            raise ValueError("levels and quantiles must have the same length, at least 2")
+        if (self.levels[0], self.levels[-1]) != (0.0, 1.0):
+            raise ValueError("levels must run from 0 to 1")
+        for values in (self.levels, self.quantiles):
+            if any(a > b for a, b in zip(values, values[1:], strict=False)):
+                raise ValueError("levels and quantiles must be ascending")
+        return self
+
+
+class Dataset(Part):
+    """What the version was trained on."""
+
+    name: str
+    licence: str
+    sha256: Sha256 = Field(description="of the arrays as read, before any split")
+    train_items: int
+    validation_items: int
+    test_items: int
+
+
+class Tolerance(Part):
+    """How closely an engine must reproduce the recorded outputs: |got - recorded| <= atol + rtol * |recorded|."""
+
+    rtol: Annotated[FiniteFloat, Field(ge=0)] = 1e-4
+    atol: Annotated[FiniteFloat, Field(ge=0)] = 1e-5
+
+
+class FileDigest(Part):
+    """Size and SHA-256 of one file of the version."""
+
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class ManifestBody(Part):
+    """What a trainer says of a version; publishing adds name, number, time and checksums."""
+
+    family: str = Field(description="for people: convolutional-vae, dense-ae, linear-ae …")
+    intended_use: str
+    input: InputSpec
+    latent: LatentSpec
+    likelihood: Likelihood
+    metrics: dict[str, FiniteFloat] = Field(description="on held-out items; pca_… is PCA of the same dimension")
+    anomaly: AnomalySpec
+    recipe: dict[str, Any] = Field(description="the recipe as it ran")
+    seed: int
+    libraries: dict[str, str] = Field(description="versions of what the trainer used")
+    dataset: Dataset
+    engines: tuple[str, ...] = Field(description="engines that reproduced the goldens at export")
+    tolerance: Tolerance = Tolerance()
+
+
+class Manifest(ManifestBody):
+    """One published version of one model."""
+
+    schema_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    version: PositiveInt
+    created_at: AwareDatetime
+    files: dict[str, FileDigest] = Field(description="every file but the manifest and its digest")
+
+    @field_validator("files")
+    @classmethod
+    def _inside(cls, files: dict[str, FileDigest]) -> dict[str, FileDigest]:
+        for path in files:
+            require_inside(path)
+        return files
+
+    def to_json(self) -> bytes:
+        """The bytes of manifest.json."""
+        document = self.model_dump(mode="json")
+        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def require_inside(path: str) -> None:
+    """Raise UnsafePath unless `path` is a plain relative path that stays inside the version.
+
+    Refused are absolute paths, `..`, `.`, empty parts, backslashes, drive letters and control characters.
+    """
+    pure = PurePosixPath(path)
+    plain = path == str(pure) and path not in ("", ".") and not pure.is_absolute()
+    if not plain or ".." in pure.parts or any(c in path for c in "\\:") or not path.isprintable():
+        raise UnsafePath(f"manifest.json lists {path!r}, which is no plain path inside the version")
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read manifest.json, migrating older schemas.
+
+    Raises SchemaTooNew, UnsafePath, or ManifestUnreadable with the first field that is wrong.
+    """
+    try:
+        document = json.loads(data)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ManifestUnreadable(f"manifest.json is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise ManifestUnreadable("manifest.json is not a JSON object")
+    schema = document.get("schema_version")
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise ManifestUnreadable("manifest.json has no integer schema_version")
+    if schema > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"manifest.json has schema_version {schema}; this release reads up to {SCHEMA_VERSION}: upgrade latent"
+        )
+    while schema < SCHEMA_VERSION:
+        if schema not in MIGRATIONS:
+            raise ManifestUnreadable(f"manifest.json has schema_version {schema}, which was never published")
+        document = MIGRATIONS[schema](document)
+        schema += 1
+    try:
+        return Manifest.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise ManifestUnreadable(f"manifest.json: {where}: {first['msg']}") from error
+
+
+def utc_now() -> datetime:
+    """The time for `created_at`: UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
