@@ -128,7 +128,7 @@ class HeldoutInvalid(VersionDamaged):
 class InputError(StoreError):
     """Base of what can be wrong with a user's image or array.
 
-    `index` is the item's place in its batch (None where there is no batch), `expected` and `got` say both sides.
+    `expected` and `got` say both sides; `loc` is the position in the array, where there is one.
     """
 
     def __init__(self, detail: str, *, expected: str, got: str, loc: tuple[str | int, ...] = ()) -> None:

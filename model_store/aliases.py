@@ -1,0 +1,215 @@
+"""Aliases of a model and their history: which version is `production`, and which was before.
+
+history.json is the truth and is written first; aliases.json, which readers use, follows from it. A writer that dies
+between the two leaves the old aliases, and the next writer brings them up to date. Both are written in one canonical
+form, and history.json carries its own digest, so that one altered byte in either is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
+
+from model_store.durable import locked, write_durably
+from model_store.errors import BadAliases, BadHistory, NothingToRollBack, UnknownVersion, VersionInUse
+from model_store.manifest import utc_now
+from model_store.versions import check_alias, parse_version
+
+ALIASES = "aliases.json"
+HISTORY = "history.json"
+
+Aliases = dict[str, int]
+_ALIASES = TypeAdapter(dict[str, PositiveInt])
+
+
+class Event(BaseModel):
+    """One promotion, or the rollback that undid one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: AwareDatetime
+    event: Literal["promote", "rollback"]
+    alias: str
+    version: PositiveInt
+
+
+class History(BaseModel):
+    """history.json: the next version number, promotions and rollbacks in order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    next_version: PositiveInt = 1
+    events: tuple[Event, ...] = ()
+
+    def with_event(self, event: Literal["promote", "rollback"], alias: str, version: int) -> Self:
+        """The history with one more event, now."""
+        happened = Event(at=utc_now(), event=event, alias=alias, version=version)
+        return self.model_copy(update={"events": (*self.events, happened)})
+
+    def stacks(self) -> dict[str, list[int]]:
+        """The versions that each alias has pointed at and can go back to, the current one last."""
+        return _replay(self.events)
+
+    def aliases(self) -> Aliases:
+        """Where each alias points after all events."""
+        return {alias: stack[-1] for alias, stack in self.stacks().items()}
+
+
+def _replay(events: Sequence[Event]) -> dict[str, list[int]]:
+    stacks: dict[str, list[int]] = {}
+    for event in events:
+        stack = stacks.setdefault(event.alias, [])
+        if event.event == "promote":
+            stack.append(event.version)
+        else:
+            stack.pop()
+    return stacks
+
+
+# -- reading -----------------------------------------------------------------------------------------------
+
+
+def read_aliases(model: Path) -> Aliases:
+    """Where each alias of a model points; empty where none was ever set. Raises BadAliases."""
+    data = _read(model / ALIASES)
+    if data is None:
+        return {}
+    try:
+        aliases = _ALIASES.validate_json(data)
+    except ValidationError as error:
+        raise BadAliases(f"{ALIASES} of {model.name} cannot be read") from error
+    if _aliases_json(aliases) != data:
+        raise BadAliases(f"{ALIASES} of {model.name} is not in the form in which it was written")
+    return aliases
+
+
+def read_history(model: Path) -> History:
+    """The history of a model; empty where there is none yet. Raises BadHistory."""
+    data = _read(model / HISTORY)
+    if data is None:
+        return History()
+    try:
+        document = json.loads(data)
+        document.pop("sha256")
+        history = History.model_validate_json(json.dumps(document))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadHistory(f"{HISTORY} of {model.name} cannot be read") from error
+    if _history_json(history) != data:
+        raise BadHistory(f"{HISTORY} of {model.name} was altered: it does not have its own digest")
+    try:
+        history.stacks()
+    except IndexError as error:
+        raise BadHistory(f"{HISTORY} of {model.name} rolls back what was never promoted") from error
+    return history
+
+
+def verify_aliases(model: Path, versions: Sequence[int]) -> None:
+    """Check history and aliases against each other and against the versions that exist.
+
+    aliases.json may be one event behind: that is what a writer that was killed leaves. Raises BadHistory, BadAliases.
+    """
+    history, aliases = read_history(model), read_aliases(model)
+    before = {alias: stack[-1] for alias, stack in _replay(history.events[:-1]).items() if stack}
+    if aliases not in (history.aliases(), before):
+        raise BadAliases(f"{ALIASES} of {model.name} does not follow from {HISTORY}")
+    for alias, version in aliases.items():
+        if version not in versions:
+            raise BadAliases(f"{ALIASES} of {model.name}: {alias} is version {version}, which does not exist")
+
+
+def published_versions(model: Path) -> list[int]:
+    """Numbers of the versions that stand in a model's directory, ascending; unfinished ones included."""
+    try:
+        numbers = [parse_version(path.name) for path in model.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(number for number in numbers if number is not None)
+
+
+# -- writing: the caller of the first two holds the model's lock ------------------------------------------
+
+
+def next_version(model: Path) -> int:
+    """The number after every version there is or was."""
+    return max(read_history(model).next_version, *(v + 1 for v in published_versions(model)), 1)
+
+
+def record_publication(model: Path, version: int) -> None:
+    """Remember that a number was given away, so that removing the version never frees it."""
+    _settle(model, read_history(model).model_copy(update={"next_version": version + 1}))
+
+
+def promote(model: Path, version: int, alias: str) -> None:
+    """Point an alias at a version. Raises UnknownVersion, BadName, BadHistory or StoreNotWritable."""
+    check_alias(alias)
+    with locked(model):
+        if version not in published_versions(model):
+            raise UnknownVersion(f"{model.name} has no version {version}")
+        history = read_history(model)
+        if history.aliases().get(alias) != version:
+            history = history.with_event("promote", alias, version)
+        _settle(model, history)
+
+
+def roll_back(model: Path, alias: str) -> int:
+    """Point an alias at the version it had before its last promotion; return that version.
+
+    Raises NothingToRollBack where there was none, UnknownVersion where it was removed since.
+    """
+    check_alias(alias)
+    with locked(model):
+        history = read_history(model)
+        stack = history.stacks().get(alias, [])
+        if len(stack) < 2:
+            raise NothingToRollBack(
+                f"{alias} of {model.name} has pointed at "
+                + (f"version {stack[0]} only" if stack else "no version")
+                + ": there is nothing to roll back to"
+            )
+        if stack[-2] not in published_versions(model):
+            raise UnknownVersion(f"{model.name}@{stack[-2]}, which {alias} was before, has been removed")
+        _settle(model, history.with_event("rollback", alias, stack[-2]))
+        return stack[-2]
+
+
+def release(model: Path, version: int) -> None:
+    """Make sure that a version may be removed and that its number stays taken; the caller holds the lock.
+
+    Raises VersionInUse where an alias points at it.
+    """
+    history = read_history(model)
+    holders = [alias for alias, pointed in history.aliases().items() if pointed == version]
+    if holders:
+        raise VersionInUse(
+            f"{model.name}@{version} is {' and '.join(holders)}: promote another version before removing it"
+        )
+    _settle(model, history.model_copy(update={"next_version": next_version(model)}))
+
+
+def _settle(model: Path, history: History) -> None:
+    """Write the history, then the aliases that follow from it."""
+    write_durably(model / HISTORY, _history_json(history))
+    if history.events:
+        write_durably(model / ALIASES, _aliases_json(history.aliases()))
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _aliases_json(aliases: Aliases) -> bytes:
+    return json.dumps(aliases, sort_keys=True).encode() + b"\n"
+
+
+def _history_json(history: History) -> bytes:
+    document = history.model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return json.dumps(document | {"sha256": digest}, indent=1).encode() + b"\n"

@@ -1,0 +1,89 @@
+"""Writing so that a crash, or a cut of power, leaves the old bytes or the new ones."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from model_store.errors import StoreNotWritable
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file, or a directory's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step: a reader sees the old bytes or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        fsync_path(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def fsync_tree(root: Path) -> None:
+    """Flush every file and directory below `root`, and `root` itself."""
+    for directory, _, files in os.walk(root):
+        for name in files:
+            fsync_path(Path(directory, name))
+        fsync_path(Path(directory))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's exclusive lock; it falls when the process ends, however it ends.
+
+    Raises FileNotFoundError where there is no such directory, StoreNotWritable where it cannot be locked.
+    """
+    try:
+        descriptor = hold(directory)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreNotWritable(f"{directory} cannot be locked ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def hold(directory: Path) -> int:
+    """Take the directory's exclusive lock; it is held until the returned descriptor is closed."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a living process holds the directory's lock."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,128 @@
+"""Recorded inputs and outputs of a version: write, read, compare.
+
+The inputs are what a user would send (PNG bytes, or arrays in the user's units), so that replaying them proves
+preprocessing too; `x` is what they became in the trainer, the rest what the trainer's own model answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.archives import read_archive, write_archive
+from model_store.errors import GoldenInvalid, GoldenMismatch
+from model_store.manifest import ImageInput, InputSpec, ManifestBody, Tolerance
+from model_store.preprocess import Float32, array_to_input, image_to_input
+
+Array = NDArray[Any]
+
+MIN_ITEMS = 8
+
+
+@dataclass(frozen=True)
+class Golden:
+    """At least eight validation items and what the trainer made of them; n items, d the code's length."""
+
+    inputs: Sequence[bytes] | Array
+    """PNG bytes for images; else (n, …) in the user's own units."""
+    labels: NDArray[np.int64] | None
+    """Class indices (n,), where the model is conditional."""
+    x: Float32
+    """The preprocessed inputs (n, …)."""
+    z_mean: Float32
+    """(n, d); the code itself where it is deterministic."""
+    z_log_var: Float32 | None
+    """(n, d), Gaussian codes only."""
+    outputs: Float32
+    """The decoder's answer to z_mean (n, …), in the network's units."""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def replay_inputs(self, spec: InputSpec) -> Float32:
+        """Preprocess the inputs again: float32 (n, …), to be compared with `x`."""
+        if isinstance(self.inputs, np.ndarray):
+            return array_to_input(self.inputs, spec)
+        if not isinstance(spec, ImageInput):
+            raise GoldenInvalid("golden.npz holds pictures, but the model takes none")
+        return np.stack([image_to_input(data, spec) for data in self.inputs])
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write golden.npz. PNG bytes become one uint8 array an item: `png_0000`, `png_0001` …"""
+    arrays: dict[str, Array] = {}
+    if isinstance(golden.inputs, np.ndarray):
+        arrays["inputs"] = golden.inputs
+    else:
+        arrays |= {f"png_{i:04d}": np.frombuffer(png, np.uint8) for i, png in enumerate(golden.inputs)}
+    if golden.labels is not None:
+        arrays["labels"] = golden.labels
+    arrays["x"] = golden.x
+    if golden.z_log_var is None:
+        arrays["z"] = golden.z_mean
+    else:
+        arrays |= {"z_mean": golden.z_mean, "z_log_var": golden.z_log_var}
+    write_archive(path, arrays | {"outputs": golden.outputs})
+
+
+def read_golden(path: Path, body: ManifestBody) -> Golden:
+    """Read golden.npz and hold it to the manifest's shapes. Raises GoldenInvalid."""
+    try:
+        arrays = read_archive(path)
+    except ValueError as error:
+        raise GoldenInvalid(f"golden.npz: {error}") from error
+    gaussian = body.latent.distribution == "gaussian"
+    wanted = {"x", "outputs", *(("z_mean", "z_log_var") if gaussian else ("z",))}
+    wanted |= {"labels"} if body.input.conditional else set()
+    if missing := sorted(wanted - arrays.keys()):
+        raise GoldenInvalid(f"golden.npz lacks {', '.join(missing)}")
+    n = len(arrays["x"])
+    if n < MIN_ITEMS:
+        raise GoldenInvalid(f"golden.npz holds {n} items; at least {MIN_ITEMS} are needed")
+    code = (n, body.latent.dim)
+    shapes = {"x": (n, *body.input.shape), "outputs": (n, *body.input.shape), "labels": (n,)}
+    shapes |= {"z": code, "z_mean": code, "z_log_var": code}
+    for name in sorted(wanted):
+        if arrays[name].shape != shapes[name]:
+            raise GoldenInvalid(f"golden.npz: {name} has shape {arrays[name].shape}, not {shapes[name]}")
+    inputs: Sequence[bytes] | Array
+    if body.input.kind == "image":
+        names = [f"png_{i:04d}" for i in range(n)]
+        if missing := [name for name in names if name not in arrays]:
+            raise GoldenInvalid(f"golden.npz lacks {missing[0]}")
+        inputs = [arrays[name].tobytes() for name in names]
+    else:
+        if "inputs" not in arrays or arrays["inputs"].shape != shapes["x"]:
+            raise GoldenInvalid(f"golden.npz lacks inputs of shape {shapes['x']}")
+        inputs = arrays["inputs"]
+    return Golden(
+        inputs=inputs,
+        labels=arrays["labels"].astype(np.int64) if body.input.conditional else None,
+        x=arrays["x"].astype(np.float32),
+        z_mean=arrays["z_mean" if gaussian else "z"].astype(np.float32),
+        z_log_var=arrays["z_log_var"].astype(np.float32) if gaussian else None,
+        outputs=arrays["outputs"].astype(np.float32),
+    )
+
+
+def compare(name: str, got: Array, recorded: Array, tolerance: Tolerance) -> float:
+    """Hold an answer to the recorded one: |got - recorded| <= atol + rtol · |recorded|.
+
+    Returns the largest absolute difference. Raises GoldenMismatch that names the array and the difference.
+    """
+    if got.shape != recorded.shape:
+        raise GoldenMismatch(f"{name} has shape {got.shape}; recorded was {recorded.shape}")
+    difference = np.abs(got.astype(np.float64) - recorded.astype(np.float64))
+    worst = float(difference.max(initial=0.0))
+    allowed = tolerance.atol + tolerance.rtol * np.abs(recorded.astype(np.float64))
+    if not (difference <= allowed).all():
+        raise GoldenMismatch(
+            f"{name} differs from the recorded answer by up to {worst:.2g}"
+            f" (allowed: {tolerance.atol:g} + {tolerance.rtol:g} × |recorded|)"
+        )
+    return worst

@@ -1,0 +1,256 @@
+"""From what a user sends to what the network takes, and back: the only place that does it.
+
+Training, the goldens and the service all come through here, so that a served answer is the trained one. The
+parameters are in the manifest (`ImagePreprocess`, `Standardisation`); a change of behaviour needs a new version of
+them there.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Collection
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageColor, ImageOps
+
+from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongShape
+from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, VectorInput
+
+Array = NDArray[Any]
+Float32 = NDArray[np.float32]
+UInt8 = NDArray[np.uint8]
+Fit = Literal["contain", "cover", "stretch"]
+
+SERVED_FORMATS = ("PNG", "JPEG", "WEBP")
+TRAINING_FORMATS = (*SERVED_FORMATS, "BMP", "GIF", "TIFF", "PPM")
+MAX_PIXELS = 2**24
+RANGE_SLACK = 1e-6
+
+
+# -- images ------------------------------------------------------------------------------------------------
+
+
+def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode one picture, the first frame where it moves, upright by its EXIF orientation.
+
+    The size is read from the header before anything is decoded. Raises ImageTooLarge, or ImageUnreadable for
+    bytes that are no complete image of one of `formats`.
+    """
+    kinds = ", ".join(formats)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of bombs and of odd EXIF; both are handled here
+            image = Image.open(io.BytesIO(data), formats=list(formats))
+            if image.width * image.height > max_pixels:
+                raise ImageTooLarge(
+                    f"the image has {image.width} × {image.height} pixels",
+                    expected=f"at most {max_pixels} pixels",
+                    got=f"{image.width * image.height} pixels",
+                )
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except Image.DecompressionBombError:
+        raise ImageTooLarge(
+            "the image announces far too many pixels", expected=f"at most {max_pixels} pixels", got="more"
+        ) from None
+    except (ImageTooLarge, MemoryError):
+        raise
+    except Exception as error:
+        raise ImageUnreadable(
+            "the bytes are no complete image", expected=f"a complete image ({kinds})", got=_describe(data)
+        ) from error
+
+
+def _describe(data: bytes) -> str:
+    if not data:
+        return "no bytes"
+    return f"{len(data)} bytes that cannot be decoded to the end"
+
+
+def image_to_input(
+    data: bytes,
+    spec: ImageInput,
+    *,
+    fit: Fit | None = None,
+    invert: bool = False,
+    formats: Collection[str] = SERVED_FORMATS,
+    max_pixels: int = MAX_PIXELS,
+) -> Float32:
+    """Bring one encoded picture to the model's input: float32 (h, w, c) in the value range.
+
+    In order: decode, EXIF orientation, `invert` of the colours (never of alpha), alpha over the background,
+    colour mode, size by `fit` (the manifest's where None), scale. Raises as `read_image`.
+    """
+    image = read_image(data, formats=formats, max_pixels=max_pixels)
+    pixels = fit_image(image, spec.preprocess, fit=fit, invert=invert)
+    return from_uint8(pixels[None], spec)[0]
+
+
+def fit_image(
+    image: Image.Image, preprocess: ImagePreprocess, *, fit: Fit | None = None, invert: bool = False
+) -> UInt8:
+    """A decoded picture in the model's colour mode and size: uint8 (h, w, c)."""
+    flat = _flatten(image, preprocess, invert=invert)
+    height, width = preprocess.size
+    size, resample = (width, height), Image.Resampling.BICUBIC
+    if flat.size != size:
+        how = fit or preprocess.fit
+        if how == "stretch":
+            flat = flat.resize(size, resample)
+        elif how == "cover":
+            flat = ImageOps.fit(flat, size, resample)
+        else:
+            flat = ImageOps.pad(flat, size, resample, color=_background(preprocess))
+    return np.asarray(flat, dtype=np.uint8).reshape(height, width, -1)
+
+
+def _background(preprocess: ImagePreprocess) -> int | tuple[int, int, int]:
+    red, green, blue = preprocess.background
+    if preprocess.mode == "RGB":
+        return red, green, blue
+    grey = ImageColor.getcolor(f"rgb({red},{green},{blue})", "L")
+    return grey if isinstance(grey, int) else grey[0]
+
+
+def _flatten(image: Image.Image, preprocess: ImagePreprocess, *, invert: bool) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
+    if image.mode in ("RGBA", "LA", "La", "RGBa", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        colour = rgba.convert("RGB")
+        colour = ImageOps.invert(colour) if invert else colour
+        flat = Image.new("RGB", rgba.size, preprocess.background)
+        flat.paste(colour, mask=rgba.getchannel("A"))
+    else:
+        flat = image.convert("L" if image.mode in ("1", "L") else "RGB")
+        flat = ImageOps.invert(flat) if invert else flat
+    return flat.convert(preprocess.mode)
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled, where Pillow's own conversion would clip everything above 255 to white."""
+    values = np.asarray(image).astype(np.float64)
+    top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
+    return Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
+
+
+def from_uint8(images: UInt8, spec: ImageInput) -> Float32:
+    """Scale 0…255 to the value range: uint8 (n, h, w, c) -> float32, the same shape."""
+    low, high = spec.value_range
+    scaled: Float32 = images.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
+    return np.clip(scaled, np.float32(low), np.float32(high), out=scaled)
+
+
+def to_uint8(x: Array, spec: ImageInput) -> UInt8:
+    """Scale the value range to 0…255, rounding and clipping: (n, h, w, c) -> uint8, the same shape."""
+    low, high = spec.value_range
+    scaled = np.rint((x.astype(np.float32) - low) * (255.0 / (high - low)))
+    return np.asarray(np.clip(scaled, 0, 255), dtype=np.uint8)
+
+
+def encode_png(image: UInt8) -> bytes:
+    """Write uint8 (h, w, 1 or 3) as PNG bytes."""
+    buffer = io.BytesIO()
+    pillow = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    pillow.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+# -- arrays ------------------------------------------------------------------------------------------------
+
+
+def array_to_input(values: Array, spec: ImageInput | VectorInput | SequenceInput) -> Float32:
+    """Bring a batch of arrays to the network's input: float32 (n, *shape).
+
+    Images are (n, h, w, c), or (n, h, w) for one channel; uint8 images are scaled from 0…255; every other number
+    stands in the value range, to within 1e-6. Vectors and sequences are (n, features) and (n, steps, features) in
+    the user's own units. Raises WrongShape, NotFinite or OutOfRange; `loc` is the position.
+    """
+    if isinstance(spec, ImageInput) and spec.shape[-1] == 1 and values.ndim == 3:
+        values = values[..., None]
+    if values.ndim != len(spec.shape) + 1 or values.shape[1:] != spec.shape:
+        raise WrongShape(
+            "the inputs do not have the model's shape",
+            expected=f"(n, {', '.join(map(str, spec.shape))})",
+            got=_shape(values),
+        )
+    if isinstance(spec, ImageInput) and values.dtype == np.uint8:
+        return from_uint8(values, spec)
+    if isinstance(spec, VectorInput):
+        x = table_to_input(values, spec)
+        require_finite(x, given=values)
+    else:
+        x = to_float32(values)
+    return _within(x, spec.value_range) if spec.value_range is not None else x
+
+
+def to_float32(values: Array) -> Float32:
+    """As float32, C order; NotFinite with its position for a NaN, an infinity, or what float32 cannot hold."""
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(values, dtype=np.float32)
+    require_finite(x, given=values)
+    return x
+
+
+def require_finite(x: Float32, *, given: Array) -> None:
+    """Raise NotFinite at the first position of `x` that is no finite number; `given` is what the user sent."""
+    if np.isfinite(x).all():
+        return
+    position = _first(~np.isfinite(x))
+    raise NotFinite(
+        "the array holds a value that is no finite number",
+        expected="finite float32 numbers",
+        got=str(given[position]),
+        loc=position,
+    )
+
+
+def _within(x: Float32, value_range: tuple[float, float]) -> Float32:
+    low, high = value_range
+    outside = (x < low - RANGE_SLACK) | (x > high + RANGE_SLACK)
+    if outside.any():
+        position = _first(outside)
+        raise OutOfRange(
+            "a value lies outside the model's value range",
+            expected=f"values from {low:g} to {high:g}",
+            got=f"{x[position]:g}",
+            loc=position,
+        )
+    return np.clip(x, np.float32(low), np.float32(high))
+
+
+def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(mask.argmax()), mask.shape))
+
+
+def _shape(values: Array) -> str:
+    return f"({', '.join(map(str, values.shape))}{',' if values.ndim == 1 else ''})"
+
+
+def table_to_input(rows: Array, spec: VectorInput) -> Float32:
+    """Standardise rows (n, features) in the table's units, where the manifest says so: float32 (n, features)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if spec.preprocess is None:
+            return np.ascontiguousarray(rows, dtype=np.float32)
+        mean, deviation = np.array(spec.preprocess.mean), np.array(spec.preprocess.deviation)
+        return np.asarray((rows.astype(np.float64) - mean) / deviation, dtype=np.float32)
+
+
+def input_to_table(x: Array, spec: VectorInput) -> Float32:
+    """The inverse of `table_to_input`: the network's numbers (n, features) in the table's own units."""
+    if spec.preprocess is None:
+        return np.asarray(x, dtype=np.float32)
+    mean, deviation = np.array(spec.preprocess.mean), np.array(spec.preprocess.deviation)
+    return np.asarray(x.astype(np.float64) * deviation + mean, dtype=np.float32)
+
+
+def output_to_user(outputs: Array, spec: ImageInput | VectorInput | SequenceInput) -> Float32:
+    """What the decoder answers, as a user gets it: clipped to the value range, or in the table's own units."""
+    if isinstance(spec, VectorInput):
+        outputs = input_to_table(outputs, spec)
+    if spec.value_range is not None:
+        outputs = np.clip(outputs, np.float32(spec.value_range[0]), np.float32(spec.value_range[1]))
+    return np.asarray(outputs, dtype=np.float32)

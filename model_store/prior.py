@@ -1,0 +1,62 @@
+"""The fitted prior of a version: a full-covariance Gaussian mixture over its codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.archives import read_archive, write_archive
+from model_store.errors import PriorInvalid
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """k Gaussians over codes of length d: weights (k,), means (k, d), covariances (k, d, d)."""
+
+    weights: Float64
+    means: Float64
+    covariances: Float64
+
+    @cached_property
+    def factors(self) -> Float64:
+        """Lower Cholesky factors of the covariances: (k, d, d)."""
+        return np.asarray(np.linalg.cholesky(self.covariances), np.float64)
+
+    @property
+    def mean(self) -> Float64:
+        """The mixture's mean: (d,)."""
+        return np.asarray(self.weights @ self.means, np.float64)
+
+
+def write_prior(path: Path, mixture: Mixture) -> None:
+    """Write prior.npz."""
+    write_archive(path, {"weights": mixture.weights, "means": mixture.means, "covariances": mixture.covariances})
+
+
+def read_prior(path: Path, latent_dim: int) -> Mixture:
+    """Read prior.npz. Raises PriorInvalid where it is no Gaussian mixture over codes of that length."""
+    try:
+        arrays = read_archive(path)
+    except ValueError as error:
+        raise PriorInvalid(f"prior.npz: {error}") from error
+    if missing := sorted({"weights", "means", "covariances"} - arrays.keys()):
+        raise PriorInvalid(f"prior.npz lacks {', '.join(missing)}")
+    mixture = Mixture(*(arrays[name].astype(np.float64) for name in ("weights", "means", "covariances")))
+    k, d = mixture.weights.size, latent_dim
+    if (mixture.weights.shape, mixture.means.shape, mixture.covariances.shape) != ((k,), (k, d), (k, d, d)):
+        raise PriorInvalid(f"prior.npz: its shapes are no mixture over codes of length {d}")
+    if k == 0 or (mixture.weights < 0).any() or abs(mixture.weights.sum() - 1.0) > 1e-6:
+        raise PriorInvalid("prior.npz: the weights must be positive and add up to 1")
+    try:
+        finite = bool(np.isfinite(mixture.means).all() and np.isfinite(mixture.factors).all())
+    except np.linalg.LinAlgError:
+        finite = False
+    if not finite:
+        raise PriorInvalid("prior.npz: every mean must be finite and every covariance positive definite")
+    return mixture

@@ -1,0 +1,109 @@
+"""Publish: stage beside the target, verify, fsync, one rename.
+
+The rename is the only step that a reader can see. A publisher that dies before it leaves a hidden directory that
+no reader looks at and `gc` removes; one that dies after it has published.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from model_store.aliases import next_version, record_publication
+from model_store.durable import fsync_path, fsync_tree, hold, locked
+from model_store.errors import StoreNotWritable
+from model_store.manifest import Manifest, ManifestBody, utc_now
+from model_store.verify import DIGEST, MANIFEST, digest_file, digest_line, verify_contents, walk_files
+from model_store.versions import check_name
+
+STAGING_PREFIX = ".staging-"
+
+
+class Staging:
+    """A version in the making. Fill `path`, then call `publish` once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def publish(self, body: ManifestBody) -> Manifest:
+        """Make the staged files the model's next version, or raise and change nothing.
+
+        Raises a VersionDamaged where the files break the contract, StoreNotWritable where the disk refuses.
+        """
+        present = set(walk_files(self.path))
+        verify_contents(self.path, body, present)
+        files = {path: digest_file(self.path / path) for path in sorted(present)}
+        model = self.path.parent
+        try:
+            fsync_tree(self.path)
+            with locked(model):
+                manifest = Manifest(
+                    **{name: getattr(body, name) for name in ManifestBody.model_fields},
+                    name=model.name,
+                    version=next_version(model),
+                    created_at=utc_now(),
+                    files=files,
+                )
+                data = manifest.to_json()
+                (self.path / MANIFEST).write_bytes(data)
+                fsync_path(self.path / MANIFEST)
+                (self.path / DIGEST).write_bytes(digest_line(data))
+                fsync_path(self.path / DIGEST)
+                fsync_path(self.path)
+                self.path.rename(model / str(manifest.version))
+                fsync_path(model)
+                record_publication(model, manifest.version)
+        except OSError as error:
+            raise StoreNotWritable(f"{model} cannot be written ({error.strerror})") from error
+        return manifest
+
+
+@contextmanager
+def stage(store: Path, name: str) -> Iterator[Staging]:
+    """An empty hidden directory beside the version to come; gone afterwards unless it was published.
+
+    The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName or
+    StoreNotWritable.
+    """
+    model = store / check_name(name)
+    try:
+        path, holder = _make_staging(model)
+    except OSError as error:
+        raise StoreNotWritable(f"{model} cannot be written ({error.strerror})") from error
+    try:
+        yield Staging(path)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(holder)
+        with suppress(OSError):
+            model.rmdir()  # succeeds only where nothing was ever published
+
+
+def check_writable(store: Path) -> None:
+    """Raise StoreNotWritable unless a version could be written below `store`; leaves no trace."""
+    ancestor = store.absolute()
+    while not ancestor.exists() and ancestor != ancestor.parent:
+        ancestor = ancestor.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".latent-check-", dir=ancestor):
+            pass
+    except OSError as error:
+        raise StoreNotWritable(f"the store {store} cannot be written ({error.strerror}: {ancestor})") from error
+
+
+def _make_staging(model: Path) -> tuple[Path, int]:
+    """A locked staging directory, and the descriptor that holds its lock."""
+    while True:
+        model.mkdir(parents=True, exist_ok=True)
+        try:
+            # Under the model's lock, so that `gc` never meets the directory before its own lock is taken.
+            with locked(model):
+                path = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=model))
+                path.chmod(0o755)
+                return path, hold(path)
+        except FileNotFoundError:
+            continue  # another publisher gave up and took the empty directory away

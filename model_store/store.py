@@ -1,0 +1,209 @@
+"""ModelStore: list, resolve, open, verify, promote, remove. The store as its readers and keepers see it."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store import aliases as alias_files
+from model_store.durable import fsync_path, is_locked, locked
+from model_store.errors import (
+    BadAliases,
+    BadHistory,
+    StoreError,
+    StoreMissing,
+    StoreNotWritable,
+    UnknownModel,
+    UnknownVersion,
+)
+from model_store.manifest import Manifest
+from model_store.publish import STAGING_PREFIX
+from model_store.verify import read_manifest, verify_version
+from model_store.versions import LATEST, PRODUCTION, Reference, check_name, near, parse_reference
+
+REMOVED_PREFIX = ".removed-"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `verify` says of one version, or of one model's aliases: `error` is None where it is sound."""
+
+    subject: str
+    error: StoreError | None
+
+
+class ModelStore:
+    """A directory of models. Reading never writes; a missing directory is an empty store.
+
+    Every method that names a model raises UnknownModel with near names, or UnknownVersion.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Names of the models with at least one version, sorted."""
+        try:
+            entries = sorted(path.name for path in self.path.iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreMissing(f"the store {self.path} cannot be read ({error.strerror})") from error
+        return [name for name in entries if _is_name(name) and alias_files.published_versions(self.path / name)]
+
+    def versions(self, name: str) -> list[int]:
+        """Version numbers of a model, ascending; whether they are sound is not looked at."""
+        versions = alias_files.published_versions(self.path / check_name(name))
+        if not versions:
+            known = self.names()
+            raise UnknownModel(name, near(name, known), known)
+        return versions
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Aliases that were set; `latest` is implied. Raises BadAliases."""
+        self.versions(name)
+        return alias_files.read_aliases(self.path / name)
+
+    def resolve(self, reference: str | Reference) -> tuple[str, int]:
+        """The version that `NAME`, `NAME@3` or `NAME@alias` means: a bare name is `production`, else the newest."""
+        wanted = parse_reference(reference) if isinstance(reference, str) else reference
+        versions = self.versions(wanted.name)
+        if isinstance(wanted.selector, int):
+            if wanted.selector not in versions:
+                raise UnknownVersion(f"{wanted.name} has no version {wanted.selector} (it has {_listed(versions)})")
+            return wanted.name, wanted.selector
+        if wanted.selector == LATEST:
+            return wanted.name, versions[-1]
+        aliases = self.aliases(wanted.name)
+        if wanted.selector is None:
+            return wanted.name, aliases.get(PRODUCTION, versions[-1])
+        if wanted.selector not in aliases:
+            known = ", ".join([*aliases, LATEST])
+            raise UnknownVersion(f"{wanted.name} has no alias {wanted.selector!r} (it has {known})")
+        return wanted.name, aliases[wanted.selector]
+
+    def directory(self, name: str, version: int) -> Path:
+        """Where a version stands."""
+        return self.path / name / str(version)
+
+    def manifest(self, name: str, version: int) -> Manifest:
+        """The manifest of a version, its digest checked. Raises VersionDamaged."""
+        return read_manifest(self.directory(name, version))
+
+    # -- verifying -----------------------------------------------------------------------------------------
+
+    def verify(self, reference: str | None = None) -> Iterator[Finding]:
+        """Check one version (`NAME@3`), every version of a model (`NAME`), or the whole store.
+
+        Yields one finding a version and one for each model's aliases and history.
+        """
+        wanted = parse_reference(reference) if reference is not None else None
+        if wanted is not None and wanted.selector is not None:
+            yield self._verify_version(*self.resolve(wanted))
+            return
+        if wanted is None and not self.path.is_dir():
+            raise StoreMissing(f"the store {self.path} does not exist")
+        for name in self.names() if wanted is None else [wanted.name]:
+            versions = self.versions(name)
+            for version in versions:
+                yield self._verify_version(name, version)
+            yield self._verify_aliases(name, versions)
+
+    def _verify_version(self, name: str, version: int) -> Finding:
+        try:
+            verify_version(self.directory(name, version))
+        except StoreError as error:
+            return Finding(f"{name}@{version}", error)
+        return Finding(f"{name}@{version}", None)
+
+    def _verify_aliases(self, name: str, versions: list[int]) -> Finding:
+        try:
+            alias_files.verify_aliases(self.path / name, versions)
+        except (BadAliases, BadHistory) as error:
+            return Finding(f"{name} (aliases and history)", error)
+        return Finding(f"{name} (aliases and history)", None)
+
+    # -- keeping -------------------------------------------------------------------------------------------
+
+    def promote(self, reference: str, alias: str = PRODUCTION) -> tuple[str, int]:
+        """Point an alias at a sound version (the newest where none is named); return it. Raises VersionDamaged."""
+        wanted = parse_reference(reference)
+        name, version = self.resolve(Reference(wanted.name, wanted.selector or LATEST))
+        verify_version(self.directory(name, version))
+        with _writing(self.path / name):
+            alias_files.promote(self.path / name, version, alias)
+        return name, version
+
+    def roll_back(self, name: str, alias: str = PRODUCTION) -> tuple[str, int]:
+        """Point an alias at what it was before its last promotion; return it. Raises NothingToRollBack."""
+        self.versions(name)
+        with _writing(self.path / name):
+            return name, alias_files.roll_back(self.path / name, alias)
+
+    def remove(self, name: str, version: int) -> None:
+        """Remove a version; its number is never given again. Raises VersionInUse where an alias points at it."""
+        self.resolve(Reference(name, version))
+        model = self.path / name
+        with _writing(model), locked(model):
+            alias_files.release(model, version)
+            grave = model / f"{REMOVED_PREFIX}{version}-{uuid.uuid4().hex}"
+            self.directory(name, version).rename(grave)
+            fsync_path(model)
+            shutil.rmtree(grave)
+
+    def collect_garbage(self) -> list[Path]:
+        """Remove what killed publishers and removals left behind; return what was removed.
+
+        A living publisher holds the lock of its directory and is left alone.
+        """
+        removed: list[Path] = []
+        if not self.path.is_dir():
+            return removed
+        for model in sorted(path for path in self.path.iterdir() if path.is_dir() and _is_name(path.name)):
+            with _writing(model), locked(model):
+                for path in sorted(model.iterdir()):
+                    if not _is_garbage(path):
+                        continue
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
+                    removed.append(path)
+                if not any(model.iterdir()):
+                    model.rmdir()
+        return removed
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn the disk's refusal into StoreNotWritable."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreNotWritable(f"{path} cannot be written ({error.strerror})") from error
+
+
+def _is_garbage(path: Path) -> bool:
+    if path.name.startswith(REMOVED_PREFIX):
+        return True
+    if path.name.startswith(STAGING_PREFIX):
+        return not is_locked(path)
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_name(text)
+    except StoreError:
+        return False
+    return True
+
+
+def _listed(versions: list[int]) -> str:
+    return ", ".join(map(str, versions))

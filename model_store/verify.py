@@ -1,0 +1,126 @@
+"""A version's directory against its contract: names the first broken promise.
+
+Stated clause by clause in docs/model-store.md; each clause has its own error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from model_store.errors import (
+    FileAltered,
+    FileMissing,
+    FileUnlisted,
+    IncompleteVersion,
+    ManifestAltered,
+    RequiredFileMissing,
+    UnsafePath,
+    WrongPlace,
+)
+from model_store.golden import read_golden
+from model_store.heldout import read_heldout
+from model_store.manifest import FileDigest, Manifest, ManifestBody, parse_manifest
+from model_store.prior import read_prior
+
+MANIFEST = "manifest.json"
+DIGEST = "manifest.sha256"
+GOLDEN = "golden.npz"
+PRIOR = "prior.npz"
+HELDOUT = "heldout.npz"
+ENCODER = "encoder"
+DECODER = "decoder"
+REPORT = "report"
+SAVED_MODEL = "saved_model.pb"
+
+REQUIRED = (f"{ENCODER}/{SAVED_MODEL}", f"{DECODER}/{SAVED_MODEL}", GOLDEN, PRIOR, HELDOUT)
+
+_CHUNK_BYTES = 1 << 20
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a version, its digest checked and nothing else.
+
+    Raises IncompleteVersion, ManifestAltered, ManifestUnreadable, SchemaTooNew, UnsafePath or WrongPlace.
+    """
+    try:
+        recorded = (directory / DIGEST).read_bytes()
+        data = (directory / MANIFEST).read_bytes()
+    except OSError as error:
+        missing = Path(str(error.filename)).name
+        raise IncompleteVersion(f"{missing} cannot be read: the version was never finished") from error
+    if recorded != digest_line(data):
+        raise ManifestAltered(f"{MANIFEST} does not have the digest that {DIGEST} records")
+    manifest = parse_manifest(data)
+    if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
+        raise WrongPlace(
+            f"{MANIFEST} says {manifest.name}@{manifest.version},"
+            f" but stands in {directory.parent.name}/{directory.name}"
+        )
+    return manifest
+
+
+def verify_version(directory: Path) -> Manifest:
+    """Check everything that can be checked without running the model; return the manifest.
+
+    Raises the first VersionDamaged that holds.
+    """
+    manifest = read_manifest(directory)
+    present = set(walk_files(directory)) - {MANIFEST, DIGEST}
+    for path, digest in manifest.files.items():
+        if path not in present:
+            raise FileMissing(f"{path} is missing")
+        _check_digest(directory, path, digest)
+    if unlisted := sorted(present - manifest.files.keys()):
+        raise FileUnlisted(f"{unlisted[0]} is not in the manifest")
+    verify_contents(directory, manifest, present)
+    return manifest
+
+
+def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> None:
+    """Check that what the contract requires is there and has the manifest's shapes."""
+    for path in REQUIRED:
+        if path not in present:
+            raise RequiredFileMissing(f"the version has no {path}")
+    read_golden(directory / GOLDEN, body)
+    read_prior(directory / PRIOR, body.latent.dim)
+    read_heldout(directory / HELDOUT, body)
+
+
+def walk_files(directory: Path) -> Iterator[str]:
+    """Relative POSIX paths of all files below a version. Raises UnsafePath for a link."""
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            path = Path(parent, name)
+            if path.is_symlink():
+                raise UnsafePath(f"{path.relative_to(directory).as_posix()} is a link")
+        for name in files:
+            yield Path(parent, name).relative_to(directory).as_posix()
+
+
+def digest_file(path: Path) -> FileDigest:
+    """Size and SHA-256 of a file, read in pieces."""
+    sha256, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            sha256.update(chunk)
+            size += len(chunk)
+    return FileDigest(size=size, sha256=sha256.hexdigest())
+
+
+def digest_line(manifest_json: bytes) -> bytes:
+    """The content of manifest.sha256, in the format of the sha256sum command."""
+    return f"{hashlib.sha256(manifest_json).hexdigest()}  {MANIFEST}\n".encode()
+
+
+def _check_digest(directory: Path, path: str, digest: FileDigest) -> None:
+    try:
+        size = (directory / path).stat().st_size
+        if size != digest.size:
+            raise FileAltered(f"{path} has {size} bytes, not the {digest.size} that the manifest records")
+        if digest_file(directory / path) != digest:
+            raise FileAltered(f"{path} does not have the SHA-256 that the manifest records")
+    except OSError as error:
+        raise FileMissing(f"{path} cannot be read ({error.strerror})") from error

@@ -1,0 +1,66 @@
+"""Names of models and versions: parse, check, order. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from model_store.errors import BadName
+from model_store.manifest import NAME_PATTERN
+
+_NAME = re.compile(NAME_PATTERN)
+_VERSION = re.compile(r"^[1-9][0-9]{0,9}$")
+
+LATEST = "latest"
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """`NAME`, `NAME@3` or `NAME@production`, as a person writes it."""
+
+    name: str
+    selector: int | str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.selector is None else f"{self.name}@{self.selector}"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can name a model; raise BadName with the rule otherwise."""
+    if not _NAME.match(name):
+        raise BadName(
+            f"{name!r} is no model name: 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit"
+        )
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """Return `alias` if it can name a version; raise BadName otherwise. `latest` is implied, never set."""
+    if alias == LATEST or alias.isdigit() or not _NAME.match(alias):
+        raise BadName(f"{alias!r} is no alias: named as a model, no number, and not {LATEST!r}, which is implied")
+    return alias
+
+
+def parse_version(text: str) -> int | None:
+    """The version number that a directory's name stands for, or None: 1, 2, 3 … without leading zeros."""
+    return int(text) if _VERSION.match(text) else None
+
+
+def parse_reference(text: str) -> Reference:
+    """Read `NAME`, `NAME@VERSION` or `NAME@ALIAS`. Raises BadName."""
+    name, at, selector = text.partition("@")
+    check_name(name)
+    if not at:
+        return Reference(name)
+    number = parse_version(selector)
+    if number is not None:
+        return Reference(name, number)
+    return Reference(name, LATEST if selector == LATEST else check_alias(selector))
+
+
+def near(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that a person may have meant."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
