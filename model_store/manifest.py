@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -156,7 +157,7 @@ class AnomalySpec(Part):
         if (self.levels[0], self.levels[-1]) != (0.0, 1.0):
             raise ValueError("levels must run from 0 to 1")
         for values in (self.levels, self.quantiles):
-            if any(a > b for a, b in zip(values, values[1:], strict=False)):
+            if any(a > b for a, b in pairwise(values)):
                 raise ValueError("levels and quantiles must be ascending")
         return self
 

@@ -44,12 +44,7 @@ def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pi
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and of odd EXIF; both are handled here
             image = Image.open(io.BytesIO(data), formats=list(formats))
-            if image.width * image.height > max_pixels:
-                raise ImageTooLarge(
-                    f"the image has {image.width} × {image.height} pixels",
-                    expected=f"at most {max_pixels} pixels",
-                    got=f"{image.width * image.height} pixels",
-                )
+            _limit_pixels(image, max_pixels)
             image.load()
             return ImageOps.exif_transpose(image)
     except Image.DecompressionBombError:
@@ -62,6 +57,16 @@ def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pi
         raise ImageUnreadable(
             "the bytes are no complete image", expected=f"a complete image ({kinds})", got=_describe(data)
         ) from error
+
+
+def _limit_pixels(image: Image.Image, max_pixels: int) -> None:
+    pixels = image.width * image.height
+    if pixels > max_pixels:
+        raise ImageTooLarge(
+            f"the image has {image.width} × {image.height} pixels",
+            expected=f"at most {max_pixels} pixels",
+            got=f"{pixels} pixels",
+        )
 
 
 def _describe(data: bytes) -> str:
@@ -86,7 +91,8 @@ def image_to_input(
     """
     image = read_image(data, formats=formats, max_pixels=max_pixels)
     pixels = fit_image(image, spec.preprocess, fit=fit, invert=invert)
-    return from_uint8(pixels[None], spec)[0]
+    x: Float32 = from_uint8(pixels[None], spec)[0]
+    return x
 
 
 def fit_image(
