@@ -1,0 +1,40 @@
+"""Stores that every test may use; their models are described in tests/support/affine.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model_store import ModelStore
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def affine_store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """One version of every affine model, shared by the whole session: read only.
+
+    Exported by a process of its own, so that TensorFlow is in none of the others unless a test asks for it.
+    """
+    path = tmp_path_factory.mktemp("affine") / "store"
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.support.affine", str(path)],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return ModelStore(path)
+
+
+@pytest.fixture
+def fresh_store(affine_store: ModelStore, tmp_path: Path) -> ModelStore:
+    """A copy of `affine_store` to write to."""
+    return ModelStore(shutil.copytree(affine_store.path, tmp_path / "store"))
