@@ -1,0 +1,1 @@
+"""Online: loads versions from a model store and answers HTTP. Never imports `training`."""

@@ -1,0 +1,25 @@
+"""Runtimes that can run a version's SavedModels: one protocol, one module a runtime, imported when chosen."""
+
+from __future__ import annotations
+
+from service.engines.base import Engine, EngineError, Program
+
+__all__ = ["ENGINES", "Engine", "EngineError", "Program", "create_engine"]
+
+ENGINES = ("openvino", "tensorflow")
+
+
+def create_engine(name: str, threads: int) -> Engine:
+    """The engine of that name, with so many threads a call. Raises EngineError where it is not installed."""
+    try:
+        if name == "openvino":
+            from service.engines.openvino_engine import OpenVinoEngine
+
+            return OpenVinoEngine(threads)
+        if name == "tensorflow":
+            from service.engines.tensorflow_engine import TensorFlowEngine
+
+            return TensorFlowEngine(threads)
+    except ImportError as error:
+        raise EngineError(f"the {name} engine is not installed ({error.name})") from error
+    raise EngineError(f"there is no engine {name!r} (there are {', '.join(ENGINES)})")

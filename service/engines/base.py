@@ -1,0 +1,51 @@
+"""What an engine is: it loads a SavedModel directory and turns named arrays into named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+class EngineError(Exception):
+    """An engine cannot be had, or cannot run this model. `str(error)` is one sentence for a person."""
+
+
+class Program(Protocol):
+    """One loaded SavedModel. Used by one thread at a time."""
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        """Names that `infer` takes."""
+
+    @property
+    def output_names(self) -> frozenset[str]:
+        """Names that `infer` answers."""
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """Run a batch: arrays (n, …) by name -> arrays (n, …) by name, the caller's own."""
+
+
+class Engine(Protocol):
+    """A runtime."""
+
+    name: str
+
+    def load(self, directory: Path) -> Program:
+        """Load a SavedModel with one serving signature. Raises EngineError."""
+
+
+def first_line(error: BaseException) -> str:
+    """A library's message, cut to what fits a sentence."""
+    lines: list[str] = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def as_float32(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 - each runtime has its own tensor type
+    """A copy in float32, C order: what a runtime returns may be a view that its next call overwrites."""
+    return np.array(array, dtype=np.float32, order="C")

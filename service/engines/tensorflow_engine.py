@@ -1,0 +1,62 @@
+"""TensorFlow: the reference engine, and the choice where a GPU or an operation that OpenVINO lacks needs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engines.base import Arrays, EngineError, as_float32, first_line
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
+
+import tensorflow as tf
+
+
+class TensorFlowEngine:
+    """TensorFlow in this process; the threads are the process's, so the first engine sets them."""
+
+    name = "tensorflow"
+
+    def __init__(self, threads: int) -> None:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            return  # TensorFlow is already running, in a process that is not only a service
+
+    def load(self, directory: Path) -> TensorFlowProgram:
+        """Load the SavedModel's one serving signature. Raises EngineError."""
+        try:
+            module = tf.saved_model.load(str(directory))
+            return TensorFlowProgram(module, module.signatures["serving_default"])
+        except Exception as error:
+            raise EngineError(f"TensorFlow cannot load {directory.name} ({first_line(error)})") from error
+
+
+class TensorFlowProgram:
+    """A concrete function with a free batch dimension: no batch size is ever traced again."""
+
+    def __init__(self, module: Any, signature: Any) -> None:  # noqa: ANN401 - tensorflow publishes no types
+        self._module = module  # the variables live as long as the module that owns them
+        self._signature = signature
+        self._inputs = frozenset(signature.structured_input_signature[1])
+        self._outputs = frozenset(signature.structured_outputs)
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        """Names that `infer` takes."""
+        return self._inputs
+
+    @property
+    def output_names(self) -> frozenset[str]:
+        """Names that `infer` answers."""
+        return self._outputs
+
+    def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """Run a batch."""
+        answer = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
+        return {name: as_float32(tensor.numpy()) for name, tensor in answer.items()}

@@ -1,0 +1,276 @@
+"""Everything that can go wrong, as RFC 9457 problems: one small class a problem, which carries its status.
+
+The docstring of a class is its page under /problems/. No detail ever holds a stack trace, a file path or a
+library's own message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
+
+from model_store import errors as store
+
+Location = Sequence[str | int]
+
+
+class FieldError(TypedDict):
+    """One value that is wrong: where it stands, what was expected there, and what came."""
+
+    loc: list[str | int]
+    expected: str
+    got: str
+
+
+class ServiceError(Exception):
+    """Something went wrong inside the service. The log has the whole story under the request's id."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self, detail: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail, self.errors, self.headers = detail, list(errors), dict(headers or {})
+
+    def problem(self, instance: str) -> dict[str, Any]:
+        """The body of application/problem+json (RFC 9457)."""
+        body: dict[str, Any] = {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+        }
+        return body | ({"errors": self.errors} if self.errors else {})
+
+    @classmethod
+    def at(cls, loc: Location, detail: str, *, expected: str, got: str) -> ServiceError:
+        """The error of one value."""
+        return cls(detail, errors=[{"loc": list(loc), "expected": expected, "got": got}])
+
+
+# -- 400 ---------------------------------------------------------------------------------------------------
+
+
+class UnreadableBody(ServiceError):
+    """The body is not what its Content-Type says: JSON that does not parse (NaN and Infinity are not JSON), an npy
+    file that is cut short, a form whose boundary is missing."""
+
+    status, slug, title = 400, "unreadable-body", "The body cannot be read"
+
+
+class UnreadableImage(ServiceError):
+    """An image is damaged, cut short, or neither PNG, JPEG nor WebP."""
+
+    status, slug, title = 400, "unreadable-image", "The image cannot be read"
+
+
+class BadHeader(ServiceError):
+    """A header has a value that cannot be understood, such as an X-Request-Timeout that is no positive number."""
+
+    status, slug, title = 400, "bad-header", "A header cannot be read"
+
+
+# -- 404, 405, 406, 408, 413, 415 --------------------------------------------------------------------------
+
+
+class NotFound(ServiceError):
+    """There is nothing under this path. The document at /openapi.json lists what there is."""
+
+    status, slug, title = 404, "not-found", "No such path"
+
+
+class UnknownModel(ServiceError):
+    """The store has no such model, version or alias. GET /models lists what it has."""
+
+    status, slug, title = 404, "unknown-model", "No such model or version"
+
+
+class MethodNotAllowed(ServiceError):
+    """The path exists, but not with this method; the Allow header names those that work."""
+
+    status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+
+class NotAcceptable(ServiceError):
+    """The Accept header asks for a type that this endpoint, or this model, cannot answer. The detail lists those that
+    it can. Vector and sequence models have no pictures."""
+
+    status, slug, title = 406, "not-acceptable", "The answer cannot have that type"
+
+
+class BodyTimeout(ServiceError):
+    """The body did not arrive within LATENT_BODY_TIMEOUT_S."""
+
+    status, slug, title = 408, "body-timeout", "The body did not arrive in time"
+
+
+class BodyTooLarge(ServiceError):
+    """The body is larger than LATENT_MAX_BODY_BYTES. Send fewer items a request, or the binary form
+    (application/x-npy), which is a third of the JSON."""
+
+    status, slug, title = 413, "body-too-large", "The body is too large"
+
+
+class ImageTooLarge(ServiceError):
+    """The image's header announces more than LATENT_MAX_PIXELS pixels; it was not decoded."""
+
+    status, slug, title = 413, "image-too-large", "The image has too many pixels"
+
+
+class UnsupportedMediaType(ServiceError):
+    """The Content-Type, or the Content-Encoding, is none that this endpoint reads. The detail lists those it does."""
+
+    status, slug, title = 415, "unsupported-media-type", "The body's type is not supported"
+
+
+# -- 422 ---------------------------------------------------------------------------------------------------
+
+
+class InvalidValue(ServiceError):
+    """A value could be read but does not fit: `errors` names each with its place, what was expected and what came."""
+
+    status, slug, title = 422, "invalid-value", "A value does not fit"
+
+
+class UnknownOption(ServiceError):
+    """The request has an option that does not exist. It may be misspelt: options are never ignored."""
+
+    status, slug, title = 422, "unknown-option", "No such option"
+
+
+class WrongShape(ServiceError):
+    """An array does not have the shape that the model takes, or its rows have different lengths. GET /models/NAME shows
+    the shape of inputs and the length of codes."""
+
+    status, slug, title = 422, "wrong-shape", "An array has the wrong shape"
+
+
+class WrongDtype(ServiceError):
+    """An array holds something else than the numbers that the model takes: text, objects, or integers that are not the
+    bytes of an image."""
+
+    status, slug, title = 422, "wrong-dtype", "An array holds the wrong kind of value"
+
+
+class NotFinite(ServiceError):
+    """An array holds a NaN or an infinity, or a number too large for float32. `errors` has its position."""
+
+    status, slug, title = 422, "not-finite", "A value is no finite number"
+
+
+class OutOfRange(ServiceError):
+    """A value lies outside the model's value range. Images sent as numbers are scaled to that range by their sender;
+    uint8 arrays and image files are scaled by the server."""
+
+    status, slug, title = 422, "out-of-range", "A value is out of range"
+
+
+class LatentSizeMismatch(ServiceError):
+    """A code's length is not the model's latent_dim."""
+
+    status, slug, title = 422, "latent-size-mismatch", "A code has the wrong length"
+
+
+class LabelError(ServiceError):
+    """A label is unknown, is missing where the model is conditional, or was given to a model that takes none."""
+
+    status, slug, title = 422, "label", "The labels do not fit the model"
+
+
+class TooManyItems(ServiceError):
+    """More items than LATENT_MAX_ITEMS in the request or its answer. Send several requests."""
+
+    status, slug, title = 422, "too-many-items", "Too many items"
+
+
+class AnswerTooLarge(ServiceError):
+    """The answer would have more than LATENT_MAX_OUTPUT_BYTES. Ask for fewer items, or a smaller scale."""
+
+    status, slug, title = 422, "answer-too-large", "The answer would be too large"
+
+
+class ModelNotDetermined(ServiceError):
+    """The store has several models and the request names none. Add `?model=NAME`, or set LATENT_DEFAULT_MODEL."""
+
+    status, slug, title = 422, "model-not-determined", "The request must name a model"
+
+
+class Overflow(ServiceError):
+    """The network's answer to this input is no finite number: the code lies too far from every code it was trained
+    on."""
+
+    status, slug, title = 422, "overflow", "The model's answer is no finite number"
+
+
+# -- 5xx ---------------------------------------------------------------------------------------------------
+
+
+class Overloaded(ServiceError):
+    """Too many items are waiting. Retry after the time in Retry-After; nothing was computed."""
+
+    status, slug, title = 503, "overloaded", "Too many requests are waiting"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class NotReady(ServiceError):
+    """No version of the model is ready: it is still loading, or it failed. GET /models shows each version's state and
+    the reason."""
+
+    status, slug, title = 503, "not-ready", "The model is not ready"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})
+
+
+class ShuttingDown(ServiceError):
+    """The service is stopping. Retry: another instance will answer."""
+
+    status, slug, title = 503, "shutting-down", "The service is stopping"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer was not ready before the request's deadline (X-Request-Timeout, or LATENT_TIMEOUT_S)."""
+
+    status, slug, title = 504, "deadline-exceeded", "The deadline passed"
+
+
+# -- the tables --------------------------------------------------------------------------------------------
+
+_OF_STORE: dict[type[store.StoreError], type[ServiceError]] = {
+    store.BadName: UnknownModel,
+    store.UnknownModel: UnknownModel,
+    store.UnknownVersion: UnknownModel,
+    store.ImageUnreadable: UnreadableImage,
+    store.ImageTooLarge: ImageTooLarge,
+    store.WrongShape: WrongShape,
+    store.WrongDtype: WrongDtype,
+    store.NotFinite: NotFinite,
+    store.OutOfRange: OutOfRange,
+    store.VersionDamaged: NotReady,
+    store.BadAliases: NotReady,
+}
+
+
+def from_store(error: store.StoreError, loc: Location = ()) -> ServiceError:
+    """The problem that an error of the model store is to an HTTP client; `loc` leads to the value, if it is one."""
+    kind = next((_OF_STORE[base] for base in type(error).__mro__ if base in _OF_STORE), ServiceError)
+    if kind is ServiceError:
+        return ServiceError("the model store cannot be read")
+    if isinstance(error, store.InputError):
+        return kind.at([*loc, *error.loc], str(error), expected=error.expected, got=error.got)
+    return kind(str(error))
+
+
+def every_problem() -> Iterator[type[ServiceError]]:
+    """All kinds of problem, ServiceError itself first."""
+    yield ServiceError
+    yield from sorted(ServiceError.__subclasses__(), key=lambda kind: (kind.status, kind.slug))

@@ -1,0 +1,223 @@
+"""One version, loaded: manifest, engine, queues. Reproduces the golden outputs, then is ready.
+
+Load = verify checksums -> load both halves -> replay the goldens -> warm every batch size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.errors import GoldenMismatch, StoreError
+from model_store.golden import Golden, compare, read_golden
+from model_store.manifest import Manifest, ManifestBody
+from model_store.prior import Mixture, read_prior
+from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
+from service.batching import Answer, MicroBatcher, Rows
+from service.buckets import BucketedProgram
+from service.engines import ENGINES, Engine, EngineError, Program, create_engine
+from service.errors import Overflow
+from service.settings import EngineChoice
+
+Float32 = NDArray[np.float32]
+GetEngine = Callable[[str], Engine]
+Observe = Callable[[str, Answer], None]
+
+
+@dataclass
+class Clock:
+    """The deadline of one request, and where its time went, in seconds."""
+
+    deadline: float
+    parse_s: float = 0.0
+    queue_s: float = 0.0
+    infer_s: float = 0.0
+    render_s: float = 0.0
+
+    @classmethod
+    def until(cls, timeout_s: float) -> Clock:
+        """A clock that starts now."""
+        return cls(deadline=time.monotonic() + timeout_s)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the encoder says of n items; d is latent_dim."""
+
+    z_mean: Float32
+    """(n, d); the code itself where it is deterministic."""
+    z_log_var: Float32 | None
+    """(n, d), Gaussian codes only."""
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A version as an engine has it, the goldens reproduced."""
+
+    manifest: Manifest
+    prior: Mixture
+    engine: str
+    encoder: BucketedProgram
+    decoder: BucketedProgram
+    fallback_reason: str | None = None
+    """Why `auto` did not take its first choice."""
+
+
+# -- loading: runs in a thread -----------------------------------------------------------------------------
+
+
+def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, max_batch_items: int) -> LoadedVersion:
+    """Verify a published version and load it, on the engine that was chosen.
+
+    Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
+    """
+    manifest = verify_version(directory)
+    golden = read_golden(directory / GOLDEN, manifest)
+    refused: list[str] = []
+    for name in ENGINES if choice == "auto" else (choice,):
+        try:
+            engine = get_engine(name)
+            encoder, decoder = load_and_prove(directory, engine, manifest, golden)
+        except (EngineError, GoldenMismatch) as error:
+            if choice != "auto":
+                raise
+            refused.append(f"{name}: {error}")
+            continue
+        loaded = LoadedVersion(
+            manifest=manifest,
+            prior=read_prior(directory / PRIOR, manifest.latent.dim),
+            engine=engine.name,
+            encoder=BucketedProgram(encoder, max_batch_items),
+            decoder=BucketedProgram(decoder, max_batch_items),
+            fallback_reason="; ".join(refused) or None,
+        )
+        _warm(loaded, golden)
+        return loaded
+    raise EngineError("no engine can run this version: " + "; ".join(refused))
+
+
+def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: Golden) -> tuple[Program, Program]:
+    """Load both SavedModels and replay the goldens, preprocessing included.
+
+    Raises EngineError, or GoldenMismatch naming what differs.
+    """
+    encoder, decoder = engine.load(directory / ENCODER), engine.load(directory / DECODER)
+    gaussian = body.latent.distribution == "gaussian"
+    codes = {"z_mean", "z_log_var"} if gaussian else {"z"}
+    labels = {"labels"} if body.input.conditional else set()
+    for half, program, inputs, outputs in (
+        (ENCODER, encoder, {"x"} | labels, codes),
+        (DECODER, decoder, {"z"} | labels, {"outputs"}),
+    ):
+        if (set(program.input_names), set(program.output_names)) != (inputs, outputs):
+            raise EngineError(
+                f"{half} takes {sorted(program.input_names)} and answers {sorted(program.output_names)},"
+                f" not {sorted(inputs)} and {sorted(outputs)}"
+            )
+    condition = one_hot_rows(golden.labels, body)
+    x = golden.replay_inputs(body.input)
+    compare("preprocessing", x, golden.x, body.tolerance)
+    encoded = encoder.infer({"x": x} | condition)
+    compare("z_mean", encoded["z_mean" if gaussian else "z"], golden.z_mean, body.tolerance)
+    if golden.z_log_var is not None:
+        compare("z_log_var", encoded["z_log_var"], golden.z_log_var, body.tolerance)
+    decoded = decoder.infer({"z": golden.z_mean} | condition)
+    compare("outputs", decoded["outputs"], golden.outputs, body.tolerance)
+    return encoder, decoder
+
+
+def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
+    """Hold a staged version to its goldens on an engine. Raises StoreError: what a trainer's check is to raise."""
+    try:
+        load_and_prove(directory, create_engine(engine_name, 0), body, read_golden(directory / GOLDEN, body))
+    except EngineError as error:
+        raise StoreError(str(error)) from error
+
+
+def one_hot_rows(labels: NDArray[np.int64] | None, body: ManifestBody) -> dict[str, Float32]:
+    """Class indices (n,) as the network's `labels` (n, classes); nothing for an unconditional model."""
+    if labels is None or not body.input.conditional:
+        return {}
+    return {"labels": np.eye(len(body.input.class_names or ()), dtype=np.float32)[labels]}
+
+
+def _warm(loaded: LoadedVersion, golden: Golden) -> None:
+    condition = one_hot_rows(golden.labels, loaded.manifest)
+    loaded.encoder.warm({"x": golden.x} | condition)
+    loaded.decoder.warm({"z": golden.z_mean} | condition)
+
+
+# -- serving: belongs to the event loop --------------------------------------------------------------------
+
+
+class ServedModel:
+    """A loaded version behind its queues. Everything is in the network's own units."""
+
+    def __init__(self, loaded: LoadedVersion, executor: Executor, *, queue_items: int, observe: Observe) -> None:
+        self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
+        self.reference = f"{self.manifest.name}@{self.manifest.version}"
+
+        def batcher(half: str, program: BucketedProgram) -> MicroBatcher:
+            return MicroBatcher(
+                program.infer,
+                executor,
+                max_items=program.sizes[-1],
+                queue_items=queue_items,
+                observe=lambda answer: observe(half, answer),
+            )
+
+        self._encoder, self._decoder = batcher(ENCODER, loaded.encoder), batcher(DECODER, loaded.decoder)
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the encoder answers a distribution rather than a code."""
+        return self.manifest.latent.distribution == "gaussian"
+
+    @property
+    def latent_dim(self) -> int:
+        """d, the length of a code."""
+        return self.manifest.latent.dim
+
+    @property
+    def waiting_items(self) -> int:
+        """Items in both queues."""
+        return self._encoder.waiting_items + self._decoder.waiting_items
+
+    async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
+        """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
+        rows = await self._infer(self._encoder, {"x": x}, labels, clock)
+        if not self.gaussian:
+            return Posterior(rows["z"], None)
+        return Posterior(rows["z_mean"], rows["z_log_var"])
+
+    async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
+        """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
+        rows = await self._infer(self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
+        return rows["outputs"]
+
+    async def close(self) -> None:
+        """Stop both queues."""
+        await self._encoder.close()
+        await self._decoder.close()
+
+    async def _infer(self, batcher: MicroBatcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
+        answer = await batcher.submit({**rows, "labels": labels} if labels is not None else rows, clock.deadline)
+        clock.queue_s += answer.queue_s
+        clock.infer_s += answer.infer_s
+        for array in answer.rows.values():
+            if not np.isfinite(array).all():
+                item = int((~np.isfinite(array)).reshape(len(array), -1).any(axis=1).argmax())
+                raise Overflow.at(
+                    [next(iter(rows)), item],
+                    f"the model's answer to item {item} is no finite number",
+                    expected="values near those that the model was trained on",
+                    got=f"values up to {np.abs(next(iter(rows.values()))[item]).max():g}",
+                )
+        return answer.rows

@@ -1,0 +1,64 @@
+"""Every setting of the service: name, type, default and meaning, read from LATENT_… and nowhere else.
+
+docs/settings.md lists them; a test holds the page to this class.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EngineChoice = Literal["auto", "openvino", "tensorflow"]
+
+
+class Settings(BaseSettings):
+    """Read once, when the service starts. Raises pydantic.ValidationError for a value that does not fit."""
+
+    model_config = SettingsConfigDict(env_prefix="LATENT_", frozen=True, extra="forbid")
+
+    store: Path = Field(Path("store"), description="Directory of the model store.")
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
+    root_path: str = Field("", description="Path prefix under which a proxy serves the application, such as `/latent`.")
+
+    model: str | None = Field(
+        None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."
+    )
+    default_model: str | None = Field(
+        None, description="What a request without `model` means; otherwise the only model in the store."
+    )
+    load: Literal["eager", "lazy"] = Field(
+        "eager", description="`eager` loads each model's served version at start, `lazy` at its first request."
+    )
+    engine: EngineChoice = Field(
+        "auto", description="`auto` takes OpenVINO and falls back to TensorFlow, if installed, where that fails."
+    )
+    engine_threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="Threads of one engine call; 0 takes the CPUs that the process may use."
+    )
+    max_batch_items: PositiveInt = Field(64, description="Most items in one engine call; larger requests are split.")
+    queue_items: PositiveInt = Field(
+        4096, description="Most items that wait for one half of a model; beyond it, 503 at once."
+    )
+
+    timeout_s: PositiveFloat = Field(30.0, description="Deadline of a request without `X-Request-Timeout`, seconds.")
+    max_timeout_s: PositiveFloat = Field(300.0, description="Longest deadline that `X-Request-Timeout` may ask for.")
+    body_timeout_s: PositiveFloat = Field(20.0, description="A body that has not arrived after this long is a 408.")
+    max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest request body; beyond it, 413.")
+    max_output_bytes: PositiveInt = Field(256 * 2**20, description="Largest answer, before encoding; beyond it, 422.")
+    max_items: PositiveInt = Field(1024, description="Most items in a request or an answer; beyond it, 422.")
+    max_pixels: PositiveInt = Field(2**24, description="Most pixels that an image's header may announce; else 413.")
+
+    drain_s: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="After SIGTERM: seconds of answering with `/readyz` at 503, before the port closes."
+    )
+    shutdown_timeout_s: PositiveInt = Field(
+        20, description="After the port has closed: seconds that requests in flight have to finish."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json` lines, or `console` for people; `auto` is `console` on a terminal."
+    )
