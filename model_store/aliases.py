@@ -1,15 +1,16 @@
 """Aliases of a model and their history: which version is `production`, and which was before.
 
-history.json is the truth and is written first; aliases.json, which readers use, follows from it. A writer that dies
-between the two leaves the old aliases, and the next writer brings them up to date. Both are written in one canonical
-form, and history.json carries its own digest, so that one altered byte in either is found.
+history.json is the truth and is written first, as unsettled; aliases.json, which readers use, follows from it; then the
+history is settled. A writer that dies in between leaves the old aliases or the new, and the next writer brings them up
+to date. Both are written in one canonical form, and history.json carries its own digest, so that one altered byte in
+either is found.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -44,6 +45,7 @@ class History(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     next_version: PositiveInt = 1
+    settled: bool = True
     events: tuple[Event, ...] = ()
 
     def with_event(self, event: Literal["promote", "rollback"], alias: str, version: int) -> Self:
@@ -57,7 +59,7 @@ class History(BaseModel):
 
     def aliases(self) -> Aliases:
         """Where each alias points after all events."""
-        return {alias: stack[-1] for alias, stack in self.stacks().items()}
+        return _current(self.stacks())
 
 
 def _replay(events: Sequence[Event]) -> dict[str, list[int]]:
@@ -69,6 +71,10 @@ def _replay(events: Sequence[Event]) -> dict[str, list[int]]:
         else:
             stack.pop()
     return stacks
+
+
+def _current(stacks: Mapping[str, Sequence[int]]) -> Aliases:
+    return {alias: stack[-1] for alias, stack in stacks.items() if stack}
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -108,15 +114,21 @@ def read_history(model: Path) -> History:
     return history
 
 
-def verify_aliases(model: Path, versions: Sequence[int]) -> None:
+def verify_aliases(model: Path) -> None:
     """Check history and aliases against each other and against the versions that exist.
 
-    aliases.json may be one event behind: that is what a writer that was killed leaves. Raises BadHistory, BadAliases.
+    Where the history is not settled, aliases.json may be one event behind: that is what a writer that was killed
+    leaves. Raises BadHistory, BadAliases.
     """
     history, aliases = read_history(model), read_aliases(model)
-    before = {alias: stack[-1] for alias, stack in _replay(history.events[:-1]).items() if stack}
-    if aliases not in (history.aliases(), before):
+    while (latest := read_history(model)) != history:  # a writer was at work in between
+        history, aliases = latest, read_aliases(model)
+    allowed = [history.aliases()]
+    if not history.settled:
+        allowed.append(_current(_replay(history.events[:-1])))
+    if aliases not in allowed:
         raise BadAliases(f"{ALIASES} of {model.name} does not follow from {HISTORY}")
+    versions = published_versions(model)
     for alias, version in aliases.items():
         if version not in versions:
             raise BadAliases(f"{ALIASES} of {model.name}: {alias} is version {version}, which does not exist")
@@ -141,7 +153,7 @@ def next_version(model: Path) -> int:
 
 def record_publication(model: Path, version: int) -> None:
     """Remember that a number was given away, so that removing the version never frees it."""
-    _settle(model, read_history(model).model_copy(update={"next_version": version + 1}))
+    _settle(model, _recover(model).model_copy(update={"next_version": version + 1}))
 
 
 def promote(model: Path, version: int, alias: str) -> None:
@@ -150,7 +162,7 @@ def promote(model: Path, version: int, alias: str) -> None:
     with locked(model):
         if version not in published_versions(model):
             raise UnknownVersion(f"{model.name} has no version {version}")
-        history = read_history(model)
+        history = _recover(model)
         if history.aliases().get(alias) != version:
             history = history.with_event("promote", alias, version)
         _settle(model, history)
@@ -163,7 +175,7 @@ def roll_back(model: Path, alias: str) -> int:
     """
     check_alias(alias)
     with locked(model):
-        history = read_history(model)
+        history = _recover(model)
         stack = history.stacks().get(alias, [])
         if len(stack) < 2:
             raise NothingToRollBack(
@@ -182,7 +194,7 @@ def release(model: Path, version: int) -> None:
 
     Raises VersionInUse where an alias points at it.
     """
-    history = read_history(model)
+    history = _recover(model)
     holders = [alias for alias, pointed in history.aliases().items() if pointed == version]
     if holders:
         raise VersionInUse(
@@ -191,11 +203,21 @@ def release(model: Path, version: int) -> None:
     _settle(model, history.model_copy(update={"next_version": next_version(model)}))
 
 
+def _recover(model: Path) -> History:
+    """The history, after bringing up to date what a writer that was killed left behind."""
+    history = read_history(model)
+    if not history.settled:
+        _settle(model, history)
+    return history
+
+
 def _settle(model: Path, history: History) -> None:
-    """Write the history, then the aliases that follow from it."""
-    write_durably(model / HISTORY, _history_json(history))
-    if history.events:
-        write_durably(model / ALIASES, _aliases_json(history.aliases()))
+    """Write the history, then the aliases that follow from it where they are not there yet."""
+    aliases = _aliases_json(history.aliases()) if history.events else None
+    if _read(model / ALIASES) != aliases and aliases is not None:
+        write_durably(model / HISTORY, _history_json(history.model_copy(update={"settled": False})))
+        write_durably(model / ALIASES, aliases)
+    write_durably(model / HISTORY, _history_json(history.model_copy(update={"settled": True})))
 
 
 def _read(path: Path) -> bytes | None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.archives import read_archive, write_archive
-from model_store.errors import GoldenInvalid, GoldenMismatch
+from model_store.archives import items_in, read_archive, write_archive
+from model_store.errors import GoldenInvalid, GoldenMismatch, InputError
 from model_store.manifest import ImageInput, InputSpec, ManifestBody, Tolerance
 from model_store.preprocess import Float32, array_to_input, image_to_input
 
@@ -45,12 +45,15 @@ class Golden:
         return len(self.x)
 
     def replay_inputs(self, spec: InputSpec) -> Float32:
-        """Preprocess the inputs again: float32 (n, …), to be compared with `x`."""
-        if isinstance(self.inputs, np.ndarray):
-            return array_to_input(self.inputs, spec)
-        if not isinstance(spec, ImageInput):
-            raise GoldenInvalid("golden.npz holds pictures, but the model takes none")
-        return np.stack([image_to_input(data, spec) for data in self.inputs])
+        """Preprocess the inputs again: float32 (n, …), to be compared with `x`. Raises GoldenInvalid."""
+        try:
+            if isinstance(self.inputs, np.ndarray):
+                return array_to_input(self.inputs, spec)
+            if not isinstance(spec, ImageInput):
+                raise GoldenInvalid("golden.npz holds pictures, but the model takes none")
+            return np.stack([image_to_input(data, spec) for data in self.inputs])
+        except InputError as error:
+            raise GoldenInvalid(f"golden.npz: an input cannot be read again: {error}") from error
 
 
 def write_golden(path: Path, golden: Golden) -> None:
@@ -81,7 +84,7 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
     wanted |= {"labels"} if body.input.conditional else set()
     if missing := sorted(wanted - arrays.keys()):
         raise GoldenInvalid(f"golden.npz lacks {', '.join(missing)}")
-    n = len(arrays["x"])
+    n = items_in(arrays, "x")
     if n < MIN_ITEMS:
         raise GoldenInvalid(f"golden.npz holds {n} items; at least {MIN_ITEMS} are needed")
     code = (n, body.latent.dim)
@@ -90,6 +93,12 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
     for name in sorted(wanted):
         if arrays[name].shape != shapes[name]:
             raise GoldenInvalid(f"golden.npz: {name} has shape {arrays[name].shape}, not {shapes[name]}")
+        if not np.isfinite(arrays[name]).all():
+            raise GoldenInvalid(f"golden.npz: {name} holds a value that is no finite number")
+    if body.input.conditional:
+        classes = len(body.input.class_names or ())
+        if not ((arrays["labels"] >= 0) & (arrays["labels"] < classes)).all():
+            raise GoldenInvalid(f"golden.npz: labels must be class indices below {classes}")
     inputs: Sequence[bytes] | Array
     if body.input.kind == "image":
         names = [f"png_{i:04d}" for i in range(n)]

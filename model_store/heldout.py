@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.archives import read_archive, write_archive
+from model_store.archives import items_in, read_archive, write_archive
 from model_store.errors import HeldoutInvalid
 from model_store.manifest import ManifestBody
 
@@ -47,7 +47,7 @@ def read_heldout(path: Path, body: ManifestBody) -> Heldout:
         raise HeldoutInvalid(f"heldout.npz: {error}") from error
     if missing := sorted({"inputs", "codes", "coordinates"} - arrays.keys()):
         raise HeldoutInvalid(f"heldout.npz lacks {', '.join(missing)}")
-    m = len(arrays["inputs"])
+    m = items_in(arrays, "inputs")
     if not 1 <= m <= MAX_ITEMS:
         raise HeldoutInvalid(f"heldout.npz holds {m} items, not 1 to {MAX_ITEMS}")
     shapes = {"inputs": (m, *body.input.shape), "codes": (m, body.latent.dim), "coordinates": (m, 2)}

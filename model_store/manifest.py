@@ -106,8 +106,12 @@ class VectorInput(_Input):
 
     @model_validator(mode="after")
     def _matches_preprocess(self) -> Self:
-        if self.preprocess is not None and len(self.preprocess.mean) != self.shape[0]:
+        if self.preprocess is None:
+            return self
+        if len(self.preprocess.mean) != self.shape[0]:
             raise ValueError("preprocess must have one mean and deviation a feature")
+        if self.value_range is not None:
+            raise ValueError("standardised columns have no common value_range")
         return self
 
 
@@ -222,9 +226,12 @@ class Manifest(ManifestBody):
         return files
 
     def to_json(self) -> bytes:
-        """The bytes of manifest.json."""
-        document = self.model_dump(mode="json")
-        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        """The bytes of manifest.json. Raises ManifestUnreadable where the recipe holds what JSON cannot."""
+        try:
+            document = self.model_dump(mode="json")
+            return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        except ValueError as error:
+            raise ManifestUnreadable(f"the manifest cannot be written as JSON ({error})") from error
 
 
 def require_inside(path: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
-from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongShape
+from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongDtype, WrongShape
 from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, VectorInput
 
 Array = NDArray[Any]
@@ -109,8 +109,19 @@ def fit_image(
         elif how == "cover":
             flat = ImageOps.fit(flat, size, resample)
         else:
-            flat = ImageOps.pad(flat, size, resample, color=_background(preprocess))
+            flat = _contain(flat, size, preprocess)
     return np.asarray(flat, dtype=np.uint8).reshape(height, width, -1)
+
+
+def _contain(flat: Image.Image, size: tuple[int, int], preprocess: ImagePreprocess) -> Image.Image:
+    """The whole picture in the middle of the background; the thinnest keeps a line one pixel wide."""
+    scale = min(size[0] / flat.width, size[1] / flat.height)
+    fitted = flat.resize(
+        (max(1, round(flat.width * scale)), max(1, round(flat.height * scale))), Image.Resampling.BICUBIC
+    )
+    canvas = Image.new(flat.mode, size, _background(preprocess))
+    canvas.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
+    return canvas
 
 
 def _background(preprocess: ImagePreprocess) -> int | tuple[int, int, int]:
@@ -146,7 +157,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 def from_uint8(images: UInt8, spec: ImageInput) -> Float32:
     """Scale 0…255 to the value range: uint8 (n, h, w, c) -> float32, the same shape."""
     low, high = spec.value_range
-    scaled: Float32 = images.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
+    scaled: Float32 = images.astype(np.float32, order="C") * np.float32((high - low) / 255.0) + np.float32(low)
     return np.clip(scaled, np.float32(low), np.float32(high), out=scaled)
 
 
@@ -173,8 +184,12 @@ def array_to_input(values: Array, spec: ImageInput | VectorInput | SequenceInput
 
     Images are (n, h, w, c), or (n, h, w) for one channel; uint8 images are scaled from 0…255; every other number
     stands in the value range, to within 1e-6. Vectors and sequences are (n, features) and (n, steps, features) in
-    the user's own units. Raises WrongShape, NotFinite or OutOfRange; `loc` is the position.
+    the user's own units. Raises WrongDtype, WrongShape, NotFinite or OutOfRange; `loc` is the position.
     """
+    if values.dtype.kind not in "iuf":
+        raise WrongDtype(
+            "the inputs are no array of real numbers", expected="integers or floats", got=str(values.dtype)
+        )
     if isinstance(spec, ImageInput) and spec.shape[-1] == 1 and values.ndim == 3:
         values = values[..., None]
     if values.ndim != len(spec.shape) + 1 or values.shape[1:] != spec.shape:
@@ -242,7 +257,7 @@ def table_to_input(rows: Array, spec: VectorInput) -> Float32:
         if spec.preprocess is None:
             return np.ascontiguousarray(rows, dtype=np.float32)
         mean, deviation = np.array(spec.preprocess.mean), np.array(spec.preprocess.deviation)
-        return np.asarray((rows.astype(np.float64) - mean) / deviation, dtype=np.float32)
+        return np.ascontiguousarray((rows.astype(np.float64) - mean) / deviation, dtype=np.float32)
 
 
 def input_to_table(x: Array, spec: VectorInput) -> Float32:

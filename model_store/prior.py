@@ -51,8 +51,10 @@ def read_prior(path: Path, latent_dim: int) -> Mixture:
     k, d = mixture.weights.size, latent_dim
     if (mixture.weights.shape, mixture.means.shape, mixture.covariances.shape) != ((k,), (k, d), (k, d, d)):
         raise PriorInvalid(f"prior.npz: its shapes are no mixture over codes of length {d}")
-    if k == 0 or (mixture.weights < 0).any() or abs(mixture.weights.sum() - 1.0) > 1e-6:
-        raise PriorInvalid("prior.npz: the weights must be positive and add up to 1")
+    if k == 0 or not (mixture.weights >= 0).all() or not abs(mixture.weights.sum() - 1.0) <= 1e-6:
+        raise PriorInvalid("prior.npz: the weights must not be negative and add up to 1")
+    if not np.allclose(mixture.covariances, mixture.covariances.transpose(0, 2, 1)):
+        raise PriorInvalid("prior.npz: every covariance must be symmetric")
     try:
         finite = bool(np.isfinite(mixture.means).all() and np.isfinite(mixture.factors).all())
     except np.linalg.LinAlgError:

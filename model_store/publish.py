@@ -21,6 +21,7 @@ from model_store.verify import DIGEST, MANIFEST, digest_file, digest_line, verif
 from model_store.versions import check_name
 
 STAGING_PREFIX = ".staging-"
+CHECK_PREFIX = ".latent-check-"
 
 
 class Staging:
@@ -34,7 +35,7 @@ class Staging:
 
         Raises a VersionDamaged where the files break the contract, StoreNotWritable where the disk refuses.
         """
-        present = set(walk_files(self.path))
+        present = set(walk_files(self.path)) - {MANIFEST, DIGEST}
         verify_contents(self.path, body, present)
         files = {path: digest_file(self.path / path) for path in sorted(present)}
         model = self.path.parent
@@ -56,7 +57,8 @@ class Staging:
                 fsync_path(self.path)
                 self.path.rename(model / str(manifest.version))
                 fsync_path(model)
-                record_publication(model, manifest.version)
+                with suppress(OSError):  # the version stands: whoever removes it makes sure of its number again
+                    record_publication(model, manifest.version)
         except OSError as error:
             raise StoreNotWritable(f"{model} cannot be written ({error.strerror})") from error
         return manifest
@@ -89,7 +91,7 @@ def check_writable(store: Path) -> None:
     while not ancestor.exists() and ancestor != ancestor.parent:
         ancestor = ancestor.parent
     try:
-        with tempfile.TemporaryDirectory(prefix=".latent-check-", dir=ancestor):
+        with tempfile.TemporaryDirectory(prefix=CHECK_PREFIX, dir=ancestor):
             pass
     except OSError as error:
         raise StoreNotWritable(f"the store {store} cannot be written ({error.strerror}: {ancestor})") from error

@@ -21,7 +21,7 @@ from model_store.errors import (
     UnknownVersion,
 )
 from model_store.manifest import Manifest
-from model_store.publish import STAGING_PREFIX
+from model_store.publish import CHECK_PREFIX, STAGING_PREFIX
 from model_store.verify import read_manifest, verify_version
 from model_store.versions import LATEST, PRODUCTION, Reference, check_name, near, parse_reference
 
@@ -110,10 +110,9 @@ class ModelStore:
         if wanted is None and not self.path.is_dir():
             raise StoreMissing(f"the store {self.path} does not exist")
         for name in self.names() if wanted is None else [wanted.name]:
-            versions = self.versions(name)
-            for version in versions:
+            for version in self.versions(name):
                 yield self._verify_version(name, version)
-            yield self._verify_aliases(name, versions)
+            yield self._verify_aliases(name)
 
     def _verify_version(self, name: str, version: int) -> Finding:
         try:
@@ -122,9 +121,9 @@ class ModelStore:
             return Finding(f"{name}@{version}", error)
         return Finding(f"{name}@{version}", None)
 
-    def _verify_aliases(self, name: str, versions: list[int]) -> Finding:
+    def _verify_aliases(self, name: str) -> Finding:
         try:
-            alias_files.verify_aliases(self.path / name, versions)
+            alias_files.verify_aliases(self.path / name)
         except (BadAliases, BadHistory) as error:
             return Finding(f"{name} (aliases and history)", error)
         return Finding(f"{name} (aliases and history)", None)
@@ -165,6 +164,10 @@ class ModelStore:
         removed: list[Path] = []
         if not self.path.is_dir():
             return removed
+        for path in sorted(self.path.glob(f"{CHECK_PREFIX}*")):
+            with _writing(path):
+                path.rmdir()
+            removed.append(path)
         for model in sorted(path for path in self.path.iterdir() if path.is_dir() and _is_name(path.name)):
             with _writing(model), locked(model):
                 for path in sorted(model.iterdir()):

@@ -90,14 +90,17 @@ def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> N
 
 
 def walk_files(directory: Path) -> Iterator[str]:
-    """Relative POSIX paths of all files below a version. Raises UnsafePath for a link."""
+    """Relative POSIX paths of all files below a version. Raises UnsafePath for a link, a pipe or a device."""
     for parent, directories, files in os.walk(directory):
         for name in (*directories, *files):
             path = Path(parent, name)
             if path.is_symlink():
                 raise UnsafePath(f"{path.relative_to(directory).as_posix()} is a link")
         for name in files:
-            yield Path(parent, name).relative_to(directory).as_posix()
+            path = Path(parent, name)
+            if not path.is_file():
+                raise UnsafePath(f"{path.relative_to(directory).as_posix()} is no regular file")
+            yield path.relative_to(directory).as_posix()
 
 
 def digest_file(path: Path) -> FileDigest:

@@ -11,7 +11,7 @@ from model_store.errors import BadName
 from model_store.manifest import NAME_PATTERN
 
 _NAME = re.compile(NAME_PATTERN)
-_VERSION = re.compile(r"^[1-9][0-9]{0,9}$")
+_VERSION = re.compile(r"[1-9][0-9]{0,9}")
 
 LATEST = "latest"
 PRODUCTION = "production"
@@ -30,7 +30,7 @@ class Reference:
 
 def check_name(name: str) -> str:
     """Return `name` if it can name a model; raise BadName with the rule otherwise."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):  # `$` alone would let a final newline pass
         raise BadName(
             f"{name!r} is no model name: 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or a digit"
         )
@@ -39,14 +39,14 @@ def check_name(name: str) -> str:
 
 def check_alias(alias: str) -> str:
     """Return `alias` if it can name a version; raise BadName otherwise. `latest` is implied, never set."""
-    if alias == LATEST or alias.isdigit() or not _NAME.match(alias):
+    if alias == LATEST or alias.isdigit() or not _NAME.fullmatch(alias):
         raise BadName(f"{alias!r} is no alias: named as a model, no number, and not {LATEST!r}, which is implied")
     return alias
 
 
 def parse_version(text: str) -> int | None:
     """The version number that a directory's name stands for, or None: 1, 2, 3 … without leading zeros."""
-    return int(text) if _VERSION.match(text) else None
+    return int(text) if _VERSION.fullmatch(text) else None
 
 
 def parse_reference(text: str) -> Reference:
