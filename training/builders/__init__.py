@@ -1,0 +1,24 @@
+"""Encoders and decoders by name. A builder is a section of the configuration that knows how to build itself.
+
+A further architecture is one module here and its name in `ModelConfig`. Decoders answer before the output
+activation ("logits"); the likelihood's activation is applied in one place, `training.autoencoder`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from training.builders.convolutional import Convolutional
+from training.builders.dense import Dense
+from training.builders.linear import Linear
+
+ModelConfig = Annotated[Dense | Convolutional | Linear, Field(discriminator="builder")]
+BUILDERS: dict[str, type[Dense | Convolutional | Linear]] = {
+    "dense": Dense,
+    "convolutional": Convolutional,
+    "linear": Linear,
+}
+
+__all__ = ["BUILDERS", "Convolutional", "Dense", "Linear", "ModelConfig"]

@@ -1,0 +1,75 @@
+"""What every source gives: items as read, and what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataError
+
+Labels = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+NOT_STATED = "not stated"
+MAX_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """n items in the order of their source."""
+
+    name: str
+    inputs: UInt8 | Float32
+    """Images: uint8 (n, h, w, 1 or 3). Vectors: float32 (n, f) in the user's own units."""
+    labels: Labels | None = None
+    """Class indices (n,)."""
+    class_names: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    """Names of the features, where the table has them."""
+    licence: str = NOT_STATED
+    official_test: int | None = None
+    """Where the source has a test split of its own: the index of its first item; it runs to the end."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def sha256(self) -> str:
+        """Of the items, their shape and their labels."""
+        digest = hashlib.sha256(repr((self.inputs.dtype.str, self.inputs.shape)).encode())
+        digest.update(np.ascontiguousarray(self.inputs).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+
+def class_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
+    """Labels of any type -> indices (n,) and the classes' names, numbers in their order, text in the alphabet's.
+
+    Raises DataError where there are too many different values for a label.
+    """
+    texts = [_text(value) for value in values]
+    names = sorted(set(texts), key=_numbers_first)
+    if len(names) > MAX_CLASSES:
+        raise DataError(f"the label has {len(names)} different values; a label has at most {MAX_CLASSES}")
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index[text] for text in texts], np.int64), tuple(names)
+
+
+def _text(value: object) -> str:
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    return str(number).strip()
+
+
+def _numbers_first(name: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(name), name)
+    except ValueError:
+        return (1, 0.0, name)

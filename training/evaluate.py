@@ -1,0 +1,139 @@
+"""What the model is worth on the test split, beside PCA with the same number of dimensions. Arrays only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.manifest import Likelihood as LikelihoodRecord
+from model_store.scoring import bce_per_item, kl_per_item, mse_per_item, nll_per_item
+from training.autoencoder import Autoencoder
+from training.data.dataset import Labels
+from training.inputs import Prepared
+from training.losses import MIN_VARIANCE, Bernoulli
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+ACTIVE_VARIANCE = 0.01
+NEIGHBOURS = 5
+_NOISE_STREAM = 0x5A
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What the encoder says of one split's n items."""
+
+    z_mean: Float32
+    """(n, d); the code itself where it is deterministic."""
+    z_log_var: Float32 | None
+    """(n, d), Gaussian codes only."""
+    z: Float32
+    """(n, d): one sample of each posterior; the code itself where it is deterministic."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The report's figures, and the arrays behind them."""
+
+    metrics: dict[str, float]
+    likelihood: LikelihoodRecord
+    train: Codes
+    validation: Codes
+    test: Codes
+    test_outputs: Float32
+    """The decoder's answer to the test split's z_mean: (n, *shape)."""
+
+    @property
+    def rows(self) -> dict[str, tuple[float | None, float | None]]:
+        """Metric -> (model, PCA), None where PCA has none."""
+        return {
+            name: (value, self.metrics.get(f"pca_{name}"))
+            for name, value in self.metrics.items()
+            if not name.startswith("pca_")
+        }
+
+
+def evaluate(model: Autoencoder, data: Prepared, seed: int) -> Evaluation:
+    """Metrics on the test split, each only where it means something.
+
+    mse and (images) bce are means per element at z_mean; nll, kl and elbo = −(nll + kl) nats per item, with nll at
+    one posterior sample an item, so that elbo is an unbiased estimate of the bound; active_units is the number of
+    dimensions whose z_mean varies by more than 0.01 over the items (Burda et al. 2016, arXiv:1509.00519);
+    knn_accuracy is that of the 5 nearest training codes. pca_… is PCA fitted to the training split.
+    """
+    train, validation, test = (
+        _codes(model, split.x, seed, i) for i, split in enumerate((data.train, data.validation, data.test))
+    )
+    outputs = model.decode_array(test.z_mean)
+    likelihood = _likelihood_record(model, data.train.x, train)
+    x, labels = data.test.x, data.test.labels
+    metrics = _reconstruction(x, outputs, images=data.is_image)
+    sampled = outputs if test.z_log_var is None else model.decode_array(test.z)
+    metrics["nll"] = float(nll_per_item(x, sampled, likelihood).mean())
+    if test.z_log_var is not None:
+        metrics["kl"] = float(kl_per_item(test.z_mean, test.z_log_var).mean())
+        metrics["elbo"] = -(metrics["nll"] + metrics["kl"])
+    metrics["active_units"] = float(active_units(test.z_mean))
+    pca_train, pca_test, pca_outputs = pca(data.train.x, x, model.latent_dim)
+    if data.train.labels is not None and labels is not None:
+        metrics["knn_accuracy"] = knn_accuracy(train.z_mean, data.train.labels, test.z_mean, labels)
+        metrics["pca_knn_accuracy"] = knn_accuracy(pca_train, data.train.labels, pca_test, labels)
+    if data.is_image:
+        pca_outputs = np.clip(pca_outputs, 0.0, 1.0)
+    metrics |= {f"pca_{name}": value for name, value in _reconstruction(x, pca_outputs, images=data.is_image).items()}
+    return Evaluation(metrics, likelihood, train, validation, test, outputs)
+
+
+def active_units(z_mean: Float32) -> int:
+    """Dimensions of codes (n, d) with a variance above 0.01."""
+    return int((z_mean.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
+
+
+def knn_accuracy(codes: Float32, labels: Labels, test_codes: Float32, test_labels: Labels) -> float:
+    """Share of test codes (m, d) whose label the 5 nearest of the codes (n, d) vote for."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    classifier = KNeighborsClassifier(min(NEIGHBOURS, len(codes)), algorithm="brute")
+    return float(classifier.fit(codes, labels).score(test_codes, test_labels))
+
+
+def pca(x: Float32, x_test: Float32, dimensions: int) -> tuple[Float32, Float32, Float32]:
+    """Principal components of x (n, …): its scores (n, k), those of x_test (m, k), and x_test rebuilt (m, …).
+
+    k is `dimensions`, or as many as there are.
+    """
+    from sklearn.decomposition import PCA
+
+    flat, flat_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
+    fitted = PCA(min(dimensions, *flat.shape), random_state=0).fit(flat)
+    scores, test_scores = fitted.transform(flat), fitted.transform(flat_test)
+    return scores, test_scores, fitted.inverse_transform(test_scores).astype(np.float32).reshape(x_test.shape)
+
+
+def _codes(model: Autoencoder, x: Float32, seed: int, split: int) -> Codes:
+    z_mean, z_log_var = model.encode_array(x)
+    if z_log_var is None:
+        return Codes(z_mean, None, z_mean)
+    noise = np.random.default_rng((seed, _NOISE_STREAM, split)).standard_normal(z_mean.shape, np.float32)
+    return Codes(z_mean, z_log_var, z_mean + np.exp(0.5 * z_log_var) * noise)
+
+
+def _likelihood_record(model: Autoencoder, x_train: Float32, train: Codes) -> LikelihoodRecord:
+    """The likelihood with its sigma: the one that was set, or the best for the training split's samples."""
+    if isinstance(model.likelihood, Bernoulli):
+        return LikelihoodRecord(kind="bernoulli")
+    if model.likelihood.sigma is not None:
+        return LikelihoodRecord(kind="gaussian", sigma=model.likelihood.sigma)
+    mse = float(mse_per_item(x_train, model.decode_array(train.z)).mean())
+    return LikelihoodRecord(kind="gaussian", sigma=math.sqrt(max(mse, MIN_VARIANCE)))
+
+
+def _reconstruction(x: Float32, outputs: Float32, *, images: bool) -> dict[str, float]:
+    metrics = {"mse": float(mse_per_item(x, outputs).mean())}
+    if images:
+        metrics["bce"] = float(bce_per_item(x, outputs).mean())
+    return metrics

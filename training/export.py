@@ -1,0 +1,222 @@
+"""A trained model as a version of the store: two SavedModels, goldens, prior, held-out items, the manifest's body."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.errors import StoreError
+from model_store.golden import Golden, compare, read_golden, write_golden
+from model_store.heldout import MAX_ITEMS, Heldout, write_heldout
+from model_store.manifest import ImageInput, LatentSpec, ManifestBody, Tolerance
+from model_store.preprocess import encode_png
+from model_store.prior import Mixture, write_prior
+from model_store.scoring import anomaly_spec, mse_per_item
+from model_store.verify import DECODER, ENCODER, GOLDEN, HELDOUT, PRIOR
+from training.autoencoder import Autoencoder
+from training.config import TrainConfig
+from training.data.splits import Indices
+from training.errors import TrainingError
+from training.evaluate import Codes, Evaluation, pca
+from training.inputs import Prepared
+from training.progress import Reporter
+from training.tensorflow_import import import_tensorflow
+
+Array = NDArray[Any]
+Float32 = NDArray[np.float32]
+Tensor = Any
+Check = Callable[[Path, ManifestBody], None]
+"""Tries one engine on a staged version; a StoreError says that this engine cannot serve it."""
+
+REFERENCE_ENGINE = "tensorflow"
+GOLDEN_ITEMS = 16
+_COMPONENTS = (1, 4, 10, 20)
+_MIXTURE_ITEMS = 20_000
+_ITEMS_A_COMPONENT = 5
+"""At least so many per dimension, or a full covariance is guesswork."""
+_LIBRARIES = ("keras", "numpy", "pillow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class FittedPrior:
+    """A mixture over the training codes."""
+
+    mixture: Mixture
+    validation_log_likelihood: float
+    """Mean, nats per code."""
+
+
+def write_version(
+    directory: Path,
+    model: Autoencoder,
+    data: Prepared,
+    evaluation: Evaluation,
+    config: TrainConfig,
+    prior: Mixture,
+) -> ManifestBody:
+    """Fill a staging directory with everything but the report; returns the body, with no engine proven yet."""
+    export_saved_models(directory, model)
+    write_golden(directory / GOLDEN, _golden(model, data, evaluation.validation))
+    write_prior(directory / PRIOR, prior)
+    kept = _spread(len(data.test), MAX_ITEMS)
+    write_heldout(
+        directory / HELDOUT,
+        Heldout(
+            inputs=data.test.inputs[kept],
+            labels=None if data.test.labels is None else data.test.labels[kept],
+            codes=evaluation.test.z_mean[kept],
+            coordinates=coordinates(evaluation.train.z_mean, evaluation.test.z_mean)[kept],
+        ),
+    )
+    return ManifestBody(
+        family=f"{config.model.family}-{'vae' if model.gaussian else 'ae'}",
+        intended_use=config.intended_use,
+        input=data.spec,
+        latent=LatentSpec(dim=model.latent_dim, distribution=config.latent.distribution),
+        likelihood=evaluation.likelihood,
+        metrics=evaluation.metrics,
+        anomaly=anomaly_spec(mse_per_item(data.test.x, evaluation.test_outputs)),
+        recipe=_recipe_record(config),
+        seed=config.training.seed,
+        libraries=_libraries(),
+        dataset=data.record,
+        engines=(),
+        tolerance=_tolerance(evaluation),
+    )
+
+
+def export_saved_models(directory: Path, model: Autoencoder) -> None:
+    """Write encoder/ and decoder/: one signature each, tensors named as the store's contract says."""
+    tf = import_tensorflow()
+
+    def encode(x: Tensor) -> dict[str, Tensor]:
+        z_mean, z_log_var = model.encode(x)
+        return {"z": z_mean} if z_log_var is None else {"z_mean": z_mean, "z_log_var": z_log_var}
+
+    def decode(z: Tensor) -> dict[str, Tensor]:
+        return {"outputs": model.decode(z)}
+
+    x = tf.TensorSpec((None, *model.shape), tf.float32, name="x")
+    z = tf.TensorSpec((None, model.latent_dim), tf.float32, name="z")
+    halves = (ENCODER, model.networks.encoder, encode, x), (DECODER, model.networks.decoder, decode, z)
+    for name, network, function, signature in halves:
+        module = tf.Module()
+        module.network = network  # the SavedModel keeps the variables of what hangs on its root
+        module.function = tf.function(function, input_signature=[signature])
+        tf.saved_model.save(module, str(directory / name), signatures=module.function.get_concrete_function())
+
+
+def check_reference(directory: Path, body: ManifestBody) -> None:
+    """Replay the goldens through the SavedModels, preprocessing included. Raises GoldenMismatch."""
+    tf = import_tensorflow()
+    golden = read_golden(directory / GOLDEN, body)
+    x = golden.replay_inputs(body.input)
+    compare("x", x, golden.x, body.tolerance)
+    loaded = {half: tf.saved_model.load(str(directory / half)) for half in (ENCODER, DECODER)}
+    codes = loaded[ENCODER].signatures["serving_default"](x=tf.constant(x))
+    if golden.z_log_var is None:
+        compare("z", codes["z"].numpy(), golden.z_mean, body.tolerance)
+    else:
+        compare("z_mean", codes["z_mean"].numpy(), golden.z_mean, body.tolerance)
+        compare("z_log_var", codes["z_log_var"].numpy(), golden.z_log_var, body.tolerance)
+    decoded = loaded[DECODER].signatures["serving_default"](z=tf.constant(golden.z_mean))
+    compare("outputs", decoded["outputs"].numpy(), golden.outputs, body.tolerance)
+
+
+def prove_engines(directory: Path, body: ManifestBody, checks: Mapping[str, Check], report: Reporter) -> ManifestBody:
+    """Run the reference check, which must pass, and the others, which are only warned of; lists those that passed.
+
+    Raises TrainingError where the SavedModels differ from the model that was trained.
+    """
+    try:
+        check_reference(directory, body)
+    except StoreError as error:
+        raise TrainingError(f"the exported model does not answer as the trained one: {error}") from error
+    passed = [REFERENCE_ENGINE]
+    for name, check in checks.items():
+        try:
+            check(directory, body)
+        except StoreError as error:
+            report.note(f"warning: the {name} engine cannot serve this version: {error}")
+        else:
+            passed.append(name)
+    return body.model_copy(update={"engines": tuple(sorted(passed))})
+
+
+def fit_prior(train: Codes, validation: Codes, seed: int) -> FittedPrior:
+    """A full-covariance Gaussian mixture over one posterior sample an item; its size by held-out likelihood."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    codes = train.z[_spread(len(train.z), _MIXTURE_ITEMS)].astype(np.float64)
+    # A dimension that the encoder does not use must not make a covariance singular.
+    regularisation = max(1e-6, 1e-3 * float(codes.var(axis=0).mean()))
+    best: FittedPrior | None = None
+    for components in _COMPONENTS:
+        if components > 1 and len(codes) < components * codes.shape[1] * _ITEMS_A_COMPONENT:
+            break
+        fitted = GaussianMixture(components, reg_covar=regularisation, random_state=seed, max_iter=50, tol=1e-2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # held-out likelihood judges it as it is
+            fitted.fit(codes)
+        score = float(fitted.score(validation.z.astype(np.float64)))
+        if best is None or score > best.validation_log_likelihood:
+            best = FittedPrior(Mixture(fitted.weights_, fitted.means_, fitted.covariances_), score)
+    if best is None:
+        raise TrainingError("the codes are too few to fit a prior to")
+    return best
+
+
+def coordinates(train_codes: Float32, codes: Float32) -> Float32:
+    """Codes (n, d) in two dimensions to draw: themselves, (z, 0), or the first two components of the training codes."""
+    dimensions = codes.shape[1]
+    if dimensions == 2:
+        return codes
+    if dimensions == 1:
+        return np.concatenate([codes, np.zeros_like(codes)], axis=1)
+    return pca(train_codes, codes, 2)[1].astype(np.float32)
+
+
+def _spread(n: int, most: int) -> Indices:
+    """At most so many of n items, evenly over all of them: a source may come sorted."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+
+
+def _golden(model: Autoencoder, data: Prepared, validation: Codes) -> Golden:
+    items = _spread(len(data.validation), GOLDEN_ITEMS)
+    own = data.validation.inputs[items]
+    z_mean, z_log_var = validation.z_mean[items], validation.z_log_var
+    return Golden(
+        inputs=[encode_png(image) for image in np.asarray(own, np.uint8)] if isinstance(data.spec, ImageInput) else own,
+        labels=None,
+        x=data.validation.x[items],
+        z_mean=z_mean,
+        z_log_var=None if z_log_var is None else z_log_var[items],
+        outputs=model.decode_array(z_mean),
+    )
+
+
+def _tolerance(evaluation: Evaluation) -> Tolerance:
+    """float32 sums are as exact as their largest terms: codes of deviation 30 are not known to 1e-5."""
+    scale = max(1.0, float(evaluation.test.z_mean.std()), float(evaluation.test_outputs.std()))
+    return Tolerance(atol=1e-5 * scale)
+
+
+def _recipe_record(config: TrainConfig) -> dict[str, Any]:
+    """The settings as they ran, without the paths of this machine."""
+    record = config.model_dump(mode="json", exclude={"intended_use": True, "data": {"dir"}})
+    record["data"]["source"] = Path(config.data.source).name
+    return record
+
+
+def _libraries() -> dict[str, str]:
+    found = {name: version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), "tensorflow": import_tensorflow().__version__, **found}

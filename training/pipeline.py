@@ -1,0 +1,102 @@
+"""One run from settings to a published version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_store.manifest import Manifest
+from model_store.publish import check_writable, stage
+from model_store.verify import REPORT
+from model_store.versions import check_name
+from training.autoencoder import build
+from training.config import TrainConfig
+from training.data import load
+from training.evaluate import evaluate
+from training.export import Check, fit_prior, prove_engines, write_version
+from training.inputs import Prepared, prepare
+from training.loop import fit
+from training.progress import Reporter, reporter
+from training.report import write_report
+from training.runs import Run, claim
+from training.tensorflow_import import import_tensorflow
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A published version."""
+
+    manifest: Manifest
+    metrics: dict[str, tuple[float | None, float | None]]
+    """Metric on the test split -> (model, PCA of the same dimension); None where there is no such figure."""
+    report: Path
+    """The directory with metrics.json, history.csv and the figures."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    store: Path,
+    name: str | None = None,
+    resume: bool = False,
+    checks: Mapping[str, Check] | None = None,
+    progress: bool = False,
+) -> TrainResult:
+    """Train, evaluate, export and publish; nothing is published unless all of it succeeds.
+
+    The model is called `name`, or as its recipe. `resume` goes on where an interrupted run of that name stopped.
+    Each of `checks` tries an engine on the finished version, by the engine's name: what raises a StoreError is
+    warned of and left out of the manifest's engines. `progress` shows the run on standard error.
+
+    Raises TrainingError for what a user can mend, and the store's StoreNotWritable and BadName; all that can be
+    checked is checked before TensorFlow is imported and before anything is written.
+    """
+    name = check_name(name or config.recipe)
+    check_writable(store)
+    data = prepare(load(config.data, config.input), config)
+    with claim(store, name, config, data.record.sha256) as run, reporter(progress=progress) as report:
+        if resume:
+            run.load()  # refuses before the wait
+        else:
+            run.discard()
+        report.note(_opening(config, data, name))
+        import_tensorflow()
+        return _train(config, data, run, report, store=store, name=name, resume=resume, checks=checks or {})
+
+
+def _train(
+    config: TrainConfig,
+    data: Prepared,
+    run: Run,
+    report: Reporter,
+    *,
+    store: Path,
+    name: str,
+    resume: bool,
+    checks: Mapping[str, Check],
+) -> TrainResult:
+    seed = config.training.seed
+    model = build(config, data.spec.shape, data.spec.value_range)
+    history = fit(model, data, config, run, report, resume=resume)
+    report.note("evaluating on the test split, beside PCA")
+    evaluation = evaluate(model, data, seed)
+    prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
+    report.note("exporting and checking the export")
+    with stage(store, name) as staging:
+        body = write_version(staging.path, model, data, evaluation, config, prior)
+        body = prove_engines(staging.path, body, checks, report)
+        write_report(staging.path / REPORT, model, data, evaluation, prior, history, seed)
+        manifest = staging.publish(body)
+    run.discard()
+    report.table(f"{name}@{manifest.version}", evaluation.rows)
+    return TrainResult(manifest, evaluation.rows, store / name / str(manifest.version) / REPORT)
+
+
+def _opening(config: TrainConfig, data: Prepared, name: str) -> str:
+    record, shape = data.record, " × ".join(str(size) for size in data.spec.shape)
+    kind = "images of" if data.is_image else "vectors of"
+    return (
+        f"training {name} ({config.recipe}) on {record.name}: {record.train_items} {kind} {shape},"
+        f" {record.validation_items} for validation, {record.test_items} for the test"
+    )

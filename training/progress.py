@@ -1,0 +1,117 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+_PLAIN_LINES = 20
+
+
+class Reporter(Protocol):
+    """Is told of a run."""
+
+    def note(self, text: str) -> None:
+        """One line about a stage, or a warning."""
+
+    def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
+        """An epoch is done; `row` has loss and val_loss."""
+
+    def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """Metrics of the model beside those of PCA."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """Nothing."""
+
+
+class Lines:
+    """Plain lines, about twenty a run, the last epoch among them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._first: int | None = None
+
+    def note(self, text: str) -> None:
+        """The line."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
+        """Every so many epochs, with the time that is left at this pace."""
+        if self._first is None:
+            self._first, self._started = done, time.monotonic()
+        every = max(1, epochs // _PLAIN_LINES)
+        if done % every == 0 or done == epochs:
+            pace = (time.monotonic() - self._started) / max(1, done - self._first)
+            self.note(f"epoch {done}/{epochs}  {_losses(row)}  {pace * (epochs - done):.0f} s left")
+
+    def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """A table, whole whatever the width."""
+        self._console.print(metrics_table(title, rows), soft_wrap=True)
+
+
+class Bar(Lines):
+    """A bar that moves, and what `Lines` prints besides."""
+
+    def __init__(self, console: Console, bar: Progress) -> None:
+        super().__init__(console)
+        self._bar = bar
+        self._task = bar.add_task("training", total=None, losses="", visible=False)
+
+    def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=done, total=epochs, losses=_losses(row), visible=True)
+
+
+@contextmanager
+def reporter(*, progress: bool) -> Iterator[Reporter]:
+    """The reporter that fits standard error, for as long as the run lasts."""
+    if not progress:
+        yield Silent()
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield Bar(console, bar)
+
+
+def metrics_table(title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> Table:
+    """Rows of (model, PCA), None where one has no such figure."""
+    table = Table(title=title)
+    table.add_column("on the test split")
+    table.add_column("model", justify="right")
+    table.add_column("PCA", justify="right")
+    for name, values in rows.items():
+        table.add_row(name, *("–" if value is None else f"{value:.5g}" for value in values))
+    return table
+
+
+def _losses(row: Mapping[str, float]) -> str:
+    return f"loss {row['loss']:.4g}  val {row['val_loss']:.4g}"

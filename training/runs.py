@@ -1,0 +1,137 @@
+"""The directory of a run in progress: one lock, one checkpoint, replaced whole after every epoch.
+
+`<store>/.runs/<name>/checkpoint.npz` holds the arrays and, as JSON, the settings that made them; readers of a store
+pass hidden directories over. It is gone once the version is published.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.archives import read_archive
+from model_store.durable import write_durably
+from model_store.errors import StoreNotWritable
+from training.config import TrainConfig
+from training.errors import NothingToResume, RunInUse
+
+Array = NDArray[Any]
+HistoryRow = dict[str, float]
+
+RUNS = ".runs"
+_CHECKPOINT = "checkpoint.npz"
+_GROUPS = ("state", "optimizer", "best")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that the next epoch depends on."""
+
+    history: list[HistoryRow]
+    """One row an epoch; its length is the number of epochs done."""
+    state: Sequence[Array]
+    optimizer: Sequence[Array]
+    best: Sequence[Array]
+    """`state` after the epoch with the lowest validation loss."""
+
+
+class Run:
+    """A run that this process alone works on."""
+
+    def __init__(self, directory: Path, config: TrainConfig, data_sha256: str) -> None:
+        self._path = directory / _CHECKPOINT
+        self._identity = {**_flat(config.model_dump(mode="json", exclude={"data": {"dir"}})), "data": data_sha256}
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint: after a kill there is the old one or the new. Raises StoreNotWritable."""
+        arrays = {f"{group}_{i:04d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
+        document = json.dumps({"identity": self._identity, "history": checkpoint.history})
+        buffer = io.BytesIO()
+        np.savez(buffer, document=np.frombuffer(document.encode(), np.uint8), **arrays)
+        try:
+            write_durably(self._path, buffer.getvalue())
+        except OSError as error:
+            raise StoreNotWritable(f"{self._path} cannot be written ({error.strerror})") from error
+
+    def load(self) -> Checkpoint:
+        """The last checkpoint. Raises NothingToResume: none, or of other settings or data, naming the first."""
+        name = self._path.parent.name
+        if not self._path.exists():
+            raise NothingToResume(f"there is no interrupted run of {name!r} in this store; leave --resume away")
+        try:
+            arrays = read_archive(self._path)
+            document = json.loads(arrays.pop("document").tobytes())
+        except (ValueError, KeyError) as error:
+            raise NothingToResume(f"the checkpoint of {name!r} cannot be read; leave --resume away") from error
+        recorded = document["identity"]
+        for key in sorted(recorded.keys() | self._identity.keys()):
+            then, now = recorded.get(key), self._identity.get(key)
+            if then != now:
+                raise NothingToResume(
+                    f"the run of {name!r} had {key} = {then!r}, now it is {now!r}; nothing is resumed"
+                )
+        groups = {group: [arrays[key] for key in sorted(arrays) if key.startswith(f"{group}_")] for group in _GROUPS}
+        return Checkpoint(history=document["history"], **groups)
+
+    def discard(self) -> None:
+        """Forget the checkpoint."""
+        self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def claim(store: Path, name: str, config: TrainConfig, data_sha256: str) -> Iterator[Run]:
+    """Hold the run of that name; other processes are refused at once, also after a crash of the holder they are not.
+
+    Raises RunInUse or StoreNotWritable.
+    """
+    directory = store / RUNS / name
+    try:
+        descriptor = _lock(directory)
+    except OSError as error:
+        raise StoreNotWritable(f"{directory} cannot be written ({error.strerror})") from error
+    try:
+        yield Run(directory, config, data_sha256)
+    finally:
+        if not (directory / _CHECKPOINT).exists():
+            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):
+                directory.parent.rmdir()
+        os.close(descriptor)
+
+
+def _lock(directory: Path) -> int:
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(directory, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # its last holder took the directory away in between
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_ino == directory.stat().st_ino:
+                return descriptor
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise RunInUse(f"another process is training {directory.name!r} in this store") from error
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,20 @@
+"""What the parts of a configuration share, and the part that every builder reads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+
+class Section(BaseModel):
+    """A frozen part of a configuration; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LatentConfig(Section):
+    """The code: its length, and whether the encoder answers a Gaussian or a point."""
+
+    dim: PositiveInt
+    distribution: Literal["gaussian", "deterministic"] = "gaussian"

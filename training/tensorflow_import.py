@@ -1,0 +1,51 @@
+"""Importing TensorFlow and Keras without their chatter, and only when a run has passed every check."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+
+
+@cache
+def import_tensorflow() -> ModuleType:
+    """TensorFlow, imported quietly; the first call takes seconds."""
+    # Level 3 silences the native library's log once it is up; what it prints before that goes past every level.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with _standard_error_closed():
+        import tensorflow as tf
+
+        tf.constant(0)  # starts the runtime, which logs too
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    module: ModuleType = tf
+    return module
+
+
+@cache
+def import_keras() -> ModuleType:
+    """Keras on TensorFlow, imported as quietly."""
+    import_tensorflow()
+    import keras
+
+    module: ModuleType = keras
+    return module
+
+
+@contextlib.contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Send the process's own descriptor 2 nowhere: native code does not write through sys.stderr."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(nowhere)
+        os.close(saved)
