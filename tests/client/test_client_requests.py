@@ -229,12 +229,13 @@ def test_a_path_that_is_not_there_is_the_system_s_own_error(client: Client, tmp_
         ("http://", {}),
         ("http://host:port", {}),
         ("http://host", {"timeout_s": 0}),
+        ("http://host", {"timeout_s": float("nan")}),
         ("http://host", {"retries": -1}),
         ("http://host", {"chunk_items": 0}),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
-    kind: type[Client | AsyncClient], address: str, settings: dict[str, int]
+    kind: type[Client | AsyncClient], address: str, settings: dict[str, float]
 ) -> None:
     with pytest.raises(UnusableInput):
         kind(address, **settings)  # type: ignore[arg-type]

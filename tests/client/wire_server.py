@@ -32,6 +32,7 @@ class Received:
     headers: dict[str, str]
     body: bytes
     at_s: float
+    peer: tuple[str, int]
 
     def array(self) -> Array:
         return cast("Array", np.load(io.BytesIO(self.body), allow_pickle=False))
@@ -129,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._chunks() if "transfer-encoding" in self.headers else self._sized()
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(address.query))
-        request = Received(self.command, address.path, query, headers, body, time.monotonic())
+        request = Received(self.command, address.path, query, headers, body, time.monotonic(), self.client_address)
         self.server.received.append(request)
         try:
             reply = self.server.script(request)
