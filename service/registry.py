@@ -81,6 +81,8 @@ class Registry:
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="latent-load")
         self._engine_worker = ThreadPoolExecutor(1, thread_name_prefix="latent-engine")
         self._start: set[asyncio.Task[ServedModel | None]] = set()
+        self.draining = False
+        """Set when the process is told to stop: still answering, no longer ready."""
         self.closing = False
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -151,7 +153,7 @@ class Registry:
 
     def unready(self) -> list[str]:
         """Why this process is not ready, or nothing: the default model, or else any, must be ready."""
-        if self.closing:
+        if self.draining or self.closing:
             return ["the service is stopping"]
         if not self._models:
             return [f"the store has no model{_only(self._settings)}: train one, then start again"]
@@ -247,7 +249,7 @@ class Registry:
             self._admit(slot, loaded)
         log.log(
             30 if slot.state == "failed" else 20,
-            "version " + slot.state,
+            "version loaded" if slot.state == "ready" else "version failed",
             model=slot.reference,
             engine=slot.model.engine if slot.model else None,
             reason=slot.reason,
@@ -289,7 +291,7 @@ class Registry:
                 if version not in model.slots:
                     model.slots[version] = self._discover(name, version)
         if first and not self._models:
-            log.warning("the store has no model" + _only(self._settings))
+            log.warning("the store has no model", store=str(self._settings.store), only=self._settings.model)
 
     def _read_aliases(self, model: Model, only: Reference | None) -> None:
         try:

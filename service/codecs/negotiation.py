@@ -1,0 +1,84 @@
+"""Which media type an answer has: the Accept header against what an endpoint offers (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.errors import NotAcceptable
+
+JSON = "application/json"
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+PNG = "image/png"
+JPEG = "image/jpeg"
+GIF = "image/gif"
+WEBP = "image/webp"
+MULTIPART = "multipart/form-data"
+PROBLEM = "application/problem+json"
+
+ARRAYS = (JSON, NPY, NPZ)
+
+
+@dataclass(frozen=True)
+class MediaRange:
+    """One entry of an Accept header: `image/*;q=0.8`."""
+
+    kind: str
+    subtype: str
+    quality: float
+
+    def precision(self, media_type: str) -> int:
+        """How exactly the range names a type: 3 exactly, 2 by `image/*`, 1 by `*/*`, 0 not at all."""
+        kind, _, subtype = media_type.partition("/")
+        if (self.kind, self.subtype) == (kind, subtype):
+            return 3
+        if (self.kind, self.subtype) == (kind, "*"):
+            return 2
+        return 1 if (self.kind, self.subtype) == ("*", "*") else 0
+
+
+def parse_accept(header: str) -> list[MediaRange]:
+    """The media ranges of an Accept header; entries that make no sense are left out, as the RFC lets them be."""
+    ranges = []
+    for entry in header.split(","):
+        media, *parameters = (part.strip().lower() for part in entry.split(";"))
+        kind, slash, subtype = media.partition("/")
+        if slash and kind and subtype:
+            ranges.append(MediaRange(kind, subtype, _quality(parameters)))
+    return ranges
+
+
+def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bool = False) -> str:
+    """The offer that the client likes best; the first where it likes several alike, or says nothing.
+
+    `wildcards_fall_back`: a header that names no type exactly (`image/*`) gets the first offer where nothing fits.
+    Raises NotAcceptable, which lists the offers.
+    """
+    ranges = parse_accept(accept) if accept is not None and accept.strip() else []
+    if not ranges:
+        return offers[0]
+    qualities = [_quality_of(offer, ranges) for offer in offers]
+    best = max(qualities)
+    if best > 0:
+        return offers[qualities.index(best)]
+    if wildcards_fall_back and all(entry.subtype == "*" for entry in ranges):
+        return offers[0]
+    raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
+
+
+def _quality(parameters: Sequence[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _quality_of(media_type: str, ranges: Sequence[MediaRange]) -> float:
+    """The quality that the most precise range gives to a type."""
+    fitting = [(entry.precision(media_type), entry.quality) for entry in ranges if entry.precision(media_type)]
+    return max(fitting)[1] if fitting else 0.0

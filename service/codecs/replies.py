@@ -1,0 +1,68 @@
+"""Rendering an answer: the same fields as JSON, npy, npz or a picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from service.codecs.pictures import magnify, png
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How the pictures of an answer are drawn."""
+
+    as_png: bool = False
+    scale: int = 1
+    fps: float = 12.0
+
+
+def render_json(fields: Mapping[str, Any], images: UInt8 | None, looks: Looks) -> bytes:
+    """The fields as JSON, float32 in its shortest form; `images` (n, h, w, c) as base64 PNGs in place of `outputs`."""
+    if images is not None:
+        encoded = [base64.b64encode(png(magnify(image, looks.scale))).decode() for image in images]
+        fields = {("images" if name == "outputs" else name): value for name, value in fields.items()}
+        fields["images"] = encoded
+    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def render_npy(array: NDArray[Any]) -> bytes:
+    """One array as npy."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def render_npz(fields: Mapping[str, Any]) -> bytes:
+    """Every field as an uncompressed npz; parts of an object are called `metrics.mse` and so on, nulls are left out."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **dict(_flat(fields)))
+    return buffer.getvalue()
+
+
+def _contiguous(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: np.ascontiguousarray(value)
+        if isinstance(value, np.ndarray)
+        else _contiguous(value)
+        if isinstance(value, dict)
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield prefix + name, np.asarray(value)

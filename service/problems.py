@@ -1,0 +1,52 @@
+"""Errors on the wire: application/problem+json (RFC 9457), for everything that is raised."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from model_store.errors import StoreError
+from service.codecs.negotiation import PROBLEM
+from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
+
+
+def problem_response(error: ServiceError, request_id: str) -> Response:
+    """A problem as a response."""
+    return Response(
+        orjson.dumps(error.problem(request_id)), error.status, media_type=PROBLEM, headers=error.headers or None
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of ours, of the store and of the framework as a problem."""
+
+    def respond(request: Request, error: ServiceError) -> Response:
+        return problem_response(error, request.scope["state"]["exchange"].request_id)
+
+    async def service_error(request: Request, error: Exception) -> Response:
+        return respond(request, error if isinstance(error, ServiceError) else ServiceError("internal"))
+
+    async def store_error(request: Request, error: Exception) -> Response:
+        return respond(request, from_store(error) if isinstance(error, StoreError) else ServiceError("internal"))
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        if error.status_code == 404:
+            return respond(request, NotFound(f"there is nothing at {request.url.path[:200]}"))
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            detail = f"{request.method} does not work here" + (f"; {allowed} does" if allowed else "")
+            return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed} if allowed else None))
+        return respond(request, UnreadableBody("the request cannot be read"))
+
+    async def gone(request: Request, error: Exception) -> Response:
+        del error
+        return respond(request, UnreadableBody("the client left before its body had arrived"))
+
+    app.add_exception_handler(ServiceError, service_error)
+    app.add_exception_handler(StoreError, store_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientDisconnect, gone)

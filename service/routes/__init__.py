@@ -1,0 +1,1 @@
+"""Routes: thin over the verbs and the registry."""

@@ -1,0 +1,44 @@
+"""Probes and metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from service import schemas
+from service.dependencies import MetricsDep, RegistryDep
+from service.errors import NotReady
+from service.metrics import CONTENT_TYPE
+from service.openapi import problems
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get(
+    "/livez", summary="Is the process alive", response_class=JSONResponse, responses={200: {"model": schemas.LiveReply}}
+)
+async def get_livez() -> Response:
+    """Always 200 while the event loop runs."""
+    return JSONResponse({"status": "alive"})
+
+
+@router.get(
+    "/readyz",
+    summary="Can it answer",
+    response_class=JSONResponse,
+    responses={200: {"model": schemas.ReadyReply}, **problems(503)},
+)
+async def get_readyz(registry: RegistryDep) -> Response:
+    """200 where the default model, or any if there is no default, is ready; 503 with the reasons otherwise."""
+    reasons = registry.unready()
+    if reasons:
+        raise NotReady("; ".join(reasons))
+    return JSONResponse({"status": "ready"})
+
+
+@router.get(
+    "/metrics", summary="Prometheus metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+)
+async def get_metrics(metrics: MetricsDep) -> Response:
+    """Text exposition format 0.0.4."""
+    return Response(metrics.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,119 @@
+"""The five verbs, and the manifold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from service import schemas
+from service.codecs.negotiation import GIF, PNG, WEBP
+from service.dependencies import ServicesDep
+from service.exchange import CODE_BODIES, ITEM_BODIES, OPTION_BODIES, Verb, answer
+from service.openapi import Described
+from service.verbs.decode import decode
+from service.verbs.encode import encode
+from service.verbs.interpolate import interpolate
+from service.verbs.manifold import manifold
+from service.verbs.options import (
+    DecodeOptions,
+    EncodeOptions,
+    InterpolateOptions,
+    ManifoldOptions,
+    ReconstructOptions,
+    SampleOptions,
+)
+from service.verbs.reconstruct import reconstruct
+from service.verbs.sample import sample
+
+router = APIRouter(tags=["latent space"])
+described = Described()
+
+ENCODE = Verb(encode, EncodeOptions, ITEM_BODIES, ("inputs", "images"))
+DECODE = Verb(decode, DecodeOptions, CODE_BODIES, ("z",), (PNG,))
+RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), (PNG,))
+INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), (PNG, GIF, WEBP))
+SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), (PNG,))
+GET_SAMPLE = Verb(sample, SampleOptions, pictures=(PNG,), picture_first=True)
+GET_MANIFOLD = Verb(manifold, ManifoldOptions, pictures=(PNG,), picture_first=True)
+
+_PIXEL: dict[str, Any] = {"inputs": [[[0.0, 0.5], [1.0, 0.25]]]}
+
+
+@router.post(
+    "/encode",
+    summary="Items to codes",
+    response_class=Response,
+    openapi_extra=described.verb(ENCODE, schemas.EncodeReply, schemas.EncodeBody, _PIXEL),
+)
+async def post_encode(request: Request, services: ServicesDep) -> Response:
+    """The posterior of every item. Deterministic, unless `sample` is set."""
+    return await answer(request, services, ENCODE)
+
+
+@router.post(
+    "/decode",
+    summary="Codes to items",
+    response_class=Response,
+    openapi_extra=described.verb(DECODE, schemas.DecodeReply, schemas.DecodeBody, {"z": [[0.0, 0.0]]}),
+)
+async def post_decode(request: Request, services: ServicesDep) -> Response:
+    """What the decoder makes of every code."""
+    return await answer(request, services, DECODE)
+
+
+@router.post(
+    "/reconstruct",
+    summary="Items to codes and back, with errors and anomaly scores",
+    response_class=Response,
+    openapi_extra=described.verb(RECONSTRUCT, schemas.ReconstructReply, schemas.ReconstructBody, _PIXEL),
+)
+async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
+    """Decodes z_mean; the anomaly score is the mean squared error, ranked among the held-out items."""
+    return await answer(request, services, RECONSTRUCT)
+
+
+@router.post(
+    "/interpolate",
+    summary="A path through waypoints",
+    response_class=Response,
+    openapi_extra=described.verb(
+        INTERPOLATE, schemas.InterpolateReply, schemas.InterpolateBody, {"z": [[-1.0, 0.0], [1.0, 0.5]], "steps": 8}
+    ),
+)
+async def post_interpolate(request: Request, services: ServicesDep) -> Response:
+    """From waypoint to waypoint through latent space or, to compare, through data space."""
+    return await answer(request, services, INTERPOLATE)
+
+
+@router.post(
+    "/sample",
+    summary="New items from a prior",
+    response_class=Response,
+    openapi_extra=described.verb(SAMPLE, schemas.SampleReply, schemas.SampleBody, {"n": 16, "seed": 7}),
+)
+async def post_sample(request: Request, services: ServicesDep) -> Response:
+    """The same seed gives the same codes; the first k of n are those of n = k."""
+    return await answer(request, services, SAMPLE)
+
+
+@router.get(
+    "/sample",
+    summary="New items as a picture",
+    response_class=Response,
+    openapi_extra=described.verb(GET_SAMPLE, schemas.SampleReply, None, None),
+)
+async def get_sample(request: Request, services: ServicesDep) -> Response:
+    """As POST /sample with its options in the query; a PNG unless Accept asks otherwise."""
+    return await answer(request, services, GET_SAMPLE)
+
+
+@router.get(
+    "/manifold",
+    summary="The decoded plane of two dimensions as a picture",
+    response_class=Response,
+    openapi_extra=described.verb(GET_MANIFOLD, schemas.ManifoldReply, None, None),
+)
+async def get_manifold(request: Request, services: ServicesDep) -> Response:
+    """A grid of decoded codes; a PNG unless Accept asks otherwise."""
+    return await answer(request, services, GET_MANIFOLD)

@@ -1,0 +1,121 @@
+"""What there is: models, versions, manifests, figures of reports."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from model_store.verify import REPORT
+from model_store.versions import parse_version
+from service import schemas
+from service.dependencies import RegistryDep, ServicesDep
+from service.errors import NotFound, UnknownModel
+from service.openapi import problems
+from service.registry import Model, Registry, Slot
+
+router = APIRouter(tags=["models"])
+
+
+@router.get(
+    "/models",
+    summary="Every model and version",
+    response_class=JSONResponse,
+    responses={200: {"model": schemas.ModelsReply}},
+)
+async def get_models(registry: RegistryDep) -> Response:
+    """State, engine and aliases of every version."""
+    return JSONResponse(
+        {
+            "models": [
+                {
+                    "name": model.name,
+                    "default": model.name == registry.default_name,
+                    "versions": [_summary(model, model.slots[version]) for version in sorted(model.slots)],
+                }
+                for model in registry.models()
+            ]
+        }
+    )
+
+
+@router.get(
+    "/models/{name}",
+    summary="The version that a model's name means",
+    response_class=JSONResponse,
+    responses={200: {"model": schemas.VersionReply}, **problems(404)},
+)
+async def get_model(name: str, request: Request, registry: RegistryDep) -> Response:
+    """The manifest, state and aliases of the served version."""
+    model = registry.model(name)
+    served = model.served()
+    if not served:
+        raise UnknownModel(f"{name} has no version that could be served")
+    return JSONResponse(_described(request, registry, model, served[0]))
+
+
+@router.get(
+    "/models/{name}/versions/{version}",
+    summary="One version",
+    response_class=JSONResponse,
+    responses={200: {"model": schemas.VersionReply}, **problems(404)},
+)
+async def get_version(name: str, version: str, request: Request, registry: RegistryDep) -> Response:
+    """The manifest, state and aliases of a version."""
+    return JSONResponse(_described(request, registry, registry.model(name), _slot(registry, name, version)))
+
+
+@router.get(
+    "/models/{name}/versions/{version}/report/{path:path}",
+    summary="A figure or table of a version's report",
+    response_class=FileResponse,
+    responses=problems(404),
+)
+async def get_report(name: str, version: str, path: str, services: ServicesDep) -> Response:
+    """Only files that the manifest lists are served."""
+    slot = _slot(services.registry, name, version)
+    listed = f"{REPORT}/{path}"
+    if slot.manifest is None or listed not in slot.manifest.files:
+        raise NotFound(f"the report of {slot.reference} has no {path[:100]}")
+    file = services.settings.store / slot.name / str(slot.version) / listed
+    if not file.is_file():
+        raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
+    media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return FileResponse(file, media_type=media_type, headers={"X-Latent-Model": slot.reference})
+
+
+def _slot(registry: Registry, name: str, version: str) -> Slot:
+    number = parse_version(version)
+    if number is None:
+        raise UnknownModel(f"{version[:40]!r} is no version number")
+    return registry.slot(name, number)
+
+
+def _summary(model: Model, slot: Slot) -> dict[str, Any]:
+    manifest = slot.manifest
+    return {
+        "version": slot.version,
+        "state": slot.state,
+        "reason": slot.reason,
+        "engine": slot.model.engine if slot.model is not None else None,
+        "aliases": sorted(alias for alias, version in model.aliases.items() if version == slot.version),
+        "family": manifest.family if manifest is not None else None,
+        "created_at": manifest.created_at.isoformat() if manifest is not None else None,
+    }
+
+
+def _described(request: Request, registry: Registry, model: Model, slot: Slot) -> dict[str, Any]:
+    manifest = slot.manifest
+    prefix = request.scope.get("root_path", "").rstrip("/")
+    here = f"{prefix}/models/{model.name}/versions/{slot.version}"
+    report = [path for path in (manifest.files if manifest is not None else {}) if path.startswith(f"{REPORT}/")]
+    return {
+        "name": model.name,
+        "default": model.name == registry.default_name,
+        "versions": sorted(model.slots),
+        **_summary(model, slot),
+        "manifest": manifest.model_dump(mode="json") if manifest is not None else None,
+        "links": {"self": here, "report": {path.partition("/")[2]: f"{here}/{path}" for path in report}},
+    }

@@ -1,0 +1,82 @@
+"""The process: binds the port, runs uvicorn, drains on SIGTERM and leaves with exit code 0."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from service.app import create_app
+from service.logs import configure_logging
+from service.settings import Settings
+
+log = structlog.get_logger("latent.server")
+
+
+class PortUnavailable(Exception):
+    """The address cannot be listened on."""
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
+
+    def __init__(self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._drain_s, self._drain, self._draining = drain_s, drain, False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by uvicorn from its signal handler. A second signal does not wait."""
+        del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
+        if self._draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._draining = True
+        self._drain()
+        log.info("stopping", drain_s=self._drain_s)
+        asyncio.get_running_loop().call_later(self._drain_s, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address, before anything is loaded. Raises PortUnavailable with the reason."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise PortUnavailable(f"cannot listen on {host}:{port} ({error.strerror or error})") from error
+    listener.setblocking(False)
+    return listener
+
+
+def run(settings: Settings, announce: Callable[[str], None] = lambda url: None) -> None:
+    """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
+    listener = bind(settings.host, settings.port)
+    configure_logging(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=settings.root_path,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
+    )
+
+    def drain() -> None:
+        app.state.services.registry.draining = True
+
+    server = DrainingServer(config, settings.drain_s, drain)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    announce(f"http://{'localhost' if shown in ('127.0.0.1', '0.0.0.0', '[::]', '[::1]') else shown}:{port}")
+    server.run(sockets=[listener])

@@ -1,0 +1,240 @@
+"""One call of a verb: the model, what came, the limits; and what every verb needs of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.errors import InputError
+from model_store.manifest import ImageInput, SequenceInput, VectorInput
+from model_store.preprocess import Float32, array_to_input, image_to_input, output_to_user, to_float32, to_uint8
+from service.codecs.payload import Payload
+from service.errors import (
+    AnswerTooLarge,
+    InvalidValue,
+    LabelError,
+    LatentSizeMismatch,
+    ServiceError,
+    TooManyItems,
+    WrongDtype,
+    WrongShape,
+    from_store,
+)
+from service.served_model import Clock, ServedModel
+from service.settings import Settings
+from service.verbs.options import InputOptions, Label, PictureOptions
+
+UInt8 = NDArray[np.uint8]
+
+_DECODE_INLINE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The contact sheet of an answer: images (k, h, w, c), and how many stand in a row."""
+
+    images: UInt8
+    columns: int
+
+
+Draw = Callable[[], UInt8]
+DrawSheet = Callable[[UInt8], Sheet]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer of a verb, before it is rendered."""
+
+    model: str
+    fields: dict[str, Any]
+    """The JSON reply in its order: numbers, text, arrays, None, and one level of objects of these."""
+    main: str
+    """The array that an npy reply holds."""
+    items: int
+    images: Draw | None = None
+    """Draws one picture for each of `outputs`, in order; None where the model has no pictures."""
+    sheet: DrawSheet | None = None
+    """Draws the picture of the whole, where it is not a near-square sheet of `images`."""
+    repeatable: bool = True
+    """False where another such request would be answered differently."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a verb."""
+
+    model: ServedModel
+    payload: Payload
+    settings: Settings
+    clock: Clock
+
+    @property
+    def spec(self) -> ImageInput | VectorInput | SequenceInput:
+        """The model's input."""
+        return self.model.manifest.input
+
+    # -- inputs --------------------------------------------------------------------------------------------
+
+    async def inputs(self, options: InputOptions, array: NDArray[Any] | None) -> Float32:
+        """The request's items in the network's units: (n, …), n >= 1.
+
+        `array` is what came as an array; else the pictures are brought to the model's size.
+        """
+        images = self.payload.images
+        if array is not None and images is not None:
+            raise _either("inputs or images, not both", "both")
+        if array is None and images is None:
+            raise _either("inputs or images", "neither")
+        if images is not None:
+            return await self._from_images(images, options)
+        if array is None or array.ndim == 0:
+            raise WrongShape.at(["inputs"], "inputs must be a batch", expected="(n, …)", got="a single number")
+        self.limit_items(len(array), "inputs")
+        if array.dtype == np.uint8 and not isinstance(self.spec, ImageInput):
+            raise WrongDtype.at(["inputs"], "this model takes no uint8", expected="floats", got="uint8")
+        try:
+            return array_to_input(array, self.spec)
+        except InputError as error:
+            raise from_store(error, ["inputs"]) from None
+
+    async def _from_images(self, images: Sequence[bytes], options: InputOptions) -> Float32:
+        loc, spec = self.payload.images_loc, self.spec
+        if not isinstance(spec, ImageInput):
+            raise InvalidValue.at(
+                [loc], f"the model takes {spec.kind}s, no pictures", expected="inputs", got=f"{len(images)} pictures"
+            )
+        self.limit_items(len(images), loc)
+
+        def decode() -> Float32:
+            x = np.empty((len(images), *spec.shape), np.float32)
+            for index, data in enumerate(images):
+                try:
+                    x[index] = image_to_input(
+                        data, spec, fit=options.fit, invert=options.invert, max_pixels=self.settings.max_pixels
+                    )
+                except InputError as error:
+                    raise from_store(error, [loc, index]) from None
+            return x
+
+        if sum(map(len, images)) <= _DECODE_INLINE_BYTES:
+            return decode()
+        return await asyncio.to_thread(decode)
+
+    def codes(self, array: NDArray[Any] | None) -> Float32:
+        """The request's codes: float32 (n, d), n >= 1. Raises LatentSizeMismatch, WrongShape or NotFinite."""
+        if array is None:
+            raise InvalidValue.at(["z"], "z is missing", expected=self.code_shape, got="nothing")
+        if array.ndim != 2:
+            raise WrongShape.at(["z"], "z must be a batch of codes", expected=self.code_shape, got=str(array.shape))
+        self.limit_items(len(array), "z")
+        if array.dtype == np.uint8:
+            raise WrongDtype.at(["z"], "codes are no bytes", expected="floats", got="uint8")
+        if array.shape[1] != self.model.latent_dim:
+            raise LatentSizeMismatch.at(
+                ["z"],
+                f"the codes have {array.shape[1]} numbers; this model's have {self.model.latent_dim}",
+                expected=self.code_shape,
+                got=str(array.shape),
+            )
+        try:
+            return to_float32(array)
+        except InputError as error:
+            raise from_store(error, ["z"]) from None
+
+    @property
+    def code_shape(self) -> str:
+        """The shape of codes, for an error."""
+        return f"(n, {self.model.latent_dim})"
+
+    # -- labels --------------------------------------------------------------------------------------------
+
+    def one_hot(self, labels: Sequence[Label] | None, n: int, name: str = "labels") -> Float32 | None:
+        """Labels as the network's condition: (n, classes); None for an unconditional model.
+
+        A number is a class index, text a class name, or an index where it came in a query and names no class.
+        Raises LabelError.
+        """
+        spec = self.spec
+        if not spec.conditional:
+            if labels is not None:
+                raise LabelError.at([name], "this model takes no labels", expected="no labels", got=_short(labels))
+            return None
+        classes: tuple[str, ...] = spec.class_names or ()
+        expected = f"one of {', '.join(classes)}"
+        if labels is None:
+            detail = f"this model is conditional: it needs {name}"
+            raise LabelError.at([name], detail, expected=f"{expected}, for all or for each", got="none")
+        if len(labels) not in (1, n):
+            detail = f"{name} must be one for all, or one for each of {n}"
+            raise LabelError.at([name], detail, expected=f"1 or {n} labels", got=f"{len(labels)}")
+        indices = [
+            self._class_index(label, classes, [name, place] if len(labels) > 1 else [name])
+            for place, label in enumerate(labels)
+        ]
+        return np.eye(len(classes), dtype=np.float32)[indices * (n if len(indices) == 1 else 1)]
+
+    def _class_index(self, label: Label, classes: tuple[str, ...], loc: list[str | int]) -> int:
+        if isinstance(label, str) and label in classes:
+            return classes.index(label)
+        from_query = self.payload.source != "json" and isinstance(label, str) and label.isdecimal()
+        index = int(label) if from_query or isinstance(label, int) else -1
+        if not 0 <= index < len(classes):
+            detail = f"unknown label {label!r}"[:120]
+            expected = f"one of {', '.join(classes)}, or 0 to {len(classes) - 1}"
+            raise LabelError.at(loc, detail, expected=expected, got=repr(label)[:60])
+        return index
+
+    # -- limits --------------------------------------------------------------------------------------------
+
+    def limit_items(self, n: int, name: str) -> None:
+        """Raise TooManyItems beyond LATENT_MAX_ITEMS, InvalidValue for none at all."""
+        if n > self.settings.max_items:
+            raise TooManyItems.at(
+                [name], f"{n} items are too many", expected=f"at most {self.settings.max_items}", got=str(n)
+            )
+        if n == 0:
+            raise InvalidValue.at([name], f"{name} is empty", expected="at least one item", got="none")
+
+    def limit_output(self, items: int, options: PictureOptions | None = None) -> None:
+        """Raise AnswerTooLarge where so many items, or their picture, would be more than LATENT_MAX_OUTPUT_BYTES."""
+        elements = items * int(np.prod(self.spec.shape))
+        size = max(4 * elements, elements * options.scale**2 if options is not None else 0)
+        if size > self.settings.max_output_bytes:
+            raise AnswerTooLarge.at(
+                [],
+                "the answer would be too large",
+                expected=f"at most {self.settings.max_output_bytes} bytes",
+                got=f"{size} bytes",
+            )
+
+    # -- outputs -------------------------------------------------------------------------------------------
+
+    def to_user(self, outputs: NDArray[Any]) -> Float32:
+        """What the decoder answers, as a user gets it: clipped to the value range, or in the table's units."""
+        return output_to_user(outputs, self.spec)
+
+    def images(self, outputs: NDArray[Any]) -> Draw | None:
+        """Draws uint8 images (n, h, w, c), once they are wanted; None where the model has no pictures."""
+        return partial(to_uint8, outputs, self.spec) if isinstance(self.spec, ImageInput) else None
+
+
+def drawn(seed: int | None) -> int:
+    """The seed, or one that was drawn: an integer in [0, 2⁵³)."""
+    return seed if seed is not None else secrets.randbelow(2**53)
+
+
+def _either(expected: str, got: str) -> ServiceError:
+    return InvalidValue.at(
+        ["inputs"], f"the request must have {expected}", expected=f"exactly one: {expected}", got=got
+    )
+
+
+def _short(labels: Sequence[Label]) -> str:
+    return ", ".join(map(str, labels[:3]))[:60] + (" …" if len(labels) > 3 else "")

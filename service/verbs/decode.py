@@ -1,0 +1,20 @@
+"""decode: codes -> items."""
+
+from __future__ import annotations
+
+from service.verbs.call import Call, Result
+from service.verbs.options import DecodeOptions
+
+
+async def decode(call: Call, options: DecodeOptions) -> Result:
+    """What the decoder makes of every code."""
+    z = call.codes(call.payload.arrays.get("z", call.payload.arrays.get("npy")))
+    call.limit_output(len(z), options)
+    outputs = call.to_user(await call.model.decode(z, call.one_hot(options.labels, len(z)), call.clock))
+    return Result(
+        call.model.reference,
+        {"outputs": outputs},
+        "outputs",
+        len(z),
+        images=call.images(outputs),
+    )

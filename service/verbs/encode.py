@@ -1,0 +1,28 @@
+"""encode: items -> codes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.errors import InvalidValue
+from service.latent_ops import noise, sample_posterior
+from service.verbs.call import Call, Result, drawn
+from service.verbs.options import EncodeOptions
+
+
+async def encode(call: Call, options: EncodeOptions) -> Result:
+    """The posterior of every item, and z: its mean, or one draw from it where `sample` is set."""
+    model = call.model
+    if options.sample and not model.gaussian:
+        raise InvalidValue.at(
+            ["sample"], "this model's codes are deterministic: there is nothing to draw", expected="false", got="true"
+        )
+    x = await call.inputs(options, call.payload.arrays.get("inputs", call.payload.arrays.get("npy")))
+    posterior = await model.encode(x, call.one_hot(options.labels, len(x)), call.clock)
+    fields = {"z": posterior.z_mean, "z_mean": posterior.z_mean, "z_log_var": posterior.z_log_var}
+    if options.sample and posterior.z_log_var is not None:
+        seed = drawn(options.seed)
+        eps = noise(seed, len(x), model.latent_dim)
+        fields["z"] = sample_posterior(posterior.z_mean, posterior.z_log_var, eps).astype(np.float32)
+        return Result(model.reference, {**fields, "seed": seed}, "z", len(x), repeatable=options.seed is not None)
+    return Result(model.reference, fields, "z", len(x))

@@ -1,0 +1,32 @@
+"""sample: codes from a prior -> items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from service.latent_ops import noise, sample_mixture, sample_standard
+from service.verbs.call import Call, Result, drawn
+from service.verbs.options import SampleOptions
+
+
+async def sample(call: Call, options: SampleOptions) -> Result:
+    """n items from the prior; the same seed gives the same codes, and the first k of n are those of n = k."""
+    model, seed = call.model, drawn(options.seed)
+    call.limit_items(options.n, "n")
+    call.limit_output(options.n, options)
+    labels = call.one_hot(options.labels, options.n)
+    prior = ("standard" if model.gaussian else "fitted") if options.prior == "auto" else options.prior
+    eps = noise(seed, options.n, model.latent_dim, options.truncation)
+    if prior == "standard":
+        z = sample_standard(eps, options.temperature).astype(np.float32)
+    else:
+        z = sample_mixture(model.prior, eps, options.temperature).astype(np.float32)
+    outputs = call.to_user(await model.decode(z, labels, call.clock))
+    return Result(
+        model.reference,
+        {"seed": seed, "prior": prior, "z": z, "outputs": outputs},
+        "outputs",
+        options.n,
+        images=call.images(outputs),
+        repeatable=options.seed is not None,
+    )
