@@ -121,8 +121,15 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Manifold:
-    """A grid of codes `z` and what they decode to, `outputs`, row by row from the top."""
+    """A grid of codes `z` (m, latent_dim) and what they decode to, `outputs` (m, …), row by row from the top.
 
+    `columns` items stand in a row. `dims` are the dimensions of the code that vary (to the right, upwards),
+    `values` (len(dims), n) the numbers that each of them takes.
+    """
+
+    dims: tuple[int, ...]
+    values: FloatArray
+    columns: int
     z: FloatArray
     outputs: FloatArray
     model: str
@@ -222,7 +229,15 @@ def sampled(reply: httpx.Response) -> Sampled:
 def manifold(reply: httpx.Response) -> Manifold:
     """Read the reply of /manifold."""
     entries = _Entries(reply)
-    return Manifold(entries["z"], entries["outputs"], model=model_of(reply), request_id=_request_id(reply))
+    return Manifold(
+        dims=tuple(entries["dims"].tolist()),
+        values=entries["values"],
+        columns=int(entries["columns"]),
+        z=entries["z"],
+        outputs=entries["outputs"],
+        model=model_of(reply),
+        request_id=_request_id(reply),
+    )
 
 
 def document(reply: httpx.Response) -> dict[str, Any]:

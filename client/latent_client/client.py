@@ -59,8 +59,9 @@ class Client:
     """Blocking client of one server. Safe to share between threads.
 
     `model` is asked where a call names none; without either the server's default answers.
-    `timeout_s` bounds each request, its repetitions included, and is told to the server; a batch that is
-    cut into several requests has it for each. `retries` repetitions follow a failed connection or a 503.
+    `timeout_s` bounds each request, its repetitions included, and is told to the server; no pause within an
+    answer is waited for longer. A batch that is cut into several requests has it for each. `retries`
+    repetitions follow a failed connection or a 503.
     Batches go out in requests of at most `chunk_items` items and about `chunk_bytes` bytes.
     `headers` go with every request, `transport` replaces the network.
 
@@ -171,8 +172,9 @@ class AsyncClient:
     """Asynchronous client of one server. Safe to share between tasks of one event loop.
 
     `model` is asked where a call names none; without either the server's default answers.
-    `timeout_s` bounds each request, its repetitions included, and is told to the server; a batch that is
-    cut into several requests has it for each. `retries` repetitions follow a failed connection or a 503.
+    `timeout_s` bounds each request, its repetitions included, and is told to the server; no pause within an
+    answer is waited for longer. A batch that is cut into several requests has it for each. `retries`
+    repetitions follow a failed connection or a 503.
     Batches go out in requests of at most `chunk_items` items and about `chunk_bytes` bytes.
     `headers` go with every request, `transport` replaces the network.
 

@@ -87,9 +87,11 @@ def test_sample(client: Client, server: WireServer) -> None:
 
 
 def test_manifold(client: Client, server: WireServer) -> None:
-    server.play(npz(z=np.ones((9, 2)), outputs=np.zeros((9, 4, 4, 1))))
-    answer = client.manifold(3)
-    assert (answer.z.shape, answer.outputs.shape) == ((9, 2), (9, 4, 4, 1))
+    values = [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0]]
+    server.play(npz(dims=[0, 3], values=values, columns=3, z=np.ones((9, 4)), outputs=np.zeros((9, 2, 2, 1))))
+    answer = client.manifold(3, dims=[0, 3])
+    assert (answer.dims, answer.columns, answer.values.tolist()) == ((0, 3), 3, values)
+    assert (answer.z.shape, answer.outputs.shape) == ((9, 4), (9, 2, 2, 1))
 
 
 def test_models(client: Client, server: WireServer) -> None:

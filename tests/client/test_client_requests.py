@@ -153,7 +153,7 @@ def test_sample_travels_as_json(client: Client, server: WireServer) -> None:
 
 
 def test_manifold_is_a_query(client: Client, server: WireServer) -> None:
-    server.play(npz(z=np.zeros((9, 3)), outputs=np.zeros((9, 4))))
+    server.play(npz(dims=[0, 2], values=np.zeros((2, 3)), columns=3, z=np.zeros((9, 3)), outputs=np.zeros((9, 4))))
     client.manifold(3, spacing="linear", extent=4.0, dims=(0, 2), z=[0.5, 1, -1e-9], label="boot")
     request = server.received[0]
     assert (request.method, request.path, request.body) == ("GET", "/manifold", b"")
