@@ -195,7 +195,6 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
 def _headers(result: Result, clock: Clock) -> Mapping[str, str]:
     times = {"parse": clock.parse_s, "queue": clock.queue_s, "infer": clock.infer_s, "render": clock.render_s}
     headers = {
-        "X-Latent-Model": result.model,
         "Server-Timing": ", ".join(f"{name};dur={1e3 * seconds:.3f}" for name, seconds in times.items()),
         "Vary": "Accept",
     }

@@ -58,7 +58,10 @@ class ExchangeMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = exchange.request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = exchange.request_id
+                if exchange.model:
+                    headers["X-Latent-Model"] = exchange.model
             await send(message)
 
         try:

@@ -108,7 +108,7 @@ def query_parameters(options: type[Options]) -> list[dict[str, Any]]:
     return parameters
 
 
-def problems(*statuses: int) -> dict[str, Any]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Responses of these statuses, each with the problems it stands for."""
     titles: dict[int, list[str]] = {}
     for kind in every_problem():

@@ -6,6 +6,8 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from model_store.errors import StoreError
 from service.codecs.negotiation import PROBLEM
@@ -17,6 +19,15 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     return Response(
         orjson.dumps(error.problem(request_id)), error.status, media_type=PROBLEM, headers=error.headers or None
     )
+
+
+def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+    """Methods of every route at a path: the framework names those of the first alone."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def install_problems(app: FastAPI) -> None:
@@ -37,9 +48,9 @@ def install_problems(app: FastAPI) -> None:
         if error.status_code == 404:
             return respond(request, NotFound(f"there is nothing at {request.url.path[:200]}"))
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "")
-            detail = f"{request.method} does not work here" + (f"; {allowed} does" if allowed else "")
-            return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed} if allowed else None))
+            allowed = ", ".join(_methods_at(app, request.scope))
+            detail = f"{request.method} does not work here; these do: {allowed}"
+            return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed}))
         return respond(request, UnreadableBody("the request cannot be read"))
 
     async def gone(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -58,7 +59,15 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(settings: Settings, announce: Callable[[str], None] = lambda url: None) -> None:
+def _address(host: str, port: int) -> str:
+    """The address to open in a browser on this machine."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified or address.is_loopback:
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
+
+
+def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
     listener = bind(settings.host, settings.port)
     configure_logging(settings)
@@ -77,6 +86,5 @@ def run(settings: Settings, announce: Callable[[str], None] = lambda url: None) 
 
     server = DrainingServer(config, settings.drain_s, drain)
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    announce(f"http://{'localhost' if shown in ('127.0.0.1', '0.0.0.0', '[::]', '[::1]') else shown}:{port}")
+    announce(_address(host, port))
     server.run(sockets=[listener])
