@@ -55,9 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics = metrics
     app.add_middleware(ExchangeMiddleware, metrics=metrics)
-    install_problems(app)
-    for module in (inference, models, health, pages):
-        app.include_router(module.router)
+    routers = [module.router for module in (inference, models, health, pages)]
+    for router in routers:
+        app.include_router(router)
+    install_problems(app, [route for router in routers for route in router.routes])
     patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from model_store.errors import StoreError
@@ -21,17 +23,17 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     )
 
 
-def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """Methods of every route at a path: the framework names those of the first alone."""
     methods: set[str] = set()
-    for route in app.routes:
+    for route in routes:
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
             methods |= route.methods or set()
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
-def install_problems(app: FastAPI) -> None:
-    """Answer every error of ours, of the store and of the framework as a problem."""
+def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Answer every error of ours, of the store and of the framework as a problem; `routes` tell 405 what works."""
 
     def respond(request: Request, error: ServiceError) -> Response:
         return problem_response(error, request.scope["state"]["exchange"].request_id)
@@ -48,7 +50,7 @@ def install_problems(app: FastAPI) -> None:
         if error.status_code == 404:
             return respond(request, NotFound(f"there is nothing at {request.url.path[:200]}"))
         if error.status_code == 405:
-            allowed = ", ".join(_methods_at(app, request.scope))
+            allowed = ", ".join(_methods_at(routes, request.scope))
             detail = f"{request.method} does not work here; these do: {allowed}"
             return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed}))
         return respond(request, UnreadableBody("the request cannot be read"))
