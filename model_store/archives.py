@@ -42,7 +42,7 @@ def read_archive(path: Path) -> dict[str, Array]:
 
 
 def _load(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("no .npz archive")
         return {name: np.asarray(archive[name]) for name in archive.files}

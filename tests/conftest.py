@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from model_store import ModelStore
+
+# The same examples in every run, and nothing remembered between runs.
+settings.register_profile("latent", derandomize=True, database=None, deadline=None)
+settings.load_profile("latent")
 
 ROOT = Path(__file__).parent.parent
 
