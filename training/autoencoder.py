@@ -70,13 +70,17 @@ def build(config: TrainConfig, shape: tuple[int, ...], value_range: tuple[float,
     """A model with fresh weights, drawn from the run's seed."""
     import_keras().utils.set_random_seed(config.training.seed)
     bernoulli = config.likelihood.kind == "bernoulli" or (config.likelihood.kind == "auto" and value_range is not None)
-    sigma = None if config.likelihood.sigma == "optimal" else config.likelihood.sigma
+    gaussian_code = config.latent.distribution == "gaussian"
+    # Without a kl to balance, sigma only scales the loss: 1 makes it half the plain squared error, whose minimum is
+    # that of all data, not of a mean over the batches' logarithms.
+    optimal = None if gaussian_code else 1.0
+    sigma = optimal if config.likelihood.sigma == "optimal" else config.likelihood.sigma
     return Autoencoder(
         networks=config.model.build(shape, config.latent),
         likelihood=Bernoulli() if bernoulli else Gaussian(sigma, "linear" if value_range is None else "sigmoid"),
         shape=shape,
         latent_dim=config.latent.dim,
-        gaussian=config.latent.distribution == "gaussian",
+        gaussian=gaussian_code,
     )
 
 

@@ -6,7 +6,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from training.builders import ModelConfig
 from training.sections import LatentConfig, Section
@@ -54,7 +62,9 @@ class LikelihoodConfig(Section):
         "auto", description="auto: bernoulli for images in [0, 1], gaussian for vectors"
     )
     sigma: Literal["optimal"] | PositiveFloat = Field(
-        "optimal", description="of the gaussian; optimal: sqrt(mse), Rybkin et al. 2021, arXiv:2006.13202"
+        "optimal",
+        description="of the gaussian; optimal: sqrt(mse), Rybkin et al. 2021, arXiv:2006.13202"
+        " (for a deterministic code found after training, which minimises the squared error)",
     )
 
 
@@ -93,7 +103,11 @@ class TrainingConfig(Section):
 
     epochs: PositiveInt = 50
     batch_size: PositiveInt = 100
-    patience: PositiveInt = Field(20, description="epochs without a better validation loss before stopping")
+    patience: NonNegativeInt = Field(
+        20,
+        description="epochs without a better validation loss before stopping; the best epoch's weights are kept."
+        " 0: train to the end and keep the last",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 

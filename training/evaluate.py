@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from model_store.manifest import Likelihood as LikelihoodRecord
 from model_store.scoring import bce_per_item, kl_per_item, mse_per_item, nll_per_item
 from training.autoencoder import Autoencoder
+from training.config import LikelihoodConfig, TrainConfig
 from training.data.dataset import Labels
 from training.inputs import Prepared
 from training.losses import MIN_VARIANCE, Bernoulli
@@ -57,7 +58,7 @@ class Evaluation:
         }
 
 
-def evaluate(model: Autoencoder, data: Prepared, seed: int) -> Evaluation:
+def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluation:
     """Metrics on the test split, each only where it means something.
 
     mse and (images) bce are means per element at z_mean; nll, kl and elbo = −(nll + kl) nats per item, with nll at
@@ -66,10 +67,11 @@ def evaluate(model: Autoencoder, data: Prepared, seed: int) -> Evaluation:
     knn_accuracy is that of the 5 nearest training codes. pca_… is PCA fitted to the training split.
     """
     train, validation, test = (
-        _codes(model, split.x, seed, i) for i, split in enumerate((data.train, data.validation, data.test))
+        _codes(model, split.x, config.training.seed, i)
+        for i, split in enumerate((data.train, data.validation, data.test))
     )
     outputs = model.decode_array(test.z_mean)
-    likelihood = _likelihood_record(model, data.train.x, train)
+    likelihood = _likelihood_record(model, config.likelihood, data.train.x, train)
     x, labels = data.test.x, data.test.labels
     metrics = _reconstruction(x, outputs, images=data.is_image)
     sampled = outputs if test.z_log_var is None else model.decode_array(test.z)
@@ -122,12 +124,14 @@ def _codes(model: Autoencoder, x: Float32, seed: int, split: int) -> Codes:
     return Codes(z_mean, z_log_var, z_mean + np.exp(0.5 * z_log_var) * noise)
 
 
-def _likelihood_record(model: Autoencoder, x_train: Float32, train: Codes) -> LikelihoodRecord:
+def _likelihood_record(
+    model: Autoencoder, options: LikelihoodConfig, x_train: Float32, train: Codes
+) -> LikelihoodRecord:
     """The likelihood with its sigma: the one that was set, or the best for the training split's samples."""
     if isinstance(model.likelihood, Bernoulli):
         return LikelihoodRecord(kind="bernoulli")
-    if model.likelihood.sigma is not None:
-        return LikelihoodRecord(kind="gaussian", sigma=model.likelihood.sigma)
+    if options.sigma != "optimal":
+        return LikelihoodRecord(kind="gaussian", sigma=options.sigma)
     mse = float(mse_per_item(x_train, model.decode_array(train.z)).mean())
     return LikelihoodRecord(kind="gaussian", sigma=math.sqrt(max(mse, MIN_VARIANCE)))
 

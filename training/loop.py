@@ -42,7 +42,7 @@ class _Terms:
 def fit(
     model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter, *, resume: bool
 ) -> list[HistoryRow]:
-    """Train until the epochs are over or the validation loss has stopped falling; keep the best weights.
+    """Train until the epochs are over or the validation loss has stopped falling; keep the best epoch's weights.
 
     Returns one row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the
     validation split, each the mean in nats per item. Raises Diverged, or NothingToResume.
@@ -124,7 +124,7 @@ def fit(
             {"epoch": epoch + 1, "beta": beta, "loss": loss, "nll": nll, "kl": kl}
             | {"val_loss": val_loss, "val_nll": val_nll, "val_kl": val_kl}
         )
-        if best_epoch(history) == epoch + 1:
+        if kept_epoch(history, training.patience) == epoch + 1:
             best = _values(model.state)
         run.save(Checkpoint(history, _values(model.state), _values(optimizer.variables), best))
         report.epoch(epoch + 1, training.epochs, history[-1])
@@ -133,13 +133,16 @@ def fit(
     return history
 
 
-def best_epoch(history: Sequence[HistoryRow]) -> int:
-    """The epoch, counted from 1, with the lowest validation loss; the earliest of equals."""
-    return 1 + int(np.argmin([row["val_loss"] for row in history]))
+def kept_epoch(history: Sequence[HistoryRow], patience: int) -> int:
+    """The epoch, counted from 1, whose weights are kept: that of the lowest validation loss, the earliest of equals.
+
+    Without patience it is the last.
+    """
+    return 1 + int(np.argmin([row["val_loss"] for row in history])) if patience else len(history)
 
 
 def _stopped_improving(history: Sequence[HistoryRow], patience: int) -> bool:
-    return bool(history) and len(history) - best_epoch(history) >= patience
+    return bool(history) and patience > 0 and len(history) - kept_epoch(history, patience) >= patience
 
 
 def _optimizer(config: TrainConfig, steps: int) -> Optimizer:

@@ -80,13 +80,13 @@ def _train(
     model = build(config, data.spec.shape, data.spec.value_range)
     history = fit(model, data, config, run, report, resume=resume)
     report.note("evaluating on the test split, beside PCA")
-    evaluation = evaluate(model, data, seed)
+    evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
     report.note("exporting and checking the export")
     with stage(store, name) as staging:
         body = write_version(staging.path, model, data, evaluation, config, prior)
         body = prove_engines(staging.path, body, checks, report)
-        write_report(staging.path / REPORT, model, data, evaluation, prior, history, seed)
+        write_report(staging.path / REPORT, model, data, evaluation, prior, history, config.training)
         manifest = staging.publish(body)
     run.discard()
     report.table(f"{name}@{manifest.version}", evaluation.rows)

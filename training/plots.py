@@ -21,14 +21,14 @@ _DATA, _MODEL = "#9aa5b1", "#c2410c"
 _LISTED_CLASSES = 20
 
 
-def plot_history(path: Path, rows: Sequence[Mapping[str, float]], best_epoch: int) -> None:
+def plot_history(path: Path, rows: Sequence[Mapping[str, float]], kept_epoch: int) -> None:
     """Loss, and its terms, over the epochs."""
     epochs = [row["epoch"] for row in rows]
     has_kl = any(row["kl"] for row in rows)
     figure = Figure((10 if has_kl else 5.5, 4), layout="constrained")
     axes = figure.subplots(1, 2 if has_kl else 1, squeeze=False)[0]
     _curves(axes[0], epochs, rows, {"loss": "training", "val_loss": "validation"}, "Loss", "nats per item")
-    axes[0].axvline(best_epoch, color=_DATA, linestyle=":", label=f"best epoch ({best_epoch})")
+    axes[0].axvline(kept_epoch, color=_DATA, linestyle=":", label=f"weights kept (epoch {kept_epoch})")
     axes[0].legend()
     if has_kl:
         names = {"val_nll": "nll, validation", "val_kl": "kl, validation"}

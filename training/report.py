@@ -17,10 +17,11 @@ from model_store.preprocess import input_to_table
 from model_store.prior import Mixture
 from training import plots
 from training.autoencoder import Autoencoder
+from training.config import TrainingConfig
 from training.evaluate import Evaluation
 from training.export import coordinates
 from training.inputs import Prepared
-from training.loop import best_epoch
+from training.loop import kept_epoch
 from training.runs import HistoryRow
 
 Float32 = NDArray[np.float32]
@@ -52,7 +53,7 @@ def write_report(
     evaluation: Evaluation,
     prior: Mixture,
     history: Sequence[HistoryRow],
-    seed: int,
+    training: TrainingConfig,
 ) -> None:
     """metrics.json, history.csv and five figures."""
     directory.mkdir()
@@ -61,8 +62,8 @@ def write_report(
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
-    plots.plot_history(directory / "history.png", history, best_epoch(history))
-    context = _Context(model, data, evaluation, prior, seed)
+    plots.plot_history(directory / "history.png", history, kept_epoch(history, training.patience))
+    context = _Context(model, data, evaluation, prior, training.seed)
     _codes(directory / "codes.png", context)
     if isinstance(data.spec, ImageInput):
         _image_figures(directory, context)

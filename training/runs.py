@@ -43,7 +43,7 @@ class Checkpoint:
     state: Sequence[Array]
     optimizer: Sequence[Array]
     best: Sequence[Array]
-    """`state` after the epoch with the lowest validation loss."""
+    """`state` after the epoch whose weights are kept so far."""
 
 
 class Run:

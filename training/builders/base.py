@@ -18,7 +18,10 @@ Z_LOG_VAR_LIMIT = 20.0
 
 @dataclass(frozen=True)
 class Networks:
-    """Two Keras models: x (b, *shape) -> z_mean and z_log_var, or z, by name, each (b, d); z (b, d) -> logits (b, *shape)."""
+    """Two Keras models.
+
+    encoder: x (b, *shape) -> z_mean and z_log_var, or z, by name, each (b, d). decoder: z (b, d) -> logits (b, *shape).
+    """
 
     encoder: KerasModel
     decoder: KerasModel
