@@ -1,0 +1,42 @@
+# Two commands do everything: `make demo` and `make test`.
+
+PORT ?= 8000
+LATENT_STORE ?= store
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install demo test check format bench clean
+
+help:  ## What there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(VENV)/.installed  ## Everything, into .venv
+
+# Made anew whenever what is to be installed has changed.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else f"Latent needs Python 3.11 to 3.13; $(PYTHON) is {v[0]}.{v[1]}: say make PYTHON=python3.12 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,parquet,dev]'
+	@touch $@
+
+demo: install  ## Train the default model if the store is empty, serve it, print what to try
+	@LATENT_STORE='$(LATENT_STORE)' LATENT_PORT='$(PORT)' PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: install  ## The whole test suite
+	$(BIN)/python -m pytest
+
+check: install  ## Format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install  ## Put the code into its format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove what was installed and built; models in the store stay
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
