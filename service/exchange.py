@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
 
 from service.codecs import replies
 from service.codecs.body import read_body
@@ -41,7 +42,7 @@ _ALIASES = {"image/jpg": JPEG}
 class Verb(Generic[O]):
     """What an endpoint runs, reads and can answer."""
 
-    run: Callable[[Call, O], Awaitable[Result]]
+    run: Callable[[Call, O], Coroutine[Any, Any, Result]]
     options: type[O]
     bodies: Sequence[str] = ()
     """Content types that are read; none for GET."""
@@ -84,12 +85,30 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     _check_fields(payload, verb)
     options = read_options(verb.options, payload.options, query, verb.fields)
     clock.parse_s = time.monotonic() - started
-    result = await verb.run(Call(model, payload, settings, clock), options)
+    result = await _while_connected(request, verb.run(Call(model, payload, settings, clock), options))
     exchange.items = result.items
     started = time.monotonic()
     content = await _render(result, media_type, options)
     clock.render_s = time.monotonic() - started
     return Response(content, media_type=media_type, headers=_headers(result, clock))
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for the work; a client that hangs up takes it back. Raises ClientDisconnect."""
+    task, watcher = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+        watcher.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 # -- in ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.metrics import Metrics
-from service.problems import problem_response
+from service.problems import CLIENT_GONE, problem_response
 
 log = structlog.get_logger("latent.request")
 
@@ -72,7 +72,7 @@ class ExchangeMiddleware:
                 error = ServiceError("something went wrong; the service's log has the cause under this id")
                 await problem_response(error, exchange.request_id)(scope, receive, send_with_id)
         finally:
-            self._account(scope, method, exchange, status or 499)
+            self._account(scope, method, exchange, status or CLIENT_GONE)
 
     def _account(self, scope: Scope, method: str, exchange: Exchange, status: int) -> None:
         seconds = time.perf_counter() - exchange.started

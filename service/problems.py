@@ -15,6 +15,8 @@ from model_store.errors import StoreError
 from service.codecs.negotiation import PROBLEM
 from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
 
+CLIENT_GONE = 499
+
 
 def problem_response(error: ServiceError, request_id: str) -> Response:
     """A problem as a response."""
@@ -56,8 +58,8 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         return respond(request, UnreadableBody("the request cannot be read"))
 
     async def gone(request: Request, error: Exception) -> Response:
-        del error
-        return respond(request, UnreadableBody("the client left before its body had arrived"))
+        del request, error
+        return Response(status_code=CLIENT_GONE)  # for the log and the metrics: nobody reads it
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(StoreError, store_error)

@@ -19,6 +19,7 @@ from model_store import Manifest, ModelStore
 from model_store.errors import StoreError
 from model_store.versions import LATEST, PRODUCTION, Reference, near, parse_reference
 from service.batching import Answer
+from service.cpus import usable_cpus
 from service.engines import Engine, EngineError, create_engine
 from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
 from service.served_model import Clock, LoadedVersion, ServedModel, load_version
@@ -269,7 +270,7 @@ class Registry:
 
     def _engine(self, name: str) -> Engine:
         if name not in self._engines:
-            self._engines[name] = create_engine(name, self._settings.engine_threads)
+            self._engines[name] = create_engine(name, self._settings.engine_threads or usable_cpus())
         return self._engines[name]
 
     # -- the store -----------------------------------------------------------------------------------------

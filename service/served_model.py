@@ -22,6 +22,7 @@ from model_store.prior import Mixture, read_prior
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
 from service.batching import Answer, MicroBatcher, Rows
 from service.buckets import BucketedProgram
+from service.cpus import usable_cpus
 from service.engines import ENGINES, Engine, EngineError, Program, create_engine
 from service.errors import Overflow
 from service.settings import EngineChoice
@@ -136,7 +137,9 @@ def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: 
 def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
     """Hold a staged version to its goldens on an engine. Raises StoreError: what a trainer's check is to raise."""
     try:
-        load_and_prove(directory, create_engine(engine_name, 0), body, read_golden(directory / GOLDEN, body))
+        load_and_prove(
+            directory, create_engine(engine_name, usable_cpus()), body, read_golden(directory / GOLDEN, body)
+        )
     except EngineError as error:
         raise StoreError(str(error)) from error
 

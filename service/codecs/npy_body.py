@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def parse_npy(body: bytes) -> Payload:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran, dtype = read_header(stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
         raise UnreadableBody("the body is no npy file of format version 1 or 2") from None
     if dtype.hasobject or (not (dtype.kind == "f" and dtype.itemsize <= 8) and dtype != np.uint8):
         raise WrongDtype.at([], f"an npy body may hold {_ACCEPTED}", expected=_ACCEPTED, got=f"dtype {dtype.str}")
@@ -39,4 +40,8 @@ def parse_npy(body: bytes) -> Payload:
             f"the npy header announces {count} values of {dtype.itemsize} bytes; {len(body) - offset} bytes follow it"
         )
     flat: NDArray[Any] = np.frombuffer(body, dtype=dtype, count=count, offset=offset)
-    return Payload(source="npy", arrays={"npy": flat.reshape(shape, order="F" if fortran else "C")})
+    try:
+        array = flat.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, TypeError, OverflowError):  # more dimensions, or longer ones, than any array has
+        raise UnreadableBody("the npy header announces a shape that no array has") from None
+    return Payload(source="npy", arrays={"npy": array})

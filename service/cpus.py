@@ -1,0 +1,20 @@
+"""How many CPUs this process may use: its affinity and its container's quota, not how many the machine has."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUP_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cpus(quota: Path = CGROUP_MAX) -> int:
+    """At least 1. The quota is cgroup v2's `cpu.max`: microseconds a period, and the period."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text().split()
+        limit = math.ceil(int(allowed) / int(period))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no limit
+        return affinity
+    return max(1, min(affinity, limit))
