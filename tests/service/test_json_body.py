@@ -1,0 +1,126 @@
+"""JSON bodies: what becomes an array, and the place of what does not."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+
+from service.codecs.json_body import parse_json
+from service.errors import (
+    InvalidValue,
+    ServiceError,
+    UnreadableBody,
+    UnreadableImage,
+    WrongDtype,
+    WrongShape,
+)
+
+
+def test_arrays_images_and_options_are_told_apart() -> None:
+    payload = parse_json(b'{"inputs": [[1, 2.5], [3, -4e2]], "images": ["QUJD"], "labels": [1], "sample": true}')
+    assert payload.arrays["inputs"].tolist() == [[1, 2.5], [3, -400]]
+    assert payload.images == [b"ABC"]
+    assert payload.options == {"labels": [1], "sample": True}
+
+
+def test_integers_are_numbers_of_the_value_range_and_never_bytes() -> None:
+    assert parse_json(b'{"inputs": [[0, 1]]}').arrays["inputs"].dtype == np.int64
+
+
+def test_null_is_the_same_as_nothing() -> None:
+    payload = parse_json(b'{"inputs": null, "z": null, "images": null}')
+    assert payload.arrays == {}
+    assert payload.images is None
+
+
+def test_every_double_arrives_as_it_was_sent() -> None:
+    values = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0]
+    assert parse_json(f'{{"z": [{values}]}}'.encode()).arrays["z"].tolist() == [values]
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", "data:;base64,"])
+def test_base64_with_and_without_a_data_prefix(prefix: str) -> None:
+    text = prefix + base64.b64encode(b"\x89PNG").decode()
+    assert parse_json(f'{{"images": ["{text}"]}}'.encode()).images == [b"\x89PNG"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"  \n", id="blank"),
+        pytest.param(b'{"z": [[1, 2]', id="cut short"),
+        pytest.param(b'{"z": [[NaN]]}', id="NaN"),
+        pytest.param(b'{"z": [[-Infinity]]}', id="Infinity"),
+        pytest.param(b"{'z': 1}", id="single quotes"),
+        pytest.param(b'{"z": [[1,]]}', id="trailing comma"),
+        pytest.param(b'{"z": [[1]]} x', id="trailing text"),
+        pytest.param(b'{"z": "\xff"}', id="no UTF-8"),
+        pytest.param(b'{"z": "\\ud800"}', id="lone surrogate"),
+        pytest.param(b"[" * 100_000, id="nested without end"),
+    ],
+)
+def test_what_is_no_json_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableBody):
+        parse_json(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "loc"),
+    [
+        pytest.param("[1]", InvalidValue, [], id="array at the top"),
+        pytest.param('"text"', InvalidValue, [], id="text at the top"),
+        pytest.param("null", InvalidValue, [], id="null at the top"),
+        pytest.param('{"z": 1}', WrongShape, ["z"], id="a single number"),
+        pytest.param('{"z": "1,2"}', WrongShape, ["z"], id="text"),
+        pytest.param('{"z": {"0": [1]}}', WrongShape, ["z"], id="object"),
+        pytest.param('{"z": [[1, 2], [3]]}', WrongShape, ["z", 1], id="short row"),
+        pytest.param('{"z": [[1], [2, 3]]}', WrongShape, ["z", 1], id="long row"),
+        pytest.param('{"z": [[1, 2], 3]}', WrongShape, ["z", 1], id="number among rows"),
+        pytest.param('{"z": [1, [2, 3]]}', WrongShape, ["z", 1], id="row among numbers"),
+        pytest.param('{"z": [[[1], [2]], [[3], [4, 5]]]}', WrongShape, ["z", 1, 1], id="ragged at depth"),
+        pytest.param('{"z": [[1, "2"]]}', WrongDtype, ["z", 0, 1], id="text among numbers"),
+        pytest.param('{"z": [["1", "2"]]}', WrongDtype, ["z", 0, 0], id="only text"),
+        pytest.param('{"z": [[true, false]]}', WrongDtype, ["z", 0, 0], id="booleans"),
+        pytest.param('{"z": [[0.5, true]]}', WrongDtype, ["z", 0, 1], id="a boolean among numbers"),
+        pytest.param('{"z": [[1, null]]}', WrongDtype, ["z", 0, 1], id="null among numbers"),
+        pytest.param('{"z": [[null]]}', WrongDtype, ["z", 0, 0], id="null"),
+        pytest.param('{"z": [[{"x": 1}]]}', WrongDtype, ["z", 0, 0], id="object in an array"),
+        pytest.param(f'{{"z": {"[" * 1000}1{"]" * 1000}}}', WrongShape, ["z"], id="1000 levels"),
+        pytest.param(f'{{"z": {"[" * 70}{"]" * 70}}}', WrongShape, ["z"], id="70 empty levels"),
+        pytest.param('{"images": "QUJD"}', InvalidValue, ["images"], id="images as text"),
+        pytest.param('{"images": [7]}', InvalidValue, ["images", 0], id="an image as number"),
+        pytest.param('{"images": ["QUJD", "Q"]}', UnreadableImage, ["images", 1], id="broken base64"),
+        pytest.param('{"images": ["QUJD\\n"]}', UnreadableImage, ["images", 0], id="line feed in base64"),
+        pytest.param('{"images": ["äöü"]}', UnreadableImage, ["images", 0], id="no ASCII"),
+        pytest.param('{"images": ["data:image/png,QUJD"]}', UnreadableImage, ["images", 0], id="data without base64"),
+        pytest.param('{"images": ["data:image/png;base64"]}', UnreadableImage, ["images", 0], id="data without comma"),
+    ],
+)
+def test_the_first_place_that_is_wrong_is_named(body: str, kind: type[ServiceError], loc: list[str | int]) -> None:
+    with pytest.raises(kind) as refused:
+        parse_json(body.encode())
+    assert type(refused.value) is kind
+    assert refused.value.errors[0]["loc"] == loc
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e400", "1" + "0" * 400])
+def test_a_number_beyond_every_double_is_no_json_and_no_infinity(number: str) -> None:
+    with pytest.raises(UnreadableBody):
+        parse_json(f'{{"z": [[0.5, {number}]]}}'.encode())
+
+
+def test_an_integer_beyond_every_int64_is_a_number_all_the_same() -> None:
+    assert parse_json(b'{"z": [[0.5, -1000000000000000000000000]]}').arrays["z"].tolist() == [[0.5, -1e24]]
+
+
+def test_the_words_true_and_false_elsewhere_do_not_matter() -> None:
+    payload = parse_json(b'{"z": [[1, 2]], "labels": "true"}')
+    assert payload.arrays["z"].tolist() == [[1, 2]]
+
+
+def test_empty_batches_are_arrays_without_rows() -> None:
+    assert parse_json(b'{"z": []}').arrays["z"].shape == (0,)
+    assert parse_json(b'{"z": [[], []]}').arrays["z"].shape == (2, 0)
