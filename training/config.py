@@ -103,6 +103,9 @@ class TrainingConfig(Section):
 
     epochs: PositiveInt = 50
     batch_size: PositiveInt = 100
+    min_epoch_steps: PositiveInt = Field(
+        40, description="least optimizer steps in an epoch: a small data set is gone through several times"
+    )
     patience: NonNegativeInt = Field(
         20,
         description="epochs without a better validation loss before stopping; the best epoch's weights are kept."

@@ -51,7 +51,9 @@ def fit(
     training, elements = config.training, math.prod(model.shape)
     items = len(data.train)
     batch_size = min(training.batch_size, items)
-    steps = items // batch_size  # what is left over differs from epoch to epoch
+    pass_steps = items // batch_size  # what is left over differs from pass to pass
+    passes = math.ceil(training.min_epoch_steps / pass_steps)
+    steps = passes * pass_steps
     optimizer = _optimizer(config, training.epochs * steps)
     optimizer.build(model.trainable)
     x_train = tf.constant(data.train.x)  # (n, *shape)
@@ -108,7 +110,8 @@ def fit(
         if _stopped_improving(history, training.patience):
             break
         beta = beta_at(epoch, epochs=training.epochs, beta=config.objective.beta, kl_warmup=config.objective.kl_warmup)
-        order = np.random.default_rng((training.seed, epoch)).permutation(items)[: steps * batch_size]
+        shuffle = np.random.default_rng((training.seed, epoch))
+        order = np.concatenate([shuffle.permutation(items)[: pass_steps * batch_size] for _ in range(passes)])
         sums = np.zeros(3)
         for step, rows in enumerate(order.reshape(steps, batch_size), start=epoch * steps):
             sums += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from model_store.manifest import Manifest
@@ -13,14 +14,16 @@ from model_store.versions import check_name
 from training.autoencoder import build
 from training.config import TrainConfig
 from training.data import load
+from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import Check, fit_prior, prove_engines, write_version
 from training.inputs import Prepared, prepare
 from training.loop import fit
 from training.progress import Reporter, reporter
-from training.report import write_report
 from training.runs import Run, claim
 from training.tensorflow_import import import_tensorflow
+
+_PACKAGES = ("tensorflow", "keras", "sklearn", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def train(
     Raises TrainingError for what a user can mend, and the store's StoreNotWritable and BadName; all that can be
     checked is checked before TensorFlow is imported and before anything is written.
     """
+    _require_packages()
     name = check_name(name or config.recipe)
     check_writable(store)
     data = prepare(load(config.data, config.input), config)
@@ -65,6 +69,12 @@ def train(
         return _train(config, data, run, report, store=store, name=name, resume=resume, checks=checks or {})
 
 
+def _require_packages() -> None:
+    missing = [package for package in _PACKAGES if find_spec(package) is None]
+    if missing:
+        raise TrainingError(f"training needs {', '.join(missing)}: pip install 'latent[train]'")
+
+
 def _train(
     config: TrainConfig,
     data: Prepared,
@@ -76,6 +86,8 @@ def _train(
     resume: bool,
     checks: Mapping[str, Check],
 ) -> TrainResult:
+    from training.report import write_report  # matplotlib
+
     seed = config.training.seed
     model = build(config, data.spec.shape, data.spec.value_range)
     history = fit(model, data, config, run, report, resume=resume)

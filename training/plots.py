@@ -65,20 +65,22 @@ def plot_vector_reconstructions(path: Path, x: Array, outputs: Array, columns: S
             low, high = float(x[:, i].min()), float(x[:, i].max())
             axis.plot([low, high], [low, high], color=_DATA, linewidth=1)
             axis.scatter(x[:, i], outputs[:, i], s=6, color=_MODEL, alpha=0.6)
-            _label(axis, "original", "reconstructed", columns[i])
+            _label(axis, "original", "reconstructed", _short(columns[i]))
     _save(figure, path)
 
 
 def plot_codes(
     path: Path, coordinates: Array, labels: Array | None, class_names: Sequence[str] | None, axes: tuple[str, str]
 ) -> None:
-    """Codes in the plane (n, 2), coloured by class where there are any."""
+    """Codes in the plane (n, 2), coloured by class where there are any; an axis without a name has no scale."""
     figure = Figure((7, 5.5), layout="constrained")
     axis = figure.subplots()
     if labels is None:
         axis.scatter(coordinates[:, 0], coordinates[:, 1], s=8, alpha=0.6, color=_MODEL)
     else:
         _scatter_classes(axis, coordinates, labels, class_names or [str(i) for i in range(int(labels.max()) + 1)])
+    if not axes[1]:
+        axis.set_yticks([])
     _label(axis, *axes, "Codes of the test items")
     _save(figure, path)
 
@@ -147,7 +149,7 @@ def plot_vector_samples(path: Path, data: Array, samples: Array, columns: Sequen
             bins = np.histogram_bin_edges(np.concatenate([data[:, i], samples[:, i]]), bins=30).tolist()
             axis.hist(data[:, i], bins, density=True, color=_DATA, label="data")
             axis.hist(samples[:, i], bins, density=True, histtype="step", color=_MODEL, label="samples")
-            _label(axis, columns[i], "density", "")
+            _label(axis, _short(columns[i]), "density", "")
         axes[0].legend()
     _save(figure, path)
 
@@ -200,6 +202,10 @@ def _column_grid(count: int, title: str, most: int = 16) -> tuple[Figure, list[A
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(shown)]
     figure.suptitle(title if shown == count else f"{title} (first {shown} of {count} columns)")
     return figure, axes
+
+
+def _short(name: str, most: int = 22) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def _show(axis: Axes, image: Array) -> None:

@@ -117,13 +117,14 @@ def _vector_figures(directory: Path, context: _Context, spec: VectorInput) -> No
 
 
 def _code_grid(context: _Context) -> tuple[Float32, tuple[str, str | None], str]:
-    """Codes (rows, columns, d) over the first two dimensions, rows downwards; what the axes are; a title.
+    """Codes (rows, columns, d) over the two widest dimensions, rows downwards; what the axes are; a title.
 
     Gaussian codes stand at the prior's quantiles with the others 0, deterministic ones between the training codes'
     quantiles with the others at their mean.
     """
     z_mean, dimensions = context.evaluation.train.z_mean, context.model.latent_dim
     base = np.zeros(dimensions) if context.model.gaussian else z_mean.mean(axis=0)
+    widest = sorted(int(i) for i in np.argsort(-z_mean.var(axis=0))[:2])
 
     def axis(dimension: int) -> NDArray[np.float64]:
         if context.model.gaussian:
@@ -132,13 +133,13 @@ def _code_grid(context: _Context) -> tuple[Float32, tuple[str, str | None], str]
 
     rows = 1 if dimensions == 1 else _GRID
     grid = np.tile(base, (rows, _GRID, 1)).astype(np.float32)
-    grid[:, :, 0] = axis(0)
+    grid[:, :, widest[0]] = axis(widest[0])
     if dimensions > 1:
-        grid[:, :, 1] = axis(1)[::-1, None]
+        grid[:, :, widest[1]] = axis(widest[1])[::-1, None]
     kind = "the prior's" if context.model.gaussian else "the training codes'"
     low, high = (round(100 * q) for q in _QUANTILES)
     title = f"Decoded codes between {kind} {low} % and {high} % quantiles"
-    return grid, ("z[0]", "z[1]" if dimensions > 1 else None), title
+    return grid, (f"z[{widest[0]}]", f"z[{widest[1]}]" if dimensions > 1 else None), title
 
 
 def _between_quantiles(values: Float32, count: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from training.data.mnist import load_mnist
 from training.data.mnist_5k import load_mnist_5k
 from training.data.parquet import load_parquet
 from training.data.sine import load_sine
-from training.errors import DataError
+from training.errors import BadSetting, DataError
 
 NAMES = ("mnist-5k", *MNIST_NAMES, "sine")
 _KINDS = "a directory of images or IDX files, .npy, .npz, .csv or .parquet"
@@ -27,6 +27,8 @@ __all__ = ["NAMES", "Dataset", "load"]
 def load(data: DataConfig, options: InputConfig) -> Dataset:
     """Read the items of a source by its name, or of a path. Raises DataError."""
     source = data.source
+    if data.label is not None and source in NAMES:
+        raise BadSetting(f"data.label names a column of a table, but {source} has none")
     if source == "mnist-5k":
         return load_mnist_5k()
     if source in MNIST_NAMES:
@@ -45,6 +47,8 @@ def _load_path(path: Path, data: DataConfig, options: InputConfig) -> Dataset:
         path = path.resolve()
         if not any(path.iterdir()):
             raise DataError(f"the data directory {path} is empty")
+        if data.label is not None:
+            raise BadSetting(f"data.label names a column of a table, but {path} is a directory")
         return load_idx(path, name=path.name) if find_idx(path) else load_folder(path, options)
     match path.suffix.lower():
         case ".npy":
