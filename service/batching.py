@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,7 +93,8 @@ class MicroBatcher:
         except TimeoutError:
             raise DeadlineExceeded("the answer was not ready before the request's deadline") from None
         finally:
-            job.answer.cancel()  # a caller that left is not computed for
+            if job.answer.cancel() or job.answer.cancelled():  # left, or too late: not computed for
+                self._forget(job)
 
     async def close(self) -> None:
         """Answer everyone who waits with ShuttingDown, and stop once the running batch is through."""
@@ -101,6 +103,12 @@ class MicroBatcher:
         self._arrived.set()
         if self._worker is not None:
             await asyncio.wait([self._worker])
+
+    def _forget(self, job: Job) -> None:
+        """Free the place of a caller that has left, if its job is still waiting."""
+        with suppress(ValueError):
+            self._jobs.remove(job)
+            self._waiting_items -= job.count
 
     async def _work(self) -> None:
         try:
