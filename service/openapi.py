@@ -77,8 +77,21 @@ class Described:
         )
         models = [(model, "serialization") for model in self._models.values()]
         _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-        document.setdefault("components", {}).setdefault("schemas", {}).update(schemas["$defs"])
+        components = document.setdefault("components", {}).setdefault("schemas", {})
+        components.update(schemas["$defs"])
+        _drop_framework_errors(document)
         return document
+
+
+def _drop_framework_errors(document: dict[str, Any]) -> None:
+    """Leave out the framework's own 422, which no route of ours answers."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation["responses"].get("422", {}).get("content", {})
+            if content.get(JSON, {}).get("schema", {}).get("$ref", "").endswith("/HTTPValidationError"):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 _HEADERS = {

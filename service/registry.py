@@ -234,7 +234,7 @@ class Registry:
         return None
 
     async def _load(self, slot: Slot) -> None:
-        started = time.monotonic()
+        started, cause = time.monotonic(), None
         directory = self._store.directory(slot.name, slot.version)
         choice, items = self._settings.engine, self._settings.max_batch_items
         try:
@@ -243,6 +243,7 @@ class Registry:
             )
         except (StoreError, EngineError) as error:
             slot.fail(f"{type(error).__name__}: {error}")
+            cause = error.__cause__
         except Exception:
             slot.fail("it cannot be loaded; the service's log has the cause")
             log.exception("load failed", model=slot.reference)
@@ -254,6 +255,7 @@ class Registry:
             model=slot.reference,
             engine=slot.model.engine if slot.model else None,
             reason=slot.reason,
+            cause=str(cause) if cause is not None else None,
             milliseconds=round(1e3 * (time.monotonic() - started)),
         )
 

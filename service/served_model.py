@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from model_store.errors import GoldenMismatch, StoreError
@@ -30,6 +31,8 @@ from service.settings import EngineChoice
 Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
 Observe = Callable[[str, Answer], None]
+
+log = structlog.get_logger("latent.load")
 
 
 @dataclass
@@ -90,6 +93,9 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
             if choice != "auto":
                 raise
             refused.append(f"{name}: {error}")
+            log.warning(
+                "engine refused", model=f"{manifest.name}@{manifest.version}", engine=name, cause=str(error.__cause__)
+            )
             continue
         loaded = LoadedVersion(
             manifest=manifest,

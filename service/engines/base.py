@@ -13,7 +13,10 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 
 class EngineError(Exception):
-    """An engine cannot be had, or cannot run this model. `str(error)` is one sentence for a person."""
+    """An engine cannot be had, or cannot run this model. `str(error)` is one sentence for a person.
+
+    The runtime's own message, which may hold paths, is in `__cause__`: for the log.
+    """
 
 
 class Program(Protocol):
@@ -38,12 +41,6 @@ class Engine(Protocol):
 
     def load(self, directory: Path) -> Program:
         """Load a SavedModel with one serving signature. Raises EngineError."""
-
-
-def first_line(error: BaseException) -> str:
-    """A library's message, cut to what fits a sentence."""
-    lines: list[str] = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def as_float32(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 - each runtime has its own tensor type

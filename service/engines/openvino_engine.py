@@ -5,6 +5,7 @@ Pinned to float32: left to itself it computes in bfloat16 where the CPU can, and
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, as_float32, first_line
+from service.engines.base import Arrays, EngineError, as_float32
+
+_UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 
 
 class OpenVinoEngine:
@@ -35,7 +38,9 @@ class OpenVinoEngine:
             model = self._core.read_model(directory)
             compiled = self._core.compile_model(model, "CPU", self._config)
         except Exception as error:
-            raise EngineError(f"OpenVINO cannot load {directory.name} ({first_line(error)})") from error
+            lacking = _UNCONVERTED.search(str(error))
+            reason = f"it lacks {lacking[1]}" if lacking else type(error).__name__
+            raise EngineError(f"OpenVINO cannot load {directory.name} ({reason})") from error
         return OpenVinoProgram(compiled)
 
 

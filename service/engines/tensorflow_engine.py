@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, as_float32, first_line
+from service.engines.base import Arrays, EngineError, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
 
@@ -34,7 +34,7 @@ class TensorFlowEngine:
             module = tf.saved_model.load(str(directory))
             return TensorFlowProgram(module, module.signatures["serving_default"])
         except Exception as error:
-            raise EngineError(f"TensorFlow cannot load {directory.name} ({first_line(error)})") from error
+            raise EngineError(f"TensorFlow cannot load {directory.name} ({type(error).__name__})") from error
 
 
 class TensorFlowProgram:
