@@ -1,0 +1,1 @@
+"""The `latent` command: arguments in, one call out, heavy imports only where they are needed."""

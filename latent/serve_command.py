@@ -1,0 +1,82 @@
+"""`latent serve`: the HTTP service, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from latent.errors import CommandError
+from latent.options import Engine
+from latent.output import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Serving")(serve)
+
+
+def serve(
+    *,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="NAME[@VERSION]", help="Serve this one alone; every model without it."),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", metavar="HOST", help="Address to listen on. [default: LATENT_HOST, else 127.0.0.1]"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Port; 0 takes a free one. [default: LATENT_PORT, else 8000]",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option("--engine", help="Runtime. [default: LATENT_ENGINE, else auto]", show_default=False),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="The model store. [default: LATENT_STORE, else ./store]"),
+    ] = None,
+) -> None:
+    """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
+    from model_store import ModelStore
+    from service.server import run
+
+    settings = read_settings(model=model, host=host, port=port, engine=engine, store=store)
+    keeper = ModelStore(settings.store)
+    if settings.model is not None and keeper.names():
+        keeper.resolve(settings.model)
+    run(settings, lambda address: say_at_once(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+
+
+def say_at_once(text: str) -> None:
+    """Print a line that whoever waits for it must not wait for."""
+    import sys
+
+    say(text)
+    sys.stdout.flush()
+
+
+def read_settings(**given: Any) -> Any:  # noqa: ANN401 - service.settings.Settings, imported here alone
+    """The service's settings: options that are not None, over LATENT_… variables. Raises CommandError."""
+    from pydantic import ValidationError
+
+    from service.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        message = first["msg"]
+        raise CommandError(
+            f"LATENT_{name.upper()}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+        ) from error

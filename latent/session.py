@@ -1,0 +1,129 @@
+"""Where a verb is answered: in this process, or by a server. Both are asked through the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import httpx
+import structlog
+
+from latent.errors import CommandError
+from latent.options import Engine
+from latent.quiet import native_noise_dropped
+from latent.serve_command import read_settings
+from latent_client import AsyncClient, Client, ProblemError, verbs
+from latent_client.calls import Call
+from model_store import Manifest, ModelStore
+from model_store.versions import LATEST, parse_reference
+
+T = TypeVar("T")
+
+_PATIENCE_S = 24 * 3600.0
+"""In this process nobody else waits: a call may take what it takes."""
+_UNBOUNDED = 2**40
+
+
+class Session(Protocol):
+    """Answers calls to one model."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the version that answers."""
+
+    def run(self, call: Call[T]) -> T:
+        """Answer a call of `latent_client.verbs`. Raises LatentError or CommandError."""
+
+
+class LocalSession:
+    """The service's own application, asked in this process without a socket."""
+
+    def __init__(self, reference: str, store: Path, engine: Engine) -> None:
+        """Raises StoreError where the store has no such model."""
+        self._store, self._engine = store, engine
+        name, version = ModelStore(store).resolve(reference)
+        self._reference = f"{name}@{version}"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Of the version that answers."""
+        reference = parse_reference(self._reference)
+        return ModelStore(self._store).manifest(reference.name, int(reference.selector or 0))
+
+    def run(self, call: Call[T]) -> T:
+        """Load the version, answer, leave. What a server limits for its other users' sake is not limited here."""
+        with native_noise_dropped():
+            return asyncio.run(self._run(call))
+
+    async def _run(self, call: Call[T]) -> T:
+        from service.app import create_app
+
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        app = create_app(
+            read_settings(
+                store=self._store,
+                model=self._reference,
+                load="lazy",
+                engine=self._engine,
+                timeout_s=_PATIENCE_S,
+                max_timeout_s=_PATIENCE_S,
+                body_timeout_s=_PATIENCE_S,
+                queue_items=_UNBOUNDED,
+                max_items=_UNBOUNDED,
+                max_body_bytes=_UNBOUNDED,
+                max_output_bytes=_UNBOUNDED,
+            )
+        )
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app=app)
+            async with AsyncClient(
+                "http://in-process", model=self._reference, timeout_s=_PATIENCE_S, retries=0, transport=transport
+            ) as client:
+                try:
+                    return await client.run(call)
+                except ProblemError as problem:
+                    raise CommandError(_without_http(problem)) from problem
+
+
+class RemoteSession:
+    """A server, asked over HTTP."""
+
+    def __init__(self, reference: str, url: str, timeout_s: float) -> None:
+        """Raises BadName for what names no model; asks nothing yet."""
+        self._reference = parse_reference(reference)
+        self._url, self._timeout_s = url, timeout_s
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Of the version that answers, as the server tells it."""
+        name, version = self._reference.name, self._version()
+        document = self.run(verbs.model(name) if version is None else verbs.version(name, version))
+        if document.get("manifest") is None:
+            raise CommandError(f"{self._url} has no manifest of {self._reference} ({document.get('reason')})")
+        return Manifest.model_validate(document["manifest"])
+
+    def run(self, call: Call[T]) -> T:
+        """Ask the server."""
+        with Client(self._url, model=str(self._reference), timeout_s=self._timeout_s) as client:
+            return client.run(call)
+
+    def _version(self) -> int | None:
+        """The number that the reference means; None where the server is to say."""
+        selector = self._reference.selector
+        if selector is None or isinstance(selector, int):
+            return selector
+        for model in self.run(verbs.models()):
+            for version in reversed(model.versions):
+                if model.name == self._reference.name and (selector == LATEST or selector in version.aliases):
+                    return version.version
+        raise CommandError(f"{self._url} has no {self._reference}")
+
+
+def _without_http(problem: ProblemError) -> str:
+    """What is wrong, without the status and the request's id: here is no server."""
+    said = problem.detail or problem.title
+    wrong = [f"expected {error.get('expected')}, got {error.get('got')}" for error in problem.errors[:1]]
+    return f"{said} ({wrong[0]})" if wrong and str(wrong[0]) not in said else said
