@@ -20,7 +20,7 @@ from model_store.errors import StoreError
 from model_store.versions import LATEST, PRODUCTION, Reference, near, parse_reference
 from service.batching import Answer
 from service.cpus import usable_cpus
-from service.engines import Engine, EngineError, create_engine
+from service.engines import Engine, EngineError, cause_of, create_engine
 from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
 from service.served_model import Clock, LoadedVersion, ServedModel, load_version
 from service.settings import Settings
@@ -243,7 +243,7 @@ class Registry:
             )
         except (StoreError, EngineError) as error:
             slot.fail(f"{type(error).__name__}: {error}")
-            cause = error.__cause__
+            cause = cause_of(error)
         except Exception:
             slot.fail("it cannot be loaded; the service's log has the cause")
             log.exception("load failed", model=slot.reference)
@@ -255,7 +255,7 @@ class Registry:
             model=slot.reference,
             engine=slot.model.engine if slot.model else None,
             reason=slot.reason,
-            cause=str(cause) if cause is not None else None,
+            cause=cause,
             milliseconds=round(1e3 * (time.monotonic() - started)),
         )
 

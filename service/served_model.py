@@ -24,7 +24,7 @@ from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
 from service.batching import Answer, MicroBatcher, Rows
 from service.buckets import BucketedProgram
 from service.cpus import usable_cpus
-from service.engines import ENGINES, Engine, EngineError, Program, create_engine
+from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
 from service.errors import Overflow
 from service.settings import EngineChoice
 
@@ -93,9 +93,8 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
             if choice != "auto":
                 raise
             refused.append(f"{name}: {error}")
-            log.warning(
-                "engine refused", model=f"{manifest.name}@{manifest.version}", engine=name, cause=str(error.__cause__)
-            )
+            version = f"{manifest.name}@{manifest.version}"
+            log.warning("engine refused", model=version, engine=name, reason=str(error), cause=cause_of(error))
             continue
         loaded = LoadedVersion(
             manifest=manifest,
@@ -131,13 +130,20 @@ def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: 
     condition = one_hot_rows(golden.labels, body)
     x = golden.replay_inputs(body.input)
     compare("preprocessing", x, golden.x, body.tolerance)
-    encoded = encoder.infer({"x": x} | condition)
+    encoded = _replay(engine, encoder, {"x": x} | condition)
     compare("z_mean", encoded["z_mean" if gaussian else "z"], golden.z_mean, body.tolerance)
     if golden.z_log_var is not None:
         compare("z_log_var", encoded["z_log_var"], golden.z_log_var, body.tolerance)
-    decoded = decoder.infer({"z": golden.z_mean} | condition)
+    decoded = _replay(engine, decoder, {"z": golden.z_mean} | condition)
     compare("outputs", decoded["outputs"], golden.outputs, body.tolerance)
     return encoder, decoder
+
+
+def _replay(engine: Engine, program: Program, inputs: Rows) -> dict[str, Float32]:
+    try:
+        return program.infer(inputs)
+    except Exception as error:
+        raise EngineError(f"the {engine.name} engine fails on the goldens ({type(error).__name__})") from error
 
 
 def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
@@ -147,7 +153,7 @@ def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> No
             directory, create_engine(engine_name, usable_cpus()), body, read_golden(directory / GOLDEN, body)
         )
     except EngineError as error:
-        raise StoreError(str(error)) from error
+        raise StoreError(f"{error}: {cause_of(error)}" if error.__cause__ else str(error)) from error
 
 
 def one_hot_rows(labels: NDArray[np.int64] | None, body: ManifestBody) -> dict[str, Float32]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service.engines.base import Engine, EngineError, Program
+from service.engines.base import Engine, EngineError, Program, cause_of
 
-__all__ = ["ENGINES", "Engine", "EngineError", "Program", "create_engine"]
+__all__ = ["ENGINES", "Engine", "EngineError", "Program", "cause_of", "create_engine"]
 
 ENGINES = ("openvino", "tensorflow")
 

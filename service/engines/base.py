@@ -19,6 +19,11 @@ class EngineError(Exception):
     """
 
 
+def cause_of(error: BaseException) -> str | None:
+    """What lies behind an error, for the log and for a command line."""
+    return None if error.__cause__ is None else f"{type(error.__cause__).__name__}: {error.__cause__}"
+
+
 class Program(Protocol):
     """One loaded SavedModel. Used by one thread at a time."""
 

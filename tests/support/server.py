@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +67,20 @@ class RunningServer:
         return self.process.wait(timeout_s)
 
 
-def environment(settings: dict[str, object]) -> dict[str, str]:
-    """This process's environment with these settings of the service, `max_items=8` for LATENT_MAX_ITEMS, alone."""
+def environment(settings: Mapping[str, object], python_path: Sequence[Path] = ()) -> dict[str, str]:
+    """This process's environment with these settings of the service, `max_items=8` for LATENT_MAX_ITEMS, alone.
+
+    Modules are looked for in `python_path` first.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LATENT_")}
     own = {f"LATENT_{name.upper()}": str(value) for name, value in settings.items()}
-    return {**inherited, "PYTHONPATH": str(ROOT), **own}
+    return {**inherited, "PYTHONPATH": os.pathsep.join(map(str, [*python_path, ROOT])), **own}
 
 
 @contextmanager
-def running_server(store: Path, *, ready: int | None = 200, **settings: object) -> Iterator[RunningServer]:
+def running_server(
+    store: Path, *, ready: int | None = 200, python_path: Sequence[Path] = (), **settings: object
+) -> Iterator[RunningServer]:
     """Start the service over `store`, wait until /readyz answers `ready` (None: do not), and always stop it."""
     given: dict[str, object] = {"store": store, "port": 0, "log_format": "json", **settings}
     with (
@@ -83,7 +88,7 @@ def running_server(store: Path, *, ready: int | None = 200, **settings: object) 
         subprocess.Popen(
             [sys.executable, "-m", "tests.support.server"],
             cwd=ROOT,
-            env=environment(given),
+            env=environment(given, python_path),
             stdout=subprocess.PIPE,
             stderr=stderr,
         ) as process,
