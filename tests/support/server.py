@@ -44,8 +44,8 @@ class RunningServer:
         return Path(self._stderr.name).read_text(encoding="utf-8")
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Its log: one JSON object a line."""
-        return [json.loads(line) for line in self.log_text().splitlines()]
+        """Its log: one JSON object a line. What TensorFlow prints by itself is left out."""
+        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
 
     def wait_for(self, path: str, status: int, timeout_s: float = START_S) -> httpx.Response:
         """Ask for `path` until it answers `status`."""
