@@ -35,13 +35,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--latent", type=Path, default=Path(sys.executable).with_name("latent"))
     arguments = parser.parse_args()
-    bare, ready, first, memory = [], [], [], []
+    bare: list[float] = []
+    served: list[tuple[float, float, float]] = []
     for _ in range(arguments.runs):
         started = time.monotonic()
         subprocess.run([sys.executable, "-c", ""], check=True)
         bare.append(time.monotonic() - started)
-        for column, value in zip((ready, first, memory), start_once(arguments.latent, arguments.store), strict=True):
-            column.append(value)
+        served.append(start_once(arguments.latent, arguments.store))
+    ready, first, memory = (list(column) for column in zip(*served, strict=True))
     table = Table(title=f"latent serve --store {arguments.store}, {arguments.runs} starts")
     for heading in ("", "least", "median", "most"):
         table.add_column(heading, justify="left" if not heading else "right")
