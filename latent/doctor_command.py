@@ -79,7 +79,11 @@ def doctor(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -
         say("")
         print_table(["package", "version"], [[name, number or "not installed"] for name, number in installed.items()])
         say("")
-        print_table(["engine", "works", "tried on, or why not"], [_row(engine) for engine in engines])
+        print_table(
+            ["engine", "works", "tried on, or why not"],
+            [_row(engine) for engine in engines],
+            folding=["tried on, or why not"],
+        )
     if not any(engine.works for engine in engines):
         raise CommandError(f"nothing can be served: {'; '.join(f'{e.name}: {e.reason}' for e in engines)}")
     if damaged:

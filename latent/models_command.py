@@ -9,7 +9,7 @@ import typer
 
 from latent.errors import CommandError
 from latent.options import DEFAULT_STORE, JsonOption, ReferenceArgument, StoreOption, VersionArgument
-from latent.output import Cell, print_json, print_pairs, print_table, say
+from latent.output import Cell, on_terminal, print_json, print_pairs, print_table, say
 from model_store import Manifest, ModelStore
 from model_store.errors import StoreError
 from model_store.manifest import InputSpec
@@ -20,6 +20,7 @@ app = typer.Typer(help="List, show, verify, promote and remove the versions in t
 AliasOption = Annotated[str, typer.Option("--alias", metavar="ALIAS", help="The alias that is meant.")]
 
 _MEBIBYTE = 2**20
+_DATE = len("2026-01-01")
 _TOO_LONG = ("anomaly.levels", "anomaly.quantiles")
 
 
@@ -60,23 +61,21 @@ def list_models(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = Fal
         say(f"The store {store} has no model. Train one: latent train mnist-vae --store {store}")
         return
     print_table(
-        ["model", "version", "aliases", "family", "input", "code", "mse", "PCA's", "MiB", "published"],
+        ["model", "aliases", "input", "code", "mse", "PCA's", "published"],
         [
             [
-                name,
-                version.version,
+                f"{name}@{version.version}",
                 " ".join(version.aliases),
-                version.error or version.family,
-                version.input,
+                version.error or version.input,
                 version.latent,
                 version.metrics.get("mse"),
                 version.metrics.get("pca_mse"),
-                version.bytes and round(version.bytes / _MEBIBYTE, 2),
-                version.created_at,
+                version.created_at and version.created_at[: _DATE if on_terminal() else None],
             ]
             for name, versions in listed.items()
             for version in versions
         ],
+        folding=["input"],
     )
 
 
@@ -205,7 +204,8 @@ def diff(
     if not shown:
         say(f"{headings[0]} and {headings[1]} say the same of themselves")
         return
-    print_table(["field", *headings], [[key, *(_value(side.get(key)) for side in flat)] for key in shown])
+    rows = [[key, *(_value(side.get(key)) for side in flat)] for key in shown]
+    print_table(["field", *headings], rows, folding=headings)
 
 
 @app.command("rm")

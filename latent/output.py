@@ -46,13 +46,15 @@ def json_bytes(document: object) -> bytes:
     return orjson.dumps(document, option=_ARRAYS)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str | None = None) -> None:
-    """Print rows under headings; numbers stand right."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folding: Sequence[str] = ()) -> None:
+    """Print rows under headings, numbers to the right; `folding` columns make room where a terminal is narrow."""
     listed = [list(row) for row in rows]
-    table = Table(box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False)
     for at, name in enumerate(columns):
         numbers = bool(listed) and all(isinstance(row[at], int | float | None) for row in listed)
-        table.add_column(escape(name), justify="right" if numbers else "left", overflow="fold")
+        table.add_column(
+            escape(name), justify="right" if numbers else "left", overflow="fold", no_wrap=name not in folding
+        )
     for row in listed:
         table.add_row(*(escape(_text(cell)) for cell in row))
     _print(table)

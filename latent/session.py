@@ -125,5 +125,7 @@ class RemoteSession:
 def _without_http(problem: ProblemError) -> str:
     """What is wrong, without the status and the request's id: here is no server."""
     said = problem.detail or problem.title
-    wrong = [f"expected {error.get('expected')}, got {error.get('got')}" for error in problem.errors[:1]]
-    return f"{said} ({wrong[0]})" if wrong and str(wrong[0]) not in said else said
+    for error in problem.errors[:1]:
+        if str(error.get("expected")) not in said:
+            said += f" (expected {error.get('expected')}, got {error.get('got')})"
+    return said

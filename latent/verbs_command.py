@@ -378,10 +378,13 @@ def _answer(
 ) -> None:
     """Run the call; write or print what comes back."""
     from latent.answers import PICTURES, document, encoded_as, main_array
+    from latent.errors import CommandError
     from latent.output import json_bytes, on_terminal, say, write_whole
     from latent_client.pictures import PictureStyle
 
     if kind in PICTURES and target.output is not None:
+        if session.manifest.input.kind != "image":
+            raise CommandError(f"{target.model} answers {session.manifest.input.kind}s, no pictures: use .npy or .json")
         picture = session.run(PictureStyle(PICTURES[kind], scale, fps).apply(call))
         write_whole(target.output, picture)
         say(f"{target.output}: {len(picture)} bytes")
