@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,6 +20,7 @@ from model_store.durable import write_durably
 
 _ENDLESS = 100_000
 """Columns of an output that is no terminal: nothing is ever cut or wrapped."""
+_LEAST_WIDTH = 12
 _ARRAYS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 Cell = str | float | int | None
@@ -49,7 +49,7 @@ def json_bytes(document: object) -> bytes:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folding: Sequence[str] = ()) -> None:
     """Print rows under headings, numbers to the right; `folding` columns make room where a terminal is narrow."""
     listed = [list(row) for row in rows]
-    table = Table(box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for at, name in enumerate(columns):
         numbers = bool(listed) and all(isinstance(row[at], int | float | None) for row in listed)
         table.add_column(

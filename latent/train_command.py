@@ -29,9 +29,8 @@ def recipes(*, as_json: JsonOption = False) -> None:
         print_json({"recipes": listed})
         return
     columns = ["recipe", "data", "network", "code", "intended_use"]
-    print_table(
-        [column.replace("_", " ") for column in columns], [[row[column] for column in columns] for row in listed]
-    )
+    rows = [[row[column] for column in columns] for row in listed]
+    print_table([column.replace("_", " ") for column in columns], rows, folding=["intended use"])
 
 
 def train(
