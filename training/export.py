@@ -158,7 +158,7 @@ def fit_prior(train: Codes, validation: Codes, seed: int) -> FittedPrior:
 
     codes = train.z[_spread(len(train.z), _MIXTURE_ITEMS)].astype(np.float64)
     # A dimension that the encoder does not use must not make a covariance singular.
-    regularisation = max(1e-6, 1e-3 * float(codes.var(axis=0).mean()))
+    regularisation = max(1e-6, 1e-4 * float(codes.var(axis=0).mean()))
     best: FittedPrior | None = None
     for components in _COMPONENTS:
         if components > 1 and len(codes) < components * codes.shape[1] * _ITEMS_A_COMPONENT:

@@ -51,6 +51,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
 
     Raises DataError or BadSetting where recipe and data do not fit together.
     """
+    _require_fitting(dataset, config)
     sha256 = dataset.sha256()
     splits = split(len(dataset), dataset.official_test)
     spec: ImageInput | VectorInput
@@ -60,9 +61,6 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     else:
         inputs = np.asarray(dataset.inputs, np.float32)
         spec = _vector_spec(dataset, inputs[splits.train], config)
-    reason = config.model.refuses(spec.shape)
-    if reason is not None:
-        raise DataError(f"{config.recipe} cannot train on these data: {reason}; try the recipe mnist-vae-mlp")
 
     def part(indices: Indices) -> Split:
         own = inputs[indices]
@@ -78,6 +76,12 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
         test_items=len(splits.test),
     )
     return Prepared(spec, part(splits.train), part(splits.validation), part(splits.test), record)
+
+
+def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
+    reason = config.model.refuses(dataset.inputs.shape[1:])
+    if reason is not None:
+        raise DataError(f"{config.recipe} cannot train on {dataset.name}: {reason}; try the recipe mnist-vae-mlp")
 
 
 def _image_spec(dataset: Dataset, config: TrainConfig) -> ImageInput:

@@ -59,7 +59,7 @@ def train(
     name = check_name(name or config.recipe)
     check_writable(store)
     data = prepare(load(config.data, config.input), config)
-    with claim(store, name, config, data.record.sha256) as run, reporter(progress=progress) as report:
+    with claim(store, name, config, data.record.sha256, resume=resume) as run, reporter(progress=progress) as report:
         if resume:
             run.load()  # refuses before the wait
         else:

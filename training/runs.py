@@ -67,8 +67,7 @@ class Run:
     def load(self) -> Checkpoint:
         """The last checkpoint. Raises NothingToResume: none, or of other settings or data, naming the first."""
         name = self._path.parent.name
-        if not self._path.exists():
-            raise NothingToResume(f"there is no interrupted run of {name!r} in this store; leave --resume away")
+        _require_checkpoint(self._path.parent)
         try:
             arrays = read_archive(self._path)
             document = json.loads(arrays.pop("document").tobytes())
@@ -90,12 +89,15 @@ class Run:
 
 
 @contextmanager
-def claim(store: Path, name: str, config: TrainConfig, data_sha256: str) -> Iterator[Run]:
-    """Hold the run of that name; other processes are refused at once, also after a crash of the holder they are not.
+def claim(store: Path, name: str, config: TrainConfig, data_sha256: str, *, resume: bool = False) -> Iterator[Run]:
+    """Hold the run of that name: other processes are refused at once, until this one is done or dead.
 
-    Raises RunInUse or StoreNotWritable.
+    With `resume` there must be a checkpoint; nothing is made where there is none. Raises RunInUse, NothingToResume or
+    StoreNotWritable.
     """
     directory = store / RUNS / name
+    if resume:
+        _require_checkpoint(directory)
     try:
         descriptor = _lock(directory)
     except OSError as error:
@@ -108,6 +110,11 @@ def claim(store: Path, name: str, config: TrainConfig, data_sha256: str) -> Iter
             with suppress(OSError):
                 directory.parent.rmdir()
         os.close(descriptor)
+
+
+def _require_checkpoint(directory: Path) -> None:
+    if not (directory / _CHECKPOINT).exists():
+        raise NothingToResume(f"there is no interrupted run of {directory.name!r} in this store; leave --resume away")
 
 
 def _lock(directory: Path) -> int:

@@ -60,8 +60,8 @@ def _preprocess(paths: list[Path], options: InputConfig) -> ImagePreprocess:
     if size is None or colour == "auto":
         survey = _survey(paths)
         if size is None:
-            one_small_size = len(survey.sizes) == 1 and max(*survey.sizes) <= (_LARGEST_OWN_SIDE,) * 2
-            size = next(iter(survey.sizes)) if one_small_size else (_COMMON_SIDE, _COMMON_SIDE)
+            own, *others = survey.sizes
+            size = (_COMMON_SIDE, _COMMON_SIDE) if others or max(own) > _LARGEST_OWN_SIDE else own
         if colour == "auto":
             colour = "grey" if survey.grey else "rgb"
     return ImagePreprocess(mode="L" if colour == "grey" else "RGB", size=size, fit=options.fit)

@@ -1,0 +1,97 @@
+"""Recipes, and settings laid over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import training
+from training.builders import Dense
+from training.errors import BadSetting, UnknownRecipe
+
+
+def test_the_recipes_that_ship() -> None:
+    assert training.recipe_names() == ["mnist-ae", "mnist-vae", "mnist-vae-mlp", "sine-linear-ae"]
+    configs = {name: training.load_recipe(name) for name in training.recipe_names()}
+    assert {name: config.latent.dim for name, config in configs.items()} == {
+        "mnist-ae": 32,
+        "mnist-vae": 16,
+        "mnist-vae-mlp": 2,
+        "sine-linear-ae": 1,
+    }
+    mlp = configs["mnist-vae-mlp"]
+    assert mlp.model == Dense(hidden=(256,), activation="relu", dropout=0.2)
+    assert (mlp.training.epochs, mlp.training.batch_size, mlp.objective.beta) == (50, 100, 1.0)
+
+
+def test_an_unknown_recipe_is_answered_with_near_names() -> None:
+    with pytest.raises(UnknownRecipe, match=r"unknown recipe 'mnist-vea'; did you mean mnist-vae\b"):
+        training.load_recipe("mnist-vea")
+    with pytest.raises(UnknownRecipe, match="there are mnist-ae, mnist-vae, mnist-vae-mlp, sine-linear-ae"):
+        training.load_recipe("zzz")
+
+
+def test_settings_are_toml_values_and_bare_words() -> None:
+    config = training.configure(
+        "mnist-vae-mlp",
+        settings={
+            "model.hidden": "[64, 32]",
+            "model.activation": "tanh",
+            "data.label": "3",
+            "objective.beta": "0.5",
+            "input.standardise": "false",
+        },
+    )
+    assert config.model == Dense(hidden=(64, 32), activation="tanh", dropout=0.2)
+    assert (config.data.label, config.objective.beta, config.input.standardise) == (3, 0.5, False)
+
+
+@pytest.mark.parametrize(("text", "size"), [("28", (28, 28)), ("32x48", (32, 48)), ("[32, 48]", (32, 48))])
+def test_a_size_is_one_number_or_two(text: str, size: tuple[int, int]) -> None:
+    assert training.configure("mnist-vae", settings={"input.size": text}).input.size == size
+
+
+def test_named_arguments_win() -> None:
+    config = training.configure(
+        "mnist-vae", data="mnist", data_dir="somewhere", epochs=3, seed=7, settings={"training.epochs": "9"}
+    )
+    assert (config.data.source, config.data.dir) == ("mnist", Path("somewhere"))
+    assert (config.training.epochs, config.training.seed) == (3, 7)
+
+
+def test_the_data_directory_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_DATA_DIR", "from-environment")
+    assert training.configure("mnist-vae").data.dir == Path("from-environment")
+    assert training.configure("mnist-vae", data_dir="given").data.dir == Path("given")
+
+
+def test_another_builder_starts_from_its_own_defaults() -> None:
+    config = training.configure("mnist-vae", settings={"model.builder": "dense", "model.dropout": "0.1"})
+    assert config.model == Dense(dropout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"training.epoch": "3"}, r"unknown setting 'training\.epoch'; did you mean training\.epochs\?"),
+        ({"training.epoch": "3"}, r"there are data\.source, .*model\.filters, .*training\.seed"),
+        ({"model.hidden": "[3]"}, r"unknown setting 'model\.hidden'"),  # of another builder
+        ({"recipe": "x"}, "unknown setting 'recipe'"),
+        ({"training": "x"}, "unknown setting 'training'"),
+        ({"training.epochs": "ten"}, r"training\.epochs: .*valid integer.*, got 'ten'"),
+        ({"training.epochs": "0"}, r"training\.epochs: expected greater than 0, got 0"),
+        ({"latent.dim": "2.5"}, r"latent\.dim: .*integer.*, got 2\.5"),
+        ({"model.activation": "cube"}, r"model\.activation: expected 'relu', .*got 'cube'"),
+        ({"model.builder": "lstm"}, r"model: .*'lstm'.*'dense', 'convolutional', 'linear'"),
+        ({"input.size": "big"}, r"input\.size: expected pixels such as 28.*, got 'big'"),
+        ({"objective.beta": "-1"}, r"objective\.beta: expected greater than or equal to 0, got -1"),
+        ({"objective.beta": "nan"}, r"objective\.beta: .*finite.*, got nan"),
+        ({"latent.distribution": "deterministic"}, "objective: a deterministic code has no kl to weigh"),
+        ({"likelihood.kind": "bernoulli", "likelihood.sigma": "0.5"}, r"likelihood\.sigma: belongs to the gaussian"),
+    ],
+)
+def test_a_bad_setting_is_named_on_one_line(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(BadSetting, match=message) as caught:
+        training.configure("mnist-vae", settings=settings)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,91 @@
+"""From data sets to the network's input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import training
+from model_store.manifest import ImageInput, VectorInput
+from training.data.dataset import Dataset
+from training.errors import BadSetting, DataError
+from training.inputs import prepare
+
+TABLE = Dataset("t", np.stack([np.arange(100) * 2.0, np.full(100, 7.0)], axis=1).astype(np.float32), columns=("a", "b"))
+IMAGES = Dataset("i", np.tile(np.arange(100, dtype=np.uint8)[:, None, None, None], (1, 6, 5, 1)))
+
+
+def test_columns_are_standardised_by_the_training_split_alone() -> None:
+    data = prepare(TABLE, training.load_recipe("mnist-vae-mlp"))
+    assert isinstance(data.spec, VectorInput)
+    assert data.spec.preprocess is not None
+    column = data.train.inputs[:, 0].astype(np.float64)
+    assert data.spec.preprocess.mean == pytest.approx((column.mean(), 7.0))
+    assert data.spec.preprocess.deviation == pytest.approx((column.std(), 1.0))  # a constant column is left alone
+    assert data.spec.preprocess.columns == ("a", "b")
+    assert data.train.x[:, 0].mean() == pytest.approx(0.0, abs=1e-6)
+    assert data.train.x[:, 0].std() == pytest.approx(1.0, rel=1e-6)
+    np.testing.assert_array_equal(data.test.x[:, 1], 0.0)
+    assert data.spec.value_range is None
+    assert (data.record.train_items, data.record.validation_items, data.record.test_items) == (82, 8, 10)
+
+
+def test_images_are_scaled_and_resized_on_request() -> None:
+    data = prepare(IMAGES, training.load_recipe("mnist-vae"))
+    assert isinstance(data.spec, ImageInput)
+    assert data.spec.shape == (6, 5, 1)
+    np.testing.assert_allclose(data.test.x[:, 0, 0, 0] * 255, data.test.inputs[:, 0, 0, 0], rtol=1e-6)
+    config = training.configure(
+        "mnist-vae", settings={"input.size": "12x9", "input.colour": "rgb", "input.fit": "stretch"}
+    )
+    resized = prepare(IMAGES, config)
+    assert resized.spec.shape == (12, 9, 3)
+    np.testing.assert_array_equal(resized.test.inputs[:, 0, 0, 2], data.test.inputs[:, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dataset", "settings", "error", "message"),
+    [
+        ("mnist-vae", TABLE, {}, DataError, "cannot train on t: .* vectors of 2 values; try the recipe mnist-vae-mlp"),
+        (
+            "mnist-vae-mlp",
+            TABLE,
+            {"input.size": "8"},
+            BadSetting,
+            "input.size and .* are for images, but t holds vectors",
+        ),
+        ("mnist-vae-mlp", TABLE, {"input.kind": "image"}, BadSetting, "input.kind is image, but t holds vectors"),
+        ("mnist-vae", IMAGES, {"input.kind": "vector"}, BadSetting, "input.kind is vector, but i holds images"),
+        ("mnist-vae-mlp", TABLE, {"augment.shift": "0.1"}, BadSetting, "augment is for images, but t holds vectors"),
+        (
+            "mnist-vae-mlp",
+            TABLE,
+            {"likelihood.kind": "bernoulli"},
+            BadSetting,
+            r"needs values in \[0, 1\] and input.standardise=false",
+        ),
+    ],
+)
+def test_recipes_and_data_that_do_not_fit_together(
+    recipe: str, dataset: Dataset, settings: dict[str, str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        prepare(dataset, training.configure(recipe, settings=settings))
+
+
+def test_vectors_in_the_unit_interval_may_be_probabilities() -> None:
+    dataset = Dataset("p", np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32))
+    config = training.configure(
+        "mnist-vae-mlp", settings={"likelihood.kind": "bernoulli", "input.standardise": "false"}
+    )
+    assert prepare(dataset, config).spec.value_range == (0.0, 1.0)
+
+
+def test_too_few_items(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 39)
+    config = training.configure("mnist-vae-mlp", data=str(tmp_path / "t.csv"))
+    with pytest.raises(DataError, match="there are 39 items"):
+        training.train(config, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()

@@ -1,0 +1,97 @@
+"""Loss terms against numbers worked out by hand, or by scipy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from model_store.manifest import Likelihood
+from model_store.scoring import kl_per_dimension as scored_kl
+from model_store.scoring import nll_per_item
+from training.losses import (
+    Bernoulli,
+    Gaussian,
+    beta_at,
+    kl_per_dimension,
+    kl_with_free_bits,
+    sample_posterior,
+)
+from training.tensorflow_import import import_tensorflow
+
+tf = import_tensorflow()
+RNG = np.random.default_rng(3)
+X = RNG.uniform(size=(4, 3, 2)).astype(np.float32)
+LOGITS = RNG.normal(size=(4, 3, 2)).astype(np.float32)
+
+
+def test_kl_of_a_standard_normal_is_zero_and_of_others_as_by_hand() -> None:
+    # N(1, 1): ½ · 1²; N(0, e²): ½ (e² - 2 - 1).
+    kl = kl_per_dimension(tf.constant([[0.0, 1.0, 0.0]]), tf.constant([[0.0, 0.0, 2.0]]))
+    np.testing.assert_allclose(kl, [[0.0, 0.5, (math.e**2 - 3) / 2]], rtol=1e-6)
+
+
+def test_kl_is_what_the_service_computes() -> None:
+    z_mean, z_log_var = RNG.normal(size=(2, 5, 3)).astype(np.float32)
+    np.testing.assert_allclose(kl_per_dimension(z_mean, z_log_var), scored_kl(z_mean, z_log_var), rtol=1e-5)
+
+
+def test_bernoulli_nll_is_what_scipy_and_the_service_say() -> None:
+    error = Bernoulli().item_error(X, LOGITS)
+    p = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
+    np.testing.assert_allclose(error, -(X * np.log(p) + (1 - X) * np.log(1 - p)).sum(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(error, nll_per_item(X, p, Likelihood(kind="bernoulli")), rtol=1e-5)
+    ones = Bernoulli().item_error(tf.ones((1, 2)), tf.constant([[0.0, 0.0]]))
+    np.testing.assert_allclose(ones, [2 * math.log(2)], rtol=1e-6)
+    assert float(Bernoulli().nll(tf.constant(7.0), 6)) == 7.0
+
+
+def test_gaussian_nll_with_a_set_sigma_is_scipys() -> None:
+    likelihood = Gaussian(0.3, "linear")
+    nll = likelihood.nll(tf.reduce_mean(likelihood.item_error(X, LOGITS)), 6)
+    expected = -stats.norm.logpdf(X, LOGITS, 0.3).sum(axis=(1, 2)).mean()
+    assert float(nll) == pytest.approx(expected, rel=1e-5)
+    assert float(nll) == pytest.approx(nll_per_item(X, LOGITS, Likelihood(kind="gaussian", sigma=0.3)).mean(), rel=1e-5)
+
+
+def test_gaussian_with_a_sigmoid_compares_in_the_images_range() -> None:
+    error = Gaussian(1.0, "sigmoid").item_error(tf.ones((1, 2)), tf.constant([[0.0, 0.0]]))
+    np.testing.assert_allclose(error, [2 * 0.25])
+
+
+def test_the_optimal_sigma_is_the_best_of_all() -> None:
+    mean_error = tf.reduce_mean(Gaussian(None, "linear").item_error(X, LOGITS))
+    optimal = float(Gaussian(None, "linear").nll(mean_error, 6))
+    sigma = math.sqrt(float(mean_error) / 6)
+    assert optimal == pytest.approx(float(Gaussian(sigma, "linear").nll(mean_error, 6)), rel=1e-6)
+    for other in (0.9 * sigma, 1.1 * sigma):
+        assert optimal < float(Gaussian(other, "linear").nll(mean_error, 6))
+    # A perfect fit stops at sigma 0.001 a value: ½ log(2π · 1e-6).
+    assert float(Gaussian(None, "linear").nll(tf.constant(0.0), 1)) == pytest.approx(
+        0.5 * math.log(2 * math.pi * 1e-6), rel=1e-5
+    )
+
+
+def test_free_bits_count_no_dimension_below_their_number() -> None:
+    kl = tf.constant([[0.0, 2.0], [0.2, 4.0]])  # means 0.1 and 3
+    assert float(kl_with_free_bits(kl, 0.0)) == pytest.approx(3.1)
+    assert float(kl_with_free_bits(kl, 0.5)) == pytest.approx(3.5)
+
+
+@pytest.mark.parametrize(
+    ("kl_warmup", "expected"),
+    [(0.0, [2.0, 2.0, 2.0, 2.0]), (0.5, [1.0, 2.0, 2.0, 2.0]), (1.0, [0.5, 1.0, 1.5, 2.0])],
+)
+def test_beta_rises_over_a_share_of_the_epochs(kl_warmup: float, expected: list[float]) -> None:
+    assert [beta_at(epoch, epochs=4, beta=2.0, kl_warmup=kl_warmup) for epoch in range(4)] == expected
+
+
+def test_posterior_samples_have_their_mean_and_deviation_and_follow_from_the_seed() -> None:
+    z_mean, z_log_var = tf.fill((20_000, 1), 3.0), tf.fill((20_000, 1), 2 * math.log(0.5))
+    z = sample_posterior(z_mean, z_log_var, tf.constant([1, 2])).numpy()
+    assert z.mean() == pytest.approx(3.0, abs=0.02)
+    assert z.std() == pytest.approx(0.5, abs=0.02)  # exp(z_log_var / 2), not exp(z_log_var)
+    np.testing.assert_array_equal(z, sample_posterior(z_mean, z_log_var, tf.constant([1, 2])))
+    assert not np.array_equal(z, sample_posterior(z_mean, z_log_var, tf.constant([1, 3])))
