@@ -63,4 +63,4 @@ def parse_reference(text: str) -> Reference:
 
 def near(name: str, known: Iterable[str]) -> list[str]:
     """Up to three known names that a person may have meant."""
-    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
