@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 
 _PLAIN_LINES = 20
 
@@ -58,8 +58,11 @@ class Lines:
             self._first, self._started = done, time.monotonic()
         every = max(1, epochs // _PLAIN_LINES)
         if done % every == 0 or done == epochs:
-            pace = (time.monotonic() - self._started) / max(1, done - self._first)
-            self.note(f"epoch {done}/{epochs}  {_losses(row)}  {pace * (epochs - done):.0f} s left")
+            left = ""
+            if done > self._first:
+                pace_s = (time.monotonic() - self._started) / (done - self._first)
+                left = f"  {pace_s * (epochs - done):.0f} s left"
+            self.note(f"epoch {done}/{epochs}  {_losses(row)}{left}")
 
     def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
         """A table, whole whatever the width."""
@@ -90,13 +93,12 @@ def reporter(*, progress: bool) -> Iterator[Reporter]:
         yield Lines(console)
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("epoch", table_column=Column(no_wrap=True)),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[losses]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[losses]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(),
+        TextColumn("left", table_column=Column(no_wrap=True)),
     )
     with Progress(*columns, console=console) as bar:
         yield Bar(console, bar)

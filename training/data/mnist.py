@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
+import io
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def _from_archive(path: Path, name: str) -> Dataset:
 def _download(name: str, directory: Path | None) -> Dataset:
     source = getattr(import_keras().datasets, name.replace("-", "_"))
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(io.StringIO()):
             (x_train, y_train), (x_test, y_test) = source.load_data()
     except Exception as error:  # Keras raises bare Exception for a failed download
         looked = f"{directory} holds no {name}" if directory else f"no --data-dir was given for {name}"
