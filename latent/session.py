@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -55,13 +57,12 @@ class LocalSession:
 
     def run(self, call: Call[T]) -> T:
         """Load the version, answer, leave. What a server limits for its other users' sake is not limited here."""
-        with native_noise_dropped():
+        with native_noise_dropped(), _logs_dropped():
             return asyncio.run(self._run(call))
 
     async def _run(self, call: Call[T]) -> T:
         from service.app import create_app
 
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         app = create_app(
             read_settings(
                 store=self._store,
@@ -120,6 +121,17 @@ class RemoteSession:
                 if model.name == self._reference.name and (selector == LATEST or selector in version.aliases):
                     return version.version
         raise CommandError(f"{self._url} has no {self._reference}")
+
+
+@contextmanager
+def _logs_dropped() -> Iterator[None]:
+    """What goes wrong comes back as an error; the rest is a server's business."""
+    kept = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**kept)
 
 
 def _without_http(problem: ProblemError) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the command: exit codes, one-line errors, files and tables."""
