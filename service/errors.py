@@ -110,7 +110,7 @@ class BodyTimeout(ServiceError):
 
 class BodyTooLarge(ServiceError):
     """The body is larger than LATENT_MAX_BODY_BYTES. Send fewer items a request, or the binary form
-    (application/x-npy), which is a third of the JSON."""
+    (application/x-npy), which takes less room than JSON."""
 
     status, slug, title = 413, "body-too-large", "The body is too large"
 
