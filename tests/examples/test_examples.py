@@ -40,8 +40,9 @@ def _run(name: str, directory: Path, *arguments: str) -> str:
 def test_http_only_writes_its_pictures(server: RunningServer, tmp_path: Path) -> None:
     said = _run("http_only.py", tmp_path, server.url)
     assert "image@1 sampled 2 items" in said
-    sizes = {name: Image.open(tmp_path / name).size for name in ("samples.png", "both.png", "morph.gif")}
-    assert sizes == {"samples.png": (64, 64), "both.png": (16, 32), "morph.gif": (16, 16)}
+    for name, size in (("samples.png", (64, 64)), ("both.png", (16, 32)), ("morph.gif", (16, 16))):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size == size
 
 
 def test_search_finds_the_pictures_most_like_the_first(server: RunningServer, tmp_path: Path) -> None:
