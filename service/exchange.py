@@ -85,7 +85,8 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     _check_fields(payload, verb)
     options = read_options(verb.options, payload.options, query, verb.fields)
     clock.parse_s = time.monotonic() - started
-    result = await _while_connected(request, verb.run(Call(model, payload, settings, clock), options))
+    call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query))
+    result = await _while_connected(request, verb.run(call, options))
     exchange.items = result.items
     started = time.monotonic()
     content = await _render(result, media_type, options)

@@ -227,12 +227,19 @@ class ServedModel:
         clock.queue_s += answer.queue_s
         clock.infer_s += answer.infer_s
         for array in answer.rows.values():
-            if not np.isfinite(array).all():
-                item = int((~np.isfinite(array)).reshape(len(array), -1).any(axis=1).argmax())
-                raise Overflow.at(
-                    [next(iter(rows)), item],
-                    f"the model's answer to item {item} is no finite number",
-                    expected="values near those that the model was trained on",
-                    got=f"values up to {np.abs(next(iter(rows.values()))[item]).max():g}",
-                )
+            name, given = next(iter(rows.items()))
+            require_finite(array, "inputs" if name == "x" else name, given)
         return answer.rows
+
+
+def require_finite(answers: NDArray[Any], name: str, given: NDArray[Any]) -> None:
+    """Raise Overflow at the first of n answers (n, …) that is no finite number; `given` (n, …) is what led to it."""
+    if np.isfinite(answers).all():
+        return
+    item = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).argmax())
+    raise Overflow.at(
+        [name, item],
+        f"the model's answer to item {item} is no finite number",
+        expected="values near those that the model was trained on",
+        got=f"values up to {np.abs(given[item]).max():g}",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ from service.errors import (
     WrongShape,
     from_store,
 )
-from service.served_model import Clock, ServedModel
+from service.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
 
 UInt8 = NDArray[np.uint8]
+
+_SMALL_NUMBER = re.compile("[0-9]{1,6}")
 
 _DECODE_INLINE_BYTES = 64 << 10
 
@@ -74,6 +77,8 @@ class Call:
     payload: Payload
     settings: Settings
     clock: Clock
+    in_query: frozenset[str] = frozenset()
+    """Options that came in the query, where all is text."""
 
     @property
     def spec(self) -> ImageInput | VectorInput | SequenceInput:
@@ -183,8 +188,10 @@ class Call:
     def _class_index(self, label: Label, classes: tuple[str, ...], loc: list[str | int]) -> int:
         if isinstance(label, str) and label in classes:
             return classes.index(label)
-        from_query = self.payload.source != "json" and isinstance(label, str) and label.isdecimal()
-        index = int(label) if from_query or isinstance(label, int) else -1
+        if isinstance(label, str):
+            index = int(label) if loc[0] in self.in_query and _SMALL_NUMBER.fullmatch(label) else -1
+        else:
+            index = label
         if not 0 <= index < len(classes):
             detail = f"unknown label {label!r}"[:120]
             expected = f"one of {', '.join(classes)}, or 0 to {len(classes) - 1}"
@@ -217,8 +224,15 @@ class Call:
     # -- outputs -------------------------------------------------------------------------------------------
 
     def to_user(self, outputs: NDArray[Any]) -> Float32:
-        """What the decoder answers, as a user gets it: clipped to the value range, or in the table's units."""
-        return output_to_user(outputs, self.spec)
+        """What the decoder answers, as a user gets it: clipped to the value range, or in the table's units.
+
+        Raises Overflow where a table's units make a number of it that float32 cannot hold.
+        """
+        with np.errstate(over="ignore"):
+            answer = output_to_user(outputs, self.spec)
+        if isinstance(self.spec, VectorInput):
+            require_finite(answer, "outputs", outputs)
+        return answer
 
     def images(self, outputs: NDArray[Any]) -> Draw | None:
         """Draws uint8 images (n, h, w, c), once they are wanted; None where the model has no pictures."""

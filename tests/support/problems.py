@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from functools import lru_cache
 from typing import Any
@@ -39,4 +40,4 @@ def _title_of_page(url: str) -> str:
     assert page.status_code == 200, url
     heading = re.search(r"<h1>(.*?)</h1>", page.text)
     assert heading is not None
-    return heading.group(1)
+    return html.unescape(heading.group(1))
