@@ -39,7 +39,9 @@ from model_store.errors import (
     WrongPlace,
 )
 from model_store.golden import compare, read_golden
-from model_store.manifest import Tolerance
+from model_store.heldout import read_heldout
+from model_store.manifest import Tolerance, parse_manifest
+from model_store.prior import read_prior
 from model_store.publish import stage
 from model_store.verify import DIGEST, MANIFEST, REQUIRED, digest_line, verify_version, walk_files
 from tests.support.affine import AFFINE
@@ -431,3 +433,42 @@ def test_every_error_is_one_sentence_of_its_own(fresh_store: ModelStore) -> None
     with pytest.raises(StoreError) as caught:
         fresh_store.resolve("imag")
     assert str(caught.value) == "unknown model 'imag'; did you mean image?"
+
+
+# -- whatever the bytes are --------------------------------------------------------------------------------
+
+
+def spoilt_bytes(whole: bytes, rng: np.random.Generator) -> bytes:
+    """A byte changed, bytes lost, or bytes added."""
+    at = int(rng.integers(len(whole)))
+    kind = rng.integers(3)
+    if kind == 0:
+        return whole[:at] + bytes([int(rng.integers(256))]) + whole[at + 1 :]
+    if kind == 1:
+        return whole[:at] + whole[at + int(rng.integers(1, 30)) :]
+    return whole[:at] + rng.bytes(int(rng.integers(1, 10))) + whole[at:]
+
+
+def test_no_bytes_make_a_reader_raise_anything_but_a_store_error(fresh_store: ModelStore) -> None:
+    fresh_store.promote("conditional")
+    version, body = fresh_store.directory("conditional", 1), fresh_store.manifest("conditional", 1)
+    model = version.parent
+    readers: dict[Path, Callable[[Path], object]] = {
+        version / MANIFEST: lambda path: parse_manifest(path.read_bytes()),
+        version / "golden.npz": lambda path: read_golden(path, body).replay_inputs(body.input),
+        version / "prior.npz": lambda path: read_prior(path, body.latent.dim),
+        version / "heldout.npz": lambda path: read_heldout(path, body),
+        model / "history.json": lambda path: aliases.read_history(path.parent),
+        model / "aliases.json": lambda path: aliases.read_aliases(path.parent),
+    }
+    rng = np.random.default_rng(0)
+    refused = dict.fromkeys(readers, 0)
+    for path, read in readers.items():
+        whole = path.read_bytes()
+        for _ in range(200):
+            path.write_bytes(spoilt_bytes(whole, rng))
+            try:
+                read(path)
+            except StoreError:
+                refused[path] += 1
+    assert min(refused.values()) > 100
