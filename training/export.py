@@ -145,7 +145,7 @@ def prove_engines(directory: Path, body: ManifestBody, checks: Mapping[str, Chec
         try:
             check(directory, body)
         except StoreError as error:
-            report.note(f"warning: the {name} engine cannot serve this version: {error}")
+            report.warn(f"the {name} engine cannot serve this version: {error}")
         else:
             passed.append(name)
     return body.model_copy(update={"engines": tuple(sorted(passed))})

@@ -87,6 +87,8 @@ def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
 def _image_spec(dataset: Dataset, config: TrainConfig) -> ImageInput:
     height, width, channels = dataset.inputs.shape[1:]
     options = config.input
+    if config.likelihood.kind == "auto" and config.likelihood.sigma != "optimal":
+        raise BadSetting("likelihood.sigma on images needs likelihood.kind=gaussian")
     if options.kind not in ("auto", "image"):
         raise BadSetting(f"input.kind is {options.kind}, but {dataset.name} holds images")
     colour = {"auto": channels, "grey": 1, "rgb": 3}[options.colour]

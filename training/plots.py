@@ -120,7 +120,12 @@ def plot_profile_manifold(path: Path, codes: Array, profiles: Array, columns: Se
     for code, profile, colour in zip(codes, profiles, colours, strict=True):
         axis.plot(range(len(columns)), profile, marker="o", markersize=3, color=colour, label=f"{code:+.2f}")
     crowded = len(columns) > 40
-    axis.set_xticks([] if crowded else range(len(columns)), [] if crowded else columns, rotation=60, ha="right")
+    axis.set_xticks(
+        [] if crowded else range(len(columns)),
+        [] if crowded else [_short(name) for name in columns],
+        rotation=60,
+        ha="right",
+    )
     _label(axis, "column", "decoded value (standardised)", f"Decoded rows as z[{dimension}] runs, the others held")
     axis.legend(title=f"z[{dimension}]", loc="center left", bbox_to_anchor=(1, 0.5))
     _save(figure, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+_LOGGER = logging.getLogger(__name__)
 _PLAIN_LINES = 20
 
 
@@ -18,7 +20,10 @@ class Reporter(Protocol):
     """Is told of a run."""
 
     def note(self, text: str) -> None:
-        """One line about a stage, or a warning."""
+        """One line about a stage."""
+
+    def warn(self, text: str) -> None:
+        """Something that the user should know of."""
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
         """An epoch is done; `row` has loss and val_loss."""
@@ -28,10 +33,14 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """Shows nothing; warnings go to the log."""
 
     def note(self, text: str) -> None:
         """Nothing."""
+
+    def warn(self, text: str) -> None:
+        """To the logger of this package."""
+        _LOGGER.warning(text)
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
         """Nothing."""
@@ -51,6 +60,10 @@ class Lines:
     def note(self, text: str) -> None:
         """The line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """The line, marked."""
+        self.note(f"warning: {text}")
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
         """Every so many epochs, with the time that is left at this pace."""

@@ -243,6 +243,9 @@ def test_pickled_objects_sequences_and_wrong_archives(tmp_path: Path) -> None:
     np.savez(tmp_path / "z.npz", data=np.zeros((50, 2)))
     with pytest.raises(DataError, match=r"must hold an array named x .*it holds data"):
         read(tmp_path / "z.npz")
+    np.savez(tmp_path / "z.npz", x=np.zeros((50, 2)), y=np.zeros(50))
+    with pytest.raises(BadSetting, match=r"holds labels \(y\), so data\.label must not be set"):
+        read(tmp_path / "z.npz", label=0)
     np.savez(tmp_path / "z.npz", x=np.zeros((50, 2)), y=np.zeros(49))
     with pytest.raises(DataError, match=r"y has shape \(49,\) for 50 items"):
         read(tmp_path / "z.npz")

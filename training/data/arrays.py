@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.config import DataConfig, InputConfig
 from training.data.dataset import Dataset, Float32, Labels, UInt8, class_labels
-from training.errors import DataError
+from training.errors import BadSetting, DataError
 
 Array = NDArray[Any]
 
@@ -100,6 +100,8 @@ def _labelled(
     labels: Labels | None = None
     class_names: tuple[str, ...] | None = None
     items = items_of(x, options.kind, where=str(path))
+    if y is not None and data.label is not None:
+        raise BadSetting(f"{path} holds labels (y), so data.label must not be set")
     if y is not None:
         if y.ndim not in (1, 2) or y.size != len(items):
             raise DataError(f"{path}: y has shape {y.shape} for {len(items)} items; expected ({len(items)},)")

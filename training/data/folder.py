@@ -20,6 +20,8 @@ _SUFFIXES = frozenset(
 )
 _LARGEST_OWN_SIDE = 64
 _COMMON_SIDE = 32
+_MAX_PIXELS = 2**27
+"""Photographs as cameras take them; the service's limit guards against strangers, these files are the user's own."""
 _GREY_MODES = ("1", "L", "LA")
 
 
@@ -86,7 +88,7 @@ def _is_grey(image: Image.Image) -> bool:
 
 def _open(path: Path) -> Image.Image:
     try:
-        return read_image(path.read_bytes(), formats=TRAINING_FORMATS)
+        return read_image(path.read_bytes(), formats=TRAINING_FORMATS, max_pixels=_MAX_PIXELS)
     except InputError as error:
         raise DataError(f"{path}: {error} (expected {error.expected}, got {error.got})") from error
     except OSError as error:
