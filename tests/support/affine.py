@@ -329,7 +329,7 @@ def _export(model: Affine, directory: Path) -> None:
         ("decoder", decode, tf.TensorSpec((None, d), tf.float32, name="z")),
     ):
         module = tf.Module()
-        signature = tf.function(function, input_signature=[spec, *labels])
+        signature = tf.function(function, input_signature=[spec, *labels], autograph=False)
         module.serve = signature
         tf.saved_model.save(
             module, str(directory / half), signatures={"serving_default": signature.get_concrete_function()}
