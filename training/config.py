@@ -52,7 +52,9 @@ class InputConfig(Section):
     size: Size | None = Field(None, description="height and width in pixels; unset: the pictures' own, or 32 x 32")
     colour: Literal["auto", "grey", "rgb"] = Field("auto", description="auto: grey where every picture is")
     fit: Literal["contain", "cover", "stretch"] = Field("contain", description="how a picture is brought to size")
-    standardise: bool = Field(True, description="bring each column of a table to mean 0 and deviation 1")
+    standardise: bool | None = Field(
+        None, description="bring each column of a table to mean 0 and deviation 1; unset: unless they share one unit"
+    )
 
 
 class LikelihoodConfig(Section):
@@ -64,7 +66,7 @@ class LikelihoodConfig(Section):
     sigma: Literal["optimal"] | PositiveFloat = Field(
         "optimal",
         description="of the gaussian; optimal: sqrt(mse), Rybkin et al. 2021, arXiv:2006.13202"
-        " (for a deterministic code found after training, which minimises the squared error)",
+        " (for a deterministic code that of the validation split, found after training on the squared error)",
     )
 
 

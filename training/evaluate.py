@@ -71,7 +71,9 @@ def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluat
         for i, split in enumerate((data.train, data.validation, data.test))
     )
     outputs = model.decode_array(test.z_mean)
-    likelihood = _likelihood_record(model, config.likelihood, data.train.x, train)
+    # Nothing holds a deterministic code back from copying its training items: their error is no measure of sigma.
+    fair, codes = (data.train, train) if train.z_log_var is not None else (data.validation, validation)
+    likelihood = _likelihood_record(model, config.likelihood, fair.x, codes)
     x, labels = data.test.x, data.test.labels
     metrics = _reconstruction(x, outputs, images=data.is_image)
     sampled = outputs if test.z_log_var is None else model.decode_array(test.z)
@@ -124,15 +126,13 @@ def _codes(model: Autoencoder, x: Float32, seed: int, split: int) -> Codes:
     return Codes(z_mean, z_log_var, z_mean + np.exp(0.5 * z_log_var) * noise)
 
 
-def _likelihood_record(
-    model: Autoencoder, options: LikelihoodConfig, x_train: Float32, train: Codes
-) -> LikelihoodRecord:
-    """The likelihood with its sigma: the one that was set, or the best for the training split's samples."""
+def _likelihood_record(model: Autoencoder, options: LikelihoodConfig, x: Float32, codes: Codes) -> LikelihoodRecord:
+    """The likelihood with its sigma: the one that was set, or the best for these items x (n, …) and their samples."""
     if isinstance(model.likelihood, Bernoulli):
         return LikelihoodRecord(kind="bernoulli")
     if options.sigma != "optimal":
         return LikelihoodRecord(kind="gaussian", sigma=options.sigma)
-    mse = float(mse_per_item(x_train, model.decode_array(train.z)).mean())
+    mse = float(mse_per_item(x, model.decode_array(codes.z)).mean())
     return LikelihoodRecord(kind="gaussian", sigma=math.sqrt(max(mse, MIN_VARIANCE)))
 
 

@@ -113,12 +113,13 @@ def _vector_spec(dataset: Dataset, train: Float32, config: TrainConfig) -> Vecto
         raise BadSetting(f"input.size and input.colour are for images, but {dataset.name} holds vectors")
     if config.augment.active:
         raise BadSetting(f"augment is for images, but {dataset.name} holds vectors")
+    standardise = not dataset.one_unit if options.standardise is None else options.standardise
     if config.likelihood.kind == "bernoulli":
-        if options.standardise or dataset.inputs.min() < 0 or dataset.inputs.max() > 1:
+        if standardise or dataset.inputs.min() < 0 or dataset.inputs.max() > 1:
             raise BadSetting("likelihood.kind=bernoulli needs values in [0, 1] and input.standardise=false")
         return VectorInput(shape=(count,), class_names=dataset.class_names, value_range=(0.0, 1.0))
     preprocess = None
-    if options.standardise:
+    if standardise:
         mean = train.mean(axis=0, dtype=np.float64)
         deviation = train.std(axis=0, dtype=np.float64)
         # A constant column must not be blown up by its own rounding noise.

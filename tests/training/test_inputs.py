@@ -9,6 +9,8 @@ import pytest
 
 import training
 from model_store.manifest import ImageInput, VectorInput
+from training.config import InputConfig
+from training.data import load
 from training.data.dataset import Dataset
 from training.errors import BadSetting, DataError
 from training.inputs import prepare
@@ -90,3 +92,11 @@ def test_too_few_items(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are 39 items"):
         training.train(config, store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("recipe", ["sine-linear-ae", "mnist-ae", "mnist-vae-mlp"])
+def test_tables_are_standardised_by_every_recipe_and_the_sine_by_none(recipe: str) -> None:
+    table = prepare(TABLE, training.load_recipe(recipe))
+    assert table.train.x[:, 0].std() == pytest.approx(1.0, rel=1e-6)
+    sine = load(training.configure(recipe, data="sine").data, InputConfig())
+    assert prepare(sine, training.load_recipe(recipe)).spec.preprocess is None

@@ -32,6 +32,8 @@ class Dataset:
     class_names: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     """Names of the features, where the table has them."""
+    one_unit: bool = False
+    """Whether the features are coordinates in one unit, so that standardising each by itself would bend the space."""
     licence: str = NOT_STATED
     official_test: int | None = None
     """Where the source has a test split of its own: the index of its first item; it runs to the end."""

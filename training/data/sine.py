@@ -17,4 +17,10 @@ def load_sine() -> Dataset:
     rng = np.random.default_rng(_SEED)
     x = np.linspace(-_REACH, _REACH, _ITEMS)
     points = np.stack([x, np.sin(x)], axis=1) + rng.normal(0.0, _NOISE, (_ITEMS, 2))
-    return Dataset(name="sine", inputs=points.astype(np.float32), columns=("x", "y"), licence="none needed (synthetic)")
+    return Dataset(
+        name="sine",
+        inputs=points.astype(np.float32),
+        columns=("x", "y"),
+        one_unit=True,
+        licence="none needed (synthetic)",
+    )
