@@ -11,6 +11,9 @@ from typing import Any, ClassVar, TypedDict
 
 from model_store import errors as store
 
+MAX_DETAIL = 1000
+"""Characters: what a client sent is quoted, and may be long."""
+
 Location = Sequence[str | int]
 
 
@@ -32,6 +35,8 @@ class ServiceError(Exception):
     def __init__(
         self, detail: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
     ) -> None:
+        if len(detail) > MAX_DETAIL:
+            detail = detail[: MAX_DETAIL - 1] + "…"
         super().__init__(detail)
         self.detail, self.errors, self.headers = detail, list(errors), dict(headers or {})
 

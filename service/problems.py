@@ -35,7 +35,8 @@ def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
 
 
 def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Answer every error of ours, of the store and of the framework as a problem; `routes` tell 405 what works."""
+    """Answer every error of ours, of the store and of the framework as a problem; `routes` beside the
+    application's own tell 405 what works."""
 
     def respond(request: Request, error: ServiceError) -> Response:
         return problem_response(error, request.scope["state"]["exchange"].request_id)
@@ -52,7 +53,7 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         if error.status_code == 404:
             return respond(request, NotFound(f"there is nothing at {request.url.path[:200]}"))
         if error.status_code == 405:
-            allowed = ", ".join(_methods_at(routes, request.scope))
+            allowed = ", ".join(_methods_at([*routes, *app.routes], request.scope))
             detail = f"{request.method} does not work here; these do: {allowed}"
             return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed}))
         return respond(request, UnreadableBody("the request cannot be read"))

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 
+from service.errors import MAX_DETAIL
+
 _LEAKS = re.compile(r"Traceback|File \"|\.py\b|/tmp/|/home/|/usr/|site-packages|<class|object at 0x|numpy\.|pydantic")
-_TITLES_S = 10.0
+_PAGE_S = 10.0
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
@@ -22,7 +24,7 @@ def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str
     assert body["status"] == status
     assert body["title"] == _title_of_page(str(response.url.join(body["type"])))
     assert body["instance"] == response.headers["x-request-id"]
-    assert 0 < len(body["detail"]) <= 2000
+    assert 0 < len(body["detail"]) <= MAX_DETAIL
     assert not _LEAKS.search(response.text), response.text
     for error in body.get("errors", []):
         assert set(error) == {"loc", "expected", "got"}
@@ -36,7 +38,7 @@ def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str
 @lru_cache
 def _title_of_page(url: str) -> str:
     """The heading of the page that explains a kind of problem."""
-    page = httpx.get(url, timeout=_TITLES_S)
+    page = httpx.get(url, timeout=_PAGE_S)
     assert page.status_code == 200, url
     heading = re.search(r"<h1>(.*?)</h1>", page.text)
     assert heading is not None
