@@ -25,7 +25,7 @@ demo: install  ## Train the default model if the store is empty, serve it, print
 	@LATENT_STORE='$(LATENT_STORE)' LATENT_PORT='$(PORT)' PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: install  ## The whole test suite
-	$(BIN)/python -m pytest
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && TMPDIR="$$scratch" $(BIN)/python -m pytest
 
 check: install  ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -72,7 +72,7 @@ def train(
 def _require_packages() -> None:
     missing = [package for package in _PACKAGES if find_spec(package) is None]
     if missing:
-        raise TrainingError(f"training needs {', '.join(missing)}: pip install 'latent[train]'")
+        raise TrainingError(f"training needs {', '.join(missing)}: pip install '.[train]'")
 
 
 def _train(

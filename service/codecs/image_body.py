@@ -41,19 +41,20 @@ async def parse_multipart(body: bytes, headers: Headers, max_items: int) -> Payl
         if body.count(b"filename=") > max_items:
             raise TooManyItems(f"the form has more than {max_items} files") from None
         raise UnreadableBody("the form cannot be read: " + _known_reason(error)) from None
-    images: list[bytes] = []
-    for name, part in form.multi_items():
-        if not isinstance(part, UploadFile):
-            raise UnknownOption.at(
-                [name],
-                "a form holds image files; options go into the query",
-                expected="a file",
-                got=f"text {part[:60]!r}",
-            )
-        images.append(await part.read())
+    try:
+        images = [await _file(name, part) for name, part in form.multi_items()]
+    finally:
+        await form.close()
     if not images:
         raise InvalidValue.at(["files"], "the form has no files", expected="at least one image file", got="none")
     return Payload(source="files", images=images)
+
+
+async def _file(name: str, part: UploadFile | str) -> bytes:
+    if isinstance(part, str):
+        detail = "a form holds image files; options go into the query"
+        raise UnknownOption.at([name], detail, expected="a file", got=f"text {part[:60]!r}")
+    return await part.read()
 
 
 def _known_reason(error: MultiPartException) -> str:

