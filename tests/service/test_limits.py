@@ -1,0 +1,240 @@
+"""Every limit, just below and just above; and bodies that no library would send, over a bare socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import numpy as np
+import pytest
+
+from model_store import ModelStore
+from tests.service.conftest import TIGHT_LIMITS
+from tests.service.wire import JSON, NPY, PNG, npy, picture, read_json, read_png
+from tests.support.problems import assert_problem
+from tests.support.server import RunningServer, running_server
+
+GOOD = {"z": [[0, 0]]}
+MAX_BODY = TIGHT_LIMITS["max_body_bytes"]
+ANSWER_S = 10.0
+
+
+def padded(size: int) -> bytes:
+    """A good request for codes of `image`, of exactly so many bytes."""
+    body = json.dumps(GOOD).encode()
+    return body + b" " * (size - len(body))
+
+
+class Wire:
+    """One connection, spoken to in bytes."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._url = httpx.URL(server.url)
+        self._socket = socket.create_connection((self._url.host, server.port), ANSWER_S)
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def head(self, path: str, *lines: str) -> None:
+        """A request up to its body."""
+        text = "\r\n".join(
+            [f"POST {path} HTTP/1.1", f"Host: {self._url.host}", "Content-Type: application/json", *lines]
+        )
+        self.send(text.encode() + b"\r\n\r\n")
+
+    def answer(self) -> httpx.Response:
+        """Everything until the server closes the connection, as one response; 100 Continue is left out."""
+        data = b""
+        while piece := self._socket.recv(65536):
+            data += piece
+        head, _, body = data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        request = httpx.Request("POST", self._url)
+        return httpx.Response(int(status.split()[1]), headers=headers, content=body, request=request)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def wire(tight_server: RunningServer) -> Iterator[Wire]:
+    with closing(Wire(tight_server)) as connection:
+        yield connection
+
+
+# -- bytes -------------------------------------------------------------------------------------------------
+
+
+def test_a_body_of_just_the_limit_is_read(tight: httpx.Client) -> None:
+    assert read_json(tight.post("/decode?model=image", content=padded(MAX_BODY), headers=JSON))["model"] == "image@1"
+
+
+@pytest.mark.parametrize("size", [MAX_BODY + 1, 10 * MAX_BODY, 4_000_000])
+def test_a_body_over_the_limit_is_refused_whole_or_in_pieces(tight: httpx.Client, size: int) -> None:
+    body = padded(size)
+    response = tight.post("/decode?model=image", content=body, headers=JSON)
+    assert str(MAX_BODY) in assert_problem(response, 413, "body-too-large")["detail"]
+    pieces = (body[start : start + 10_000] for start in range(0, size, 10_000))
+    assert_problem(tight.post("/decode?model=image", content=pieces, headers=JSON), 413, "body-too-large")
+    assert tight.post("/decode?model=image", json=GOOD).status_code == 200
+
+
+def test_a_huge_content_length_is_refused_before_the_body(wire: Wire) -> None:
+    started = time.monotonic()
+    wire.head("/decode?model=image", f"Content-Length: {10**15}")
+    response = wire.answer()
+    assert str(10**15) in assert_problem(response, 413, "body-too-large")["detail"]
+    assert response.headers["connection"] == "close"
+    assert time.monotonic() - started < 5.0
+
+
+def test_a_client_that_asks_first_is_told_at_once(wire: Wire) -> None:
+    wire.head("/decode?model=image", f"Content-Length: {10**9}", "Expect: 100-continue")
+    started = time.monotonic()
+    assert_problem(wire.answer(), 413, "body-too-large")
+    assert time.monotonic() - started < 0.4
+
+
+def test_a_chunked_body_without_end(wire: Wire) -> None:
+    wire.head("/decode?model=image", "Transfer-Encoding: chunked")
+    for _ in range(5):
+        wire.send(b"2000\r\n" + b" " * 0x2000 + b"\r\n")
+    assert_problem(wire.answer(), 413, "body-too-large")
+
+
+def test_a_chunked_body_that_ends(wire: Wire) -> None:
+    body = json.dumps(GOOD).encode()
+    wire.head("/decode?model=image", "Transfer-Encoding: chunked", "Connection: close")
+    for byte in body:
+        wire.send(b"1\r\n" + bytes([byte]) + b"\r\n")
+    wire.send(b"0\r\n\r\n")
+    response = wire.answer()
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b'{"z": '])
+def test_a_body_that_does_not_arrive_in_time(wire: Wire, sent: bytes) -> None:
+    started = time.monotonic()
+    wire.head("/decode?model=image", "Content-Length: 30")
+    wire.send(sent)
+    response = wire.answer()
+    body = assert_problem(response, 408, "body-timeout")
+    assert f"{len(sent)} bytes" in body["detail"]
+    assert response.headers["connection"] == "close"
+    assert 0.4 < time.monotonic() - started < 5.0
+
+
+def test_a_client_that_hangs_up_in_its_body_is_logged_and_forgotten(tight_server: RunningServer) -> None:
+    with closing(Wire(tight_server)) as wire:
+        wire.head("/decode?model=image", "Content-Length: 30", "X-Request-ID: hung-up")
+    assert tight_server.http.post("/decode?model=image", json=GOOD).status_code == 200
+    deadline = time.monotonic() + ANSWER_S
+    while not (lines := [line for line in tight_server.log_lines() if line.get("id") == "hung-up"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert [(line["event"], line["status"]) for line in lines] == [("request", 499)]
+
+
+# -- items, pixels, answers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "status"), [(8, 200), (9, 422)])
+def test_items_of_a_request(tight: httpx.Client, n: int, status: int) -> None:
+    images = npy(np.zeros((n, 4, 4), np.uint8))
+    files = [("f", (f"{i}.png", picture(np.zeros((4, 4))), "image/png")) for i in range(n)]
+    for response in (
+        tight.post("/decode?model=image", json={"z": [[0, 0]] * n}),
+        tight.post("/encode?model=image", content=images, headers=NPY),
+        tight.post("/encode?model=image", files=files),
+        tight.post("/sample?model=image", json={"n": n}),
+        tight.get(f"/sample?model=image&n={n}"),
+        tight.post("/interpolate?model=image", json={"z": [[0, 0], [1, 1]], "steps": n}),
+    ):
+        assert response.status_code == status
+        if status != 200:
+            assert_problem(response, 422, "too-many-items")
+
+
+@pytest.mark.parametrize(("side", "status"), [(64, 200), (65, 413)])
+def test_pixels_of_a_picture(tight: httpx.Client, side: int, status: int) -> None:
+    body = picture(np.zeros((64, side)))
+    response = tight.post("/encode?model=image", content=body, headers=PNG)
+    assert response.status_code == status
+    if status != 200:
+        body_of_problem = assert_problem(response, 413, "image-too-large")
+        assert body_of_problem["errors"] == [
+            {"loc": ["files", 0], "expected": "at most 4096 pixels", "got": "4160 pixels"}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("/manifold?model=image&n=7", 200),
+        ("/manifold?model=image&n=8", 422),
+        ("/sample?model=rgb&n=8", 200),
+        ("/sample?model=image&n=1&scale=15", 200),
+        ("/sample?model=image&n=1&scale=16", 422),
+    ],
+)
+def test_bytes_of_an_answer(tight: httpx.Client, query: str, status: int) -> None:
+    """4,000: 7² pictures of 64 bytes as float32, or 16 · 15² pixels."""
+    response = tight.get(query)
+    assert response.status_code == status
+    if status != 200:
+        assert "4000 bytes" in assert_problem(response, 422, "answer-too-large")["errors"][0]["expected"]
+
+
+def test_both_halves_of_a_reconstruction_count(tight: httpx.Client) -> None:
+    inputs = np.zeros((8, 6, 4, 3), np.uint8)
+    response = tight.post("/reconstruct?model=rgb", content=npy(inputs), headers=NPY)
+    assert_problem(response, 422, "answer-too-large")
+
+
+# -- load --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slow_server(affine_store: ModelStore) -> Iterator[RunningServer]:
+    """One item an engine call, and room for eight that wait: a request of 1,024 items keeps it busy for a while."""
+    with running_server(
+        affine_store.path, engine="openvino", model="image", max_batch_items=1, queue_items=8
+    ) as server:
+        yield server
+
+
+async def _burst(server: RunningServer, count: int, headers: dict[str, str]) -> list[httpx.Response]:
+    body = npy(np.zeros((1024, 2), np.float32))
+    headers = {**NPY, "Accept": "application/x-npy", **headers}
+    async with httpx.AsyncClient(base_url=server.url, timeout=60.0) as client:
+        return await asyncio.gather(*(client.post("/decode", content=body, headers=headers) for _ in range(count)))
+
+
+async def test_a_full_queue_answers_503_at_once_and_the_rest_are_answered(slow_server: RunningServer) -> None:
+    responses = await _burst(slow_server, 40, {})
+    refused = [response for response in responses if response.status_code == 503]
+    assert {response.status_code for response in responses} == {200, 503}
+    for response in refused[:3]:
+        assert_problem(response, 503, "overloaded")
+        assert response.headers["retry-after"] == "1"
+    answered = [response for response in responses if response.status_code == 200]
+    assert len({response.content for response in answered}) == 1
+    assert (await _burst(slow_server, 1, {}))[0].status_code == 200
+
+
+async def test_an_answer_that_is_not_ready_by_its_deadline_is_504(slow_server: RunningServer) -> None:
+    (response,) = await _burst(slow_server, 1, {"X-Request-Timeout": "0.001"})
+    assert_problem(response, 504, "deadline-exceeded")
+    assert (await _burst(slow_server, 1, {}))[0].status_code == 200
+
+
+def test_a_deadline_may_not_be_longer_than_allowed(tight: httpx.Client) -> None:
+    """5 s here; 1e9 is taken as that, and not refused."""
+    response = tight.get("/sample?model=image&n=4", headers={"X-Request-Timeout": "1e9"})
+    assert read_png(response).shape == (8, 8)
