@@ -77,7 +77,6 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        root_path=settings.root_path,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
 

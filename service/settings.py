@@ -8,10 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EngineChoice = Literal["auto", "openvino", "tensorflow"]
+
+
+def _prefix(path: str) -> str:
+    """`/latent`, whichever slashes were written around it."""
+    return f"/{path.strip('/')}" if path.strip("/") else ""
 
 
 class Settings(BaseSettings):
@@ -22,7 +27,9 @@ class Settings(BaseSettings):
     store: Path = Field(Path("store"), description="Directory of the model store.")
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
-    root_path: str = Field("", description="Path prefix under which a proxy serves the application, such as `/latent`.")
+    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="Path prefix under which a proxy serves the application, such as `/latent`."
+    )
 
     model: str | None = Field(
         None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."

@@ -79,6 +79,13 @@ def test_a_setting_is_read_from_the_environment(name: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
+    ("text", "prefix"), [("", ""), ("/", ""), ("/latent", "/latent"), ("latent/", "/latent"), ("/a/b/", "/a/b")]
+)
+def test_a_prefix_has_one_slash_before_and_none_after(text: str, prefix: str) -> None:
+    assert Settings(root_path=text).root_path == prefix
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("port", "65536"),
