@@ -70,7 +70,7 @@ def test_an_idle_service_stops_at_once_with_exit_code_0(affine_store: ModelStore
 def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_in_flight(
     affine_store: ModelStore,
 ) -> None:
-    with running_server(affine_store.path, drain_s=1.0) as server:
+    with running_server(affine_store.path, drain_s=2.0) as server:
         answered: list[int] = []
         draining = threading.Event()
 
@@ -84,7 +84,7 @@ def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_i
             wire, rest = half_a_request(server)
             before = len(answered)
             server.terminate()
-            body = assert_problem(server.wait_for("/readyz", 503, timeout_s=0.9), 503, "not-ready")
+            body = assert_problem(server.wait_for("/readyz", 503, timeout_s=1.9), 503, "not-ready")
             assert "stopping" in body["detail"]
             assert server.http.get("/livez").status_code == 200
             assert server.http.post("/decode?model=image", json=CODE).status_code == 200
