@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import Settings, misspelt
 from tests.support.server import ROOT
 from training.catalogue import DATA_DIR_VARIABLE
 
@@ -104,3 +104,8 @@ def test_a_value_that_does_not_fit_is_refused_at_start(name: str, text: str, mon
     with pytest.raises(ValidationError) as refused:
         Settings()
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_a_misspelt_variable_is_named_with_what_was_meant() -> None:
+    environment = {"LATENT_PROT": "1", "LATENT_PORT": "1", "LATENT_DATA_DIR": "d", "LATENT_ZZZZ": "", "HOME": "h"}
+    assert misspelt(environment) == {"LATENT_PROT": "LATENT_PORT", "LATENT_ZZZZ": None}
