@@ -56,7 +56,7 @@ def train(
     checked is checked before TensorFlow is imported and before anything is written.
     """
     _require_packages()
-    name = check_name(name or config.recipe)
+    name = check_name(config.recipe if name is None else name)
     check_writable(store)
     data = prepare(load(config.data, config.input), config)
     with claim(store, name, config, data.record.sha256, resume=resume) as run, reporter(progress=progress) as report:

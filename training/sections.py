@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -16,5 +16,5 @@ class Section(BaseModel):
 class LatentConfig(Section):
     """The code: its length, and whether the encoder answers a Gaussian or a point."""
 
-    dim: PositiveInt
+    dim: Annotated[int, Field(ge=1, le=4096)]
     distribution: Literal["gaussian", "deterministic"] = "gaussian"
