@@ -80,7 +80,9 @@ class MicroBatcher:
         if self._closed:
             raise ShuttingDown("this version is being unloaded")
         if self._jobs and self._waiting_items + count > self._queue_items:
-            raise Overloaded(f"{self._waiting_items} items are waiting; at most {self._queue_items} may")
+            raise Overloaded(
+                f"{self._waiting_items} items are waiting; {count} more would be over the limit of {self._queue_items}"
+            )
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
         job = Job(rows, count, deadline, asyncio.get_running_loop().create_future())

@@ -106,6 +106,9 @@ class NotAcceptable(ServiceError):
 
     status, slug, title = 406, "not-acceptable", "The answer cannot have that type"
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Vary": "Accept"})
+
 
 class BodyTimeout(ServiceError):
     """The body did not arrive within LATENT_BODY_TIMEOUT_S."""

@@ -19,8 +19,8 @@ from service.codecs.json_body import ARRAY_FIELDS, parse_json
 from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP, choose
 from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
-from service.codecs.pictures import magnify, moving, near_square, png, sheet
-from service.errors import BadHeader, InvalidValue, UnknownOption, UnsupportedMediaType
+from service.codecs.pictures import moving, near_square, png, sheet
+from service.errors import BadHeader, DeadlineExceeded, InvalidValue, UnknownOption, UnsupportedMediaType
 from service.middleware import exchange_of
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
@@ -68,9 +68,17 @@ class Services:
 
 
 async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:
-    """Answer one request of a verb."""
+    """Answer one request of a verb, before its deadline."""
+    clock = Clock.until(_timeout_s(request, services.settings))
+    try:
+        async with asyncio.timeout(clock.remaining_s):
+            return await _answer(request, services, verb, clock)
+    except TimeoutError:
+        raise DeadlineExceeded("the answer was not ready before the request's deadline") from None
+
+
+async def _answer(request: Request, services: Services, verb: Verb[O], clock: Clock) -> Response:
     settings, exchange = services.settings, exchange_of(request.scope)
-    clock = Clock.until(_timeout_s(request, settings))
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "model"]
     model = await services.registry.get(_model_of(request), clock)
     exchange.model = model.reference
@@ -177,7 +185,8 @@ def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
     )
     for name in given:
         if name not in verb.fields:
-            known = ", ".join([*verb.fields, *verb.options.model_fields])
+            options = (field.alias or option for option, field in verb.options.model_fields.items())
+            known = ", ".join([*verb.fields, *options])
             raise UnknownOption.at([name], f"{name!r} has no meaning here", expected=f"one of {known}", got=repr(name))
 
 
@@ -204,9 +213,9 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
             raise RuntimeError("a picture was negotiated for an answer that has none")
         images = result.images()
         if media_type in MOVING:
-            return moving(magnify(images, looks.scale), media_type, looks.fps)
+            return moving(images, media_type, looks.fps, looks.scale)
         whole = result.sheet(images) if result.sheet is not None else Sheet(images, near_square(len(images)))
-        return png(magnify(sheet(whole.images, whole.columns), looks.scale))
+        return png(sheet(whole.images, whole.columns), looks.scale)
 
     small = result.fields[result.main].nbytes <= _INLINE_BYTES and media_type not in MOVING
     return render() if small else await asyncio.to_thread(render)

@@ -10,6 +10,10 @@ import structlog
 
 from service.settings import Settings
 
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they hold what callers sent, secrets included
+)
+
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line of the process to stderr, in the chosen form."""
@@ -23,7 +27,7 @@ def configure_logging(settings: Settings) -> None:
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if people
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(sort_keys=False)]
+        else [TRACEBACKS, structlog.processors.JSONRenderer(sort_keys=False)]
     )
     structlog.configure(
         processors=[*shared, *renderer],

@@ -55,7 +55,7 @@ class Described:
             "responses": {
                 "200": {
                     "description": "The answer, by Accept.",
-                    "headers": _HEADERS,
+                    "headers": _HEADERS | (_SEED if "seed" in reply.model_fields else {}),
                     "content": {
                         offer: {"schema": self.ref(reply) if offer == JSON else _BINARY}
                         for offer in (*ARRAYS, *verb.pictures)
@@ -99,9 +99,10 @@ def _drop_framework_errors(document: dict[str, Any]) -> None:
 _HEADERS = {
     "X-Latent-Model": {"description": "NAME@VERSION that answered.", "schema": {"type": "string"}},
     "X-Request-ID": {"description": "Echoed, or made.", "schema": {"type": "string"}},
-    "X-Latent-Seed": {"description": "The seed, where something was drawn.", "schema": {"type": "integer"}},
     "Server-Timing": {"description": "parse, queue, infer, render in milliseconds.", "schema": {"type": "string"}},
 }
+
+_SEED = {"X-Latent-Seed": {"description": "The seed, where something was drawn.", "schema": {"type": "integer"}}}
 
 
 def query_parameters(options: type[Options]) -> list[dict[str, Any]]:

@@ -185,7 +185,7 @@ class Registry:
         else:
             candidates = [self.slot(model.name, self._selected(model, wanted.selector))]
         try:
-            async with asyncio.timeout(max(0.0, clock.deadline - time.monotonic())):
+            async with asyncio.timeout(clock.remaining_s):
                 served = await self._first_ready(candidates)
         except TimeoutError:
             raise DeadlineExceeded(f"{wanted} was not loaded before the request's deadline") from None

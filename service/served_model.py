@@ -45,6 +45,11 @@ class Clock:
     infer_s: float = 0.0
     render_s: float = 0.0
 
+    @property
+    def remaining_s(self) -> float:
+        """Seconds to the deadline, at least 0."""
+        return max(0.0, self.deadline - time.monotonic())
+
     @classmethod
     def until(cls, timeout_s: float) -> Clock:
         """A clock that starts now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import ClassVar
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -31,6 +32,8 @@ async def parse_multipart(body: bytes, headers: Headers, max_items: int) -> Payl
     Raises UnreadableBody, TooManyItems, UnknownOption for a field that is no file, InvalidValue where there is none.
     """
 
+    _require_end(body, headers)
+
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
         yield b""
@@ -48,6 +51,13 @@ async def parse_multipart(body: bytes, headers: Headers, max_items: int) -> Payl
     if not images:
         raise InvalidValue.at(["files"], "the form has no files", expected="at least one image file", got="none")
     return Payload(source="files", images=images)
+
+
+def _require_end(body: bytes, headers: Headers) -> None:
+    """A form that was cut short has no closing boundary (RFC 2046, 5.1.1); the parser itself would not notice."""
+    boundary = parse_options_header(headers.get("content-type"))[1].get(b"boundary", b"")
+    if boundary and b"--" + boundary + b"--" not in body:
+        raise UnreadableBody("the form cannot be read: its closing boundary is missing, it was cut short")
 
 
 async def _file(name: str, part: UploadFile | str) -> bytes:

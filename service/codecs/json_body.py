@@ -118,14 +118,14 @@ def _image(value: Any, index: int) -> bytes:  # noqa: ANN401
     loc: list[str | int] = ["images", index]
     if not isinstance(value, str):
         raise InvalidValue.at(loc, "an image must be base64 text", expected="base64 text", got=describe(value))
-    if value.startswith("data:"):
+    if value[:5].lower() == "data:":
         header, comma, value = value.partition(",")
         if not comma or not header.endswith(";base64"):
             raise UnreadableImage.at(
                 loc, "the data: address holds no base64", expected="data:…;base64,…", got=header[:60]
             )
     try:
-        return base64.b64decode(value, validate=True)
+        return base64.b64decode("".join(value.split()), validate=True)  # lines of 76 are base64's own habit
     except (binascii.Error, ValueError):
         raise UnreadableImage.at(
             loc, "an image is no base64", expected="base64 of PNG, JPEG or WebP", got=f"{len(value)} characters"

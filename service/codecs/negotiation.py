@@ -62,7 +62,7 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
     best = max(qualities)
     if best > 0:
         return offers[qualities.index(best)]
-    if wildcards_fall_back and all(entry.subtype == "*" for entry in ranges):
+    if wildcards_fall_back and all(entry.subtype == "*" and entry.quality > 0 for entry in ranges):
         return offers[0]
     raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
 

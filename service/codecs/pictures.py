@@ -11,6 +11,8 @@ from PIL import Image
 
 UInt8 = NDArray[np.uint8]
 
+_LARGE = 1 << 22
+
 
 def near_square(n: int) -> int:
     """Columns of a sheet of n images that is as good as square."""
@@ -27,29 +29,30 @@ def sheet(images: UInt8, columns: int) -> UInt8:
     return np.ascontiguousarray(grid.reshape(rows * height, columns * width, channels))
 
 
-def magnify(image: UInt8, scale: int) -> UInt8:
-    """Repeat every pixel `scale` times each way, nearest neighbour: (…, h, w, c)."""
-    return image.repeat(scale, axis=-3).repeat(scale, axis=-2) if scale > 1 else image
-
-
-def png(image: UInt8) -> bytes:
-    """One image (h, w, c) as PNG."""
+def png(image: UInt8, scale: int = 1) -> bytes:
+    """One image (h, w, c), every pixel repeated `scale` times each way, as PNG."""
     buffer = io.BytesIO()
-    _pillow(image).save(buffer, format="PNG")
+    # Large pictures are made of few colours, or of large pixels: more effort would make them little smaller.
+    _pillow(image, scale).save(buffer, format="PNG", compress_level=1 if image.size * scale**2 > _LARGE else 6)
     return buffer.getvalue()
 
 
-def moving(frames: UInt8, media_type: str, fps: float) -> bytes:
+def moving(frames: UInt8, media_type: str, fps: float, scale: int = 1) -> bytes:
     """Frames (n, h, w, c) as an animated GIF or WebP that plays for ever. Equal neighbours are shown as one, longer."""
     buffer = io.BytesIO()
-    first, *rest = (_pillow(frame) for frame in frames)
+    first, *rest = (_pillow(frame, scale) for frame in frames)
     milliseconds = max(20, round(1000.0 / fps))
     if media_type == "image/gif":
-        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+        centiseconds = max(2, round(100.0 / fps))  # a GIF's own unit
+        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=10 * centiseconds, loop=0)
     else:
         first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=milliseconds, loop=0, lossless=True)
     return buffer.getvalue()
 
 
-def _pillow(image: UInt8) -> Image.Image:
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+def _pillow(image: UInt8, scale: int) -> Image.Image:
+    """Pillow magnifies without the interpreter's lock, so that others are answered meanwhile."""
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    if scale == 1:
+        return picture
+    return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

@@ -12,9 +12,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from service.codecs.pictures import magnify, png
+from service.codecs.pictures import png
 
 UInt8 = NDArray[np.uint8]
+
+_PIECE_ELEMENTS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,10 @@ class Looks:
 def render_json(fields: Mapping[str, Any], images: UInt8 | None, looks: Looks) -> bytes:
     """The fields as JSON, float32 in its shortest form; `images` (n, h, w, c) as base64 PNGs in place of `outputs`."""
     if images is not None:
-        encoded = [base64.b64encode(png(magnify(image, looks.scale))).decode() for image in images]
+        encoded = [base64.b64encode(png(image, looks.scale)).decode() for image in images]
         fields = {("images" if name == "outputs" else name): value for name, value in fields.items()}
         fields["images"] = encoded
-    return orjson.dumps(_contiguous(fields), option=orjson.OPT_SERIALIZE_NUMPY)
+    return b"".join(_json(fields))
 
 
 def render_npy(array: NDArray[Any]) -> bytes:
@@ -49,15 +51,29 @@ def render_npz(fields: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _contiguous(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: np.ascontiguousarray(value)
-        if isinstance(value, np.ndarray)
-        else _contiguous(value)
-        if isinstance(value, dict)
-        else value
-        for name, value in fields.items()
-    }
+def _json(fields: Mapping[str, Any]) -> Iterator[bytes]:
+    """An object in pieces: no one call holds the interpreter's lock for long, so that others are answered meanwhile."""
+    separator = b"{"
+    for name, value in fields.items():
+        yield separator + orjson.dumps(name) + b":"
+        if isinstance(value, dict):
+            yield from _json(value)
+        elif isinstance(value, np.ndarray):
+            yield from _json_array(value)
+        else:
+            yield orjson.dumps(value)
+        separator = b","
+    yield b"}" if fields else b"{}"
+
+
+def _json_array(array: NDArray[Any]) -> Iterator[bytes]:
+    rows = max(1, _PIECE_ELEMENTS * len(array) // max(1, array.size))
+    separator = b"["
+    for start in range(0, len(array), rows):
+        piece = np.ascontiguousarray(array[start : start + rows])
+        yield separator + orjson.dumps(piece, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        separator = b","
+    yield b"]" if len(array) else b"[]"
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:

@@ -37,14 +37,25 @@ SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), (PNG,))
 GET_SAMPLE = Verb(sample, SampleOptions, pictures=(PNG,), picture_first=True)
 GET_MANIFOLD = Verb(manifold, ManifoldOptions, pictures=(PNG,), picture_first=True)
 
-_PIXEL: dict[str, Any] = {"inputs": [[[0.0, 0.5], [1.0, 0.25]]]}
+# Examples that work as they are with any image model, the codes with the default one: a stroke, and a seven.
+_STROKE = (
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAMElEQVR42mNgoD9gROP/RxZiwqeTFEkUU6lnLNmSqO4ZeAehuWfA"
+    "HYTuHgqMpREAANN5BSpTrVSoAAAAAElFTkSuQmCC"
+)
+_SEVEN = (
+    "iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAARElEQVR42r3MMQoAMAgDQPX/f7ZLoUbENoPNIkQuIv+j+3pVW228"
+    "e+JsYnqX1kBWHkjKADkZISUBMhIhIRN8lxn2cigLJA8LKEpLhowAAAAASUVORK5CYII="
+)
+_ITEM: dict[str, Any] = {"images": [_STROKE]}
+_CODE: dict[str, Any] = {"z": [[0.0] * 16]}
+_PATH: dict[str, Any] = {"images": [_STROKE, _SEVEN], "steps": 8}
 
 
 @router.post(
     "/encode",
     summary="Items to codes",
     response_class=Response,
-    openapi_extra=described.verb(ENCODE, schemas.EncodeReply, schemas.EncodeBody, _PIXEL),
+    openapi_extra=described.verb(ENCODE, schemas.EncodeReply, schemas.EncodeBody, _ITEM),
 )
 async def post_encode(request: Request, services: ServicesDep) -> Response:
     """The posterior of every item. Deterministic, unless `sample` is set."""
@@ -55,7 +66,7 @@ async def post_encode(request: Request, services: ServicesDep) -> Response:
     "/decode",
     summary="Codes to items",
     response_class=Response,
-    openapi_extra=described.verb(DECODE, schemas.DecodeReply, schemas.DecodeBody, {"z": [[0.0, 0.0]]}),
+    openapi_extra=described.verb(DECODE, schemas.DecodeReply, schemas.DecodeBody, _CODE),
 )
 async def post_decode(request: Request, services: ServicesDep) -> Response:
     """What the decoder makes of every code."""
@@ -66,7 +77,7 @@ async def post_decode(request: Request, services: ServicesDep) -> Response:
     "/reconstruct",
     summary="Items to codes and back, with errors and anomaly scores",
     response_class=Response,
-    openapi_extra=described.verb(RECONSTRUCT, schemas.ReconstructReply, schemas.ReconstructBody, _PIXEL),
+    openapi_extra=described.verb(RECONSTRUCT, schemas.ReconstructReply, schemas.ReconstructBody, _ITEM),
 )
 async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
     """Decodes z_mean; the anomaly score is the mean squared error, ranked among the held-out items."""
@@ -77,9 +88,7 @@ async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
     "/interpolate",
     summary="A path through waypoints",
     response_class=Response,
-    openapi_extra=described.verb(
-        INTERPOLATE, schemas.InterpolateReply, schemas.InterpolateBody, {"z": [[-1.0, 0.0], [1.0, 0.5]], "steps": 8}
-    ),
+    openapi_extra=described.verb(INTERPOLATE, schemas.InterpolateReply, schemas.InterpolateBody, _PATH),
 )
 async def post_interpolate(request: Request, services: ServicesDep) -> Response:
     """From waypoint to waypoint through latent space or, to compare, through data space."""

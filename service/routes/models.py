@@ -13,6 +13,7 @@ from model_store.versions import parse_version
 from service import schemas
 from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
+from service.middleware import exchange_of
 from service.openapi import problems
 from service.registry import Model, Registry, Slot
 
@@ -53,7 +54,7 @@ async def get_model(name: str, request: Request, registry: RegistryDep) -> Respo
     served = model.served()
     if not served:
         raise UnknownModel(f"{name} has no version that could be served")
-    return JSONResponse(_described(request, registry, model, served[0]))
+    return _answer(request, registry, model, served[0])
 
 
 @router.get(
@@ -64,7 +65,7 @@ async def get_model(name: str, request: Request, registry: RegistryDep) -> Respo
 )
 async def get_version(name: str, version: str, request: Request, registry: RegistryDep) -> Response:
     """The manifest, state and aliases of a version."""
-    return JSONResponse(_described(request, registry, registry.model(name), _slot(registry, name, version)))
+    return _answer(request, registry, registry.model(name), _slot(registry, name, version))
 
 
 @router.get(
@@ -73,7 +74,7 @@ async def get_version(name: str, version: str, request: Request, registry: Regis
     response_class=FileResponse,
     responses=problems(404),
 )
-async def get_report(name: str, version: str, path: str, services: ServicesDep) -> Response:
+async def get_report(name: str, version: str, path: str, request: Request, services: ServicesDep) -> Response:
     """Only files that the manifest lists are served."""
     slot = _slot(services.registry, name, version)
     listed = f"{REPORT}/{path}"
@@ -83,7 +84,13 @@ async def get_report(name: str, version: str, path: str, services: ServicesDep) 
     if not file.is_file():
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
     media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
-    return FileResponse(file, media_type=media_type, headers={"X-Latent-Model": slot.reference})
+    exchange_of(request.scope).model = slot.reference
+    return FileResponse(file, media_type=media_type)
+
+
+def _answer(request: Request, registry: Registry, model: Model, slot: Slot) -> Response:
+    exchange_of(request.scope).model = slot.reference
+    return JSONResponse(_described(request, registry, model, slot))
 
 
 def _slot(registry: Registry, name: str, version: str) -> Slot:

@@ -43,8 +43,11 @@ def _waypoints(call: Call) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
     arrays = call.payload.arrays
     npy = arrays.get("npy")
     if npy is None:
+        if not arrays and call.payload.images is None:
+            raise InvalidValue.at(["z"], "there are no waypoints", expected="z, inputs or images", got="none of them")
         return arrays.get("z"), arrays.get("inputs")
-    return (npy, None) if npy.ndim == 2 and npy.shape[1] == call.model.latent_dim else (None, npy)
+    codes = npy.ndim == 2 and (npy.shape[1] == call.model.latent_dim or call.spec.kind != "vector")
+    return (npy, None) if codes else (None, npy)
 
 
 async def _in_data_space(

@@ -30,8 +30,9 @@ async def manifold(call: Call, options: ManifoldOptions) -> Result:
     values = tuple(_spaced(_axis(call, dim), options) for dim in dims)
     z = grid(_base(call, options), dims, values).astype(np.float32)
     outputs = np.empty((n, *call.spec.shape), np.float32)
-    for start in range(0, n, call.settings.max_items):  # in pieces, so that others have their turn between them
-        piece = z[start : start + call.settings.max_items]
+    size = call.settings.max_batch_items
+    for start in range(0, n, size):  # a batch at a time, so that others have their turn in between
+        piece = z[start : start + size]
         condition = np.repeat(labels, len(piece), axis=0) if labels is not None else None
         outputs[start : start + len(piece)] = call.to_user(await model.decode(piece, condition, call.clock))
     fields = {

@@ -6,7 +6,7 @@ The same models read a JSON body (strictly: "3" is no number there) and a query 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
@@ -74,7 +74,7 @@ class ReconstructOptions(InputOptions, PictureOptions):
         None, description="Decode as these classes in place of `labels`: the style of one, the content of another."
     )
     threshold: FiniteFloat | None = Field(None, ge=0, description="Anomaly threshold; the manifest's where null.")
-    quantile: float | None = Field(
+    quantile: FiniteFloat | None = Field(
         None, ge=0, le=1, description="Anomaly threshold as a quantile of the held-out errors."
     )
     error_map: bool = Field(False, description="Add the squared error of every element.")
@@ -88,7 +88,7 @@ class InterpolateOptions(InputOptions, PictureOptions):
         "auto", description="`auto`: slerp for Gaussian codes, lerp for deterministic ones."
     )
     space: Literal["latent", "data"] = Field("latent", description="`data` blends the inputs themselves.")
-    fps: FiniteFloat = Field(12.0, gt=0, le=50, description="Pictures a second of a GIF or WebP.")
+    fps: FiniteFloat = Field(12.0, ge=0.1, le=50, description="Pictures a second of a GIF (in steps of 10 ms) or WebP.")
 
 
 class SampleOptions(PictureOptions):
@@ -113,7 +113,7 @@ class ManifoldOptions(PictureOptions):
     spacing: Literal["quantile", "linear"] = Field(
         "quantile", description="`quantile`: equally likely apart under the prior; `linear`: equally far apart."
     )
-    low: float | None = Field(None, gt=0, lt=0.5, description="Lowest quantile (0.05), with spacing=quantile.")
+    low: FiniteFloat | None = Field(None, ge=1e-6, lt=0.5, description="Lowest quantile (0.05), with spacing=quantile.")
     extent: FiniteFloat | None = Field(
         None, gt=0, le=100, description="Prior standard deviations to each side (4), with spacing=linear."
     )
@@ -161,7 +161,7 @@ def read_options(
 
 def _unknown(name: str, known: Iterable[str]) -> ServiceError:
     known = list(known)
-    hint = near(name, known)
+    hint = [other for other in near(name, known) if other != name]
     detail = f"there is no option {name!r}" + (f"; did you mean {' or '.join(hint)}?" if hint else "")
     return UnknownOption.at([name], detail[:300], expected=f"one of {', '.join(known)}", got=repr(name)[:60])
 
@@ -202,6 +202,19 @@ _EXPECTED = {
 }
 
 
+_LABELS = ("labels", "target_labels", "label")
+
+
+def _place(value: Any, loc: Sequence[int | str]) -> tuple[list[int], Any]:  # noqa: ANN401 - any JSON
+    """Where in a value a complaint points, and what stands there; a single value has no places."""
+    place: list[int] = []
+    for part in loc:
+        if isinstance(part, int) and isinstance(value, list) and part < len(value):
+            place.append(part)
+            value = value[part]
+    return place, value
+
+
 def _invalid(error: ValidationError, given: Mapping[str, Any]) -> ServiceError:
     """The first complaint about each value, in words of our own."""
     found: dict[str, FieldError] = {}
@@ -211,8 +224,10 @@ def _invalid(error: ValidationError, given: Mapping[str, Any]) -> ServiceError:
             continue
         reason = max((key for key in _EXPECTED if item["type"].startswith(key)), key=len, default=None)
         expected = _EXPECTED[reason].format(**item.get("ctx", {})) if reason else "a value as the API describes it"
-        place = [part for part in item["loc"] if isinstance(part, int)]
-        found[name] = {"loc": [name, *place], "expected": expected, "got": describe(given.get(name))}
+        if name in _LABELS and item["type"] in ("int_type", "string_type"):
+            expected = "a class name or an index"
+        place, value = _place(given.get(name), item["loc"])
+        found[name] = {"loc": [name, *place], "expected": expected, "got": describe(value)}
     errors = list(found.values())
     detail = "; ".join(f"{'.'.join(map(str, e['loc']))} must be {e['expected']}, not {e['got']}" for e in errors)
     return InvalidValue(detail, errors=errors)

@@ -199,11 +199,14 @@ def test_a_problem_is_what_is_published(one: httpx.Client) -> None:
 
 
 def test_the_examples_are_good_requests(one: httpx.Client) -> None:
-    """Those for pictures have another size than the affine models, which is the only thing wrong with them."""
-    for path in ("/decode", "/interpolate", "/sample"):
-        content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        assert one.post(path, params={"model": "image"}, json=content["example"]).status_code == 200
-    for path in ("/encode", "/reconstruct"):
-        content = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]
-        response = one.post(path, params={"model": "image"}, json=content["example"])
-        assert response.json()["type"] == "/problems/wrong-shape"
+    """The code has the default model's length, which is the only thing wrong with it here."""
+    examples = {
+        path: DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
+        for path in ("/encode", "/reconstruct", "/interpolate", "/sample", "/decode")
+    }
+    code = examples.pop("/decode")
+    for path, example in examples.items():
+        assert one.post(path, params={"model": "image"}, json=example).status_code == 200
+    assert (len(code["z"]), len(code["z"][0])) == (1, 16)
+    refused = one.post("/decode", params={"model": "image"}, json=code)
+    assert refused.json()["type"] == "/problems/latent-size-mismatch"

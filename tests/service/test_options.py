@@ -107,7 +107,7 @@ def test_python_names_are_no_names_on_the_wire() -> None:
         (SampleOptions, {"scale": 17}, ["scale"]),
         (SampleOptions, {"labels": [1, None]}, ["labels", 1]),
         (SampleOptions, {"labels": [1, True]}, ["labels", 1]),
-        (SampleOptions, {"labels": {"0": 1}}, ["labels", 0]),
+        (SampleOptions, {"labels": {"0": 1}}, ["labels"]),
         (EncodeOptions, {"sample": "yes"}, ["sample"]),
         (EncodeOptions, {"sample": 1}, ["sample"]),
         (EncodeOptions, {"fit": "squeeze"}, ["fit"]),
@@ -115,6 +115,8 @@ def test_python_names_are_no_names_on_the_wire() -> None:
         (ReconstructOptions, {"threshold": -1.0}, ["threshold"]),
         (InterpolateOptions, {"steps": 1}, ["steps"]),
         (InterpolateOptions, {"fps": 0}, ["fps"]),
+        (InterpolateOptions, {"fps": 0.0999}, ["fps"]),
+        (ManifoldOptions, {"low": 1e-17}, ["low"]),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(kind: type[Options], body: dict[str, Any], loc: list[str | int]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
-from service.codecs.pictures import magnify, moving, near_square, png, sheet
+from service.codecs.pictures import moving, near_square, png, sheet
 
 UInt8 = NDArray[np.uint8]
 
@@ -44,9 +44,16 @@ def test_colours_stay_with_their_pixel() -> None:
 
 def test_nearest_neighbour_magnification() -> None:
     image = np.array([[1, 2], [3, 4]], np.uint8)[..., None]
-    assert magnify(image, 2)[..., 0].tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
-    assert magnify(image, 1) is image
-    assert magnify(np.zeros((5, 2, 3, 1), np.uint8), 16).shape == (5, 32, 48, 1)
+    with Image.open(io.BytesIO(png(image, 2))) as read:
+        assert np.asarray(read).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    with Image.open(io.BytesIO(moving(np.zeros((2, 2, 3, 3), np.uint8), "image/gif", 10.0, 16))) as read:
+        assert read.size == (48, 32)
+
+
+@pytest.mark.parametrize(("fps", "milliseconds"), [(12, 80), (13, 80), (34, 30), (45, 20), (50, 20), (0.1, 10_000)])
+def test_a_gif_counts_in_whole_hundredths_of_a_second(fps: float, milliseconds: int) -> None:
+    frames = np.stack([np.full((2, 2, 1), value, np.uint8) for value in (0, 255)])
+    assert frames_of(moving(frames, "image/gif", fps))[1] == [milliseconds, milliseconds]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
