@@ -18,7 +18,7 @@ from training.errors import BadSetting, UnknownRecipe
 from training.sections import Section
 
 DATA_DIR_VARIABLE = "LATENT_DATA_DIR"
-_FIXED = ("recipe", "intended_use")
+_FIXED = ("recipe", "intended_use", "published")
 
 TomlValue = Any
 Document = dict[str, TomlValue]

@@ -116,11 +116,42 @@ class TrainingConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
+class PublishedConfig(Section):
+    """The figure that a recipe is measured against, and the settings it was published with. No run depends on it.
+
+    `metric` is one of the report's figures on the test images (bce: mean per pixel, nats; noisy_bce: noisy in, clean
+    out; elbo and nll: nats per item; nll_is: by importance samples; knn_accuracy: share) or of a curve
+    (principal_angle_deg, rms_to_curve, spearman, train_to_test_mse: the ratio).
+    """
+
+    metric: Literal[
+        "bce",
+        "noisy_bce",
+        "elbo",
+        "nll_is",
+        "mse",
+        "knn_accuracy",
+        "label_accuracy",
+        "principal_angle_deg",
+        "rms_to_curve",
+        "spearman",
+        "train_to_test_mse",
+    ]
+    value: float | None = Field(None, description="null where the source gives no figure of its own")
+    better: Literal["lower", "higher"] = "lower"
+    epochs: PositiveInt | None = Field(None, description="of the source, as are the next three")
+    batch_size: PositiveInt | None = None
+    optimizer: Literal["adam", "rmsprop", "adadelta"] | None = None
+    learning_rate: PositiveFloat | None = Field(None, description="null: Keras' default of that optimizer")
+    source: str = Field(description="one sentence")
+
+
 class TrainConfig(Section):
     """A recipe with everything that was set on it."""
 
     recipe: str = Field(description="the recipe's name")
     intended_use: str = Field(description="one sentence for the manifest")
+    published: PublishedConfig | None = Field(None, description="the figure to reach, where there is one")
     data: DataConfig = DataConfig()
     input: InputConfig = InputConfig()
     model: ModelConfig

@@ -212,7 +212,7 @@ def _tolerance(evaluation: Evaluation) -> Tolerance:
 
 def _recipe_record(config: TrainConfig) -> dict[str, Any]:
     """The settings as they ran, without the paths of this machine."""
-    record = config.model_dump(mode="json", exclude={"intended_use": True, "data": {"dir"}})
+    record = config.model_dump(mode="json", exclude={"intended_use": True, "published": True, "data": {"dir"}})
     record["data"]["source"] = Path(config.data.source).name
     return record
 

@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, directory: Path, config: TrainConfig, data_sha256: str) -> None:
         self._path = directory / _CHECKPOINT
-        self._identity = {**_flat(config.model_dump(mode="json", exclude={"data": {"dir"}})), "data": data_sha256}
+        self._identity = {**_flat(config.model_dump(mode="json", exclude={"published": True, "data": {"dir"}})), "data": data_sha256}
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint: after a kill there is the old one or the new. Raises StoreNotWritable."""
