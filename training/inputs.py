@@ -39,6 +39,8 @@ class Prepared:
     validation: Split
     test: Split
     record: DatasetRecord
+    curve: Float32 | None = None
+    """Points (m, f) along the curve that the items lie on, in the table's units, where it is known."""
 
     @property
     def is_image(self) -> bool:
@@ -75,7 +77,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
         validation_items=len(splits.validation),
         test_items=len(splits.test),
     )
-    return Prepared(spec, part(splits.train), part(splits.validation), part(splits.test), record)
+    return Prepared(spec, part(splits.train), part(splits.validation), part(splits.test), record, dataset.curve)
 
 
 def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
