@@ -1,0 +1,1 @@
+"""The table of systems, trained and measured row by row."""
