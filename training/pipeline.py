@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -35,6 +37,11 @@ class TrainResult:
     """Metric on the test split -> (model, PCA of the same dimension); None where there is no such figure."""
     report: Path
     """The directory with metrics.json, history.csv and the figures."""
+    parameters: int
+    """Numbers that the optimizer moved."""
+    epochs: int
+    training_s: float
+    """Seconds of the training loop alone: no import, evaluation or export."""
 
 
 def train(
@@ -90,7 +97,9 @@ def _train(
 
     seed = config.training.seed
     model = build(config, data.spec.shape, data.spec.value_range)
+    started = time.perf_counter()
     history = fit(model, data, config, run, report, resume=resume)
+    training_s = time.perf_counter() - started
     report.note("evaluating on the test split, beside PCA")
     evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
@@ -102,7 +111,14 @@ def _train(
         manifest = staging.publish(body)
     run.discard()
     report.table(f"{name}@{manifest.version}", evaluation.rows)
-    return TrainResult(manifest, evaluation.rows, store / name / str(manifest.version) / REPORT)
+    return TrainResult(
+        manifest=manifest,
+        metrics=evaluation.rows,
+        report=store / name / str(manifest.version) / REPORT,
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable),
+        epochs=len(history),
+        training_s=training_s,
+    )
 
 
 def _opening(config: TrainConfig, data: Prepared, name: str) -> str:
