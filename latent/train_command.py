@@ -80,7 +80,7 @@ def train(
         recipe, data=data, data_dir=data_dir, settings=_settings(settings or []), epochs=epochs, seed=seed
     )
     result = training.train(
-        config, store=store, name=name, resume=resume, checks={"openvino": _serves_on_openvino}, progress=True
+        config, store=store, name=name, resume=resume, checks={"openvino": serves_on_openvino}, progress=True
     )
     manifest = result.manifest
     reference, directory = f"{manifest.name}@{manifest.version}", store / manifest.name / str(manifest.version)
@@ -111,7 +111,8 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def _serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
+def serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
+    """Whether the default engine reproduces a staged version. Raises a StoreError where it does not."""
     from service.served_model import check_directory
 
     check_directory("openvino", directory, body)

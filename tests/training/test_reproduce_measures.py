@@ -13,7 +13,6 @@ from training.reproduce.measures import (
     positions_on_curve,
     principal_angle_deg,
     rms,
-    share_read_as,
 )
 
 
@@ -55,13 +54,8 @@ def test_the_frechet_distance_of_gaussians() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(size=(500, 3))
     assert frechet_distance(features, features) == pytest.approx(0.0, abs=1e-9)
-    assert frechet_distance(features + [3.0, 4.0, 0.0], features) == pytest.approx(25.0)
+    assert frechet_distance(features + np.array([3.0, 4.0, 0.0]), features) == pytest.approx(25.0)
     # Twice as wide: sum of (2σ − σ)² over the principal axes, which is the covariance's trace.
     assert frechet_distance(2.0 * features, features) == pytest.approx(
         np.trace(np.cov(features.T)) + np.square(features.mean(axis=0)).sum()
     )
-
-
-def test_the_share_that_is_read_as_asked() -> None:
-    items = np.array([[0.1], [0.9], [0.8], [0.2]])
-    assert share_read_as(lambda x: (x[:, 0] > 0.5).astype(int), items, np.array([0, 1, 0, 0])) == 0.75

@@ -51,7 +51,7 @@ def importance_nll(served: Served, x: Float32, *, samples: int, seed: int = 0) -
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def log_weights(items: Tensor, draw: Tensor) -> Tensor:
         """(b, *shape) -> (b, k)."""
-        z_mean, z_log_var = served.encode_tensor(items)
+        z_mean, z_log_var = served.encode_gaussian(items)
         noise = tf.random.stateless_normal((tf.shape(items)[0], at_once, dim), draw)
         z = z_mean[:, None] + tf.exp(0.5 * z_log_var)[:, None] * noise
         outputs = tf.reshape(served.decode_tensor(tf.reshape(z, (-1, dim))), (-1, at_once, elements))

@@ -13,7 +13,9 @@ _PROCESSORS = Path("/proc/cpuinfo")
 def describe_machine() -> str:
     """One line: processor, how many of them, Python, TensorFlow and Keras."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    libraries = ", ".join(f"{name} {_version(package)}" for name, package in (("TensorFlow", "tensorflow"), ("Keras", "keras")))
+    libraries = ", ".join(
+        f"{name} {_version(package)}" for name, package in (("TensorFlow", "tensorflow"), ("Keras", "keras"))
+    )
     return f"{_processor()}, {usable} virtual CPUs; Python {platform.python_version()}, {libraries}"
 
 

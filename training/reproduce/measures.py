@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,8 +76,3 @@ def frechet_distance(features: Array, reference: Array) -> float:
     cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other_covariance @ root), 0.0)).sum()
     distance = np.square(mean - other_mean).sum() + np.trace(covariance) + np.trace(other_covariance) - 2.0 * cross
     return max(0.0, float(distance))
-
-
-def share_read_as(read: Callable[[Array], Array], items: Array, labels: Array) -> float:
-    """The share of items (n, …) that a classifier reads as the label (n,) they were asked for."""
-    return float((np.asarray(read(items)) == np.asarray(labels)).mean())

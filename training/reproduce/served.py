@@ -49,6 +49,11 @@ class Served:
         codes = self._signatures[ENCODER](x=x, **given)
         return (codes["z"], None) if "z" in codes else (codes["z_mean"], codes["z_log_var"])
 
+    def encode_gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z_mean and z_log_var of one batch, of a model whose code is gaussian."""
+        codes = self._signatures[ENCODER](x=x)
+        return codes["z_mean"], codes["z_log_var"]
+
     def decode_tensor(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """`decode` of one batch; `labels` one-hot (n, classes)."""
         given = {} if labels is None else {"labels": labels}
