@@ -51,8 +51,8 @@ class Row(Section):
 
     @property
     def ours(self) -> float:
-        """The figure that the row is about. A figure that nobody measured is NaN."""
-        return self.figures.get(self.metric, float("nan"))
+        """The figure that the row is about."""
+        return self.figures[self.metric]
 
     def goal(self, published: PublishedConfig) -> float | None:
         """What ours is held against: the published figure, else that of the tutorial's settings in the same time."""
@@ -70,9 +70,10 @@ class Row(Section):
 
 def recipe_hash(config: TrainConfig) -> str:
     """Of every setting that is not its default, the seed included, and of the metric; never of a path."""
-    settings = config.model_dump(
-        mode="json", exclude_defaults=True, exclude={"published": True, "data": {"dir"}, "intended_use": True}
+    sections = config.model_dump(
+        mode="json", exclude_defaults=True, exclude={"published": True, "intended_use": True, "data": {"dir"}}
     )
+    settings = {name: section for name, section in sections.items() if section != {}}
     settings["metric"] = None if config.published is None else config.published.metric
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -142,6 +142,8 @@ def _run(
     data = prepare(load(config.data, config.input), config)
     served = Served(result.report.parent, result.manifest)
     figures = measure(served, data, config, FULL if small is None else QUICK)
+    if published.metric not in figures:
+        raise BadSetting(f"{recipe} is to be measured by {published.metric}, which its report does not have")
     tutorial = time_tutorial(
         config,
         published,

@@ -37,7 +37,7 @@ def time_tutorial(
         return None
     batch_size = min(published.batch_size, len(data.train))
     epoch_steps = math.ceil(len(data.train) / batch_size)
-    model = build(config, data.spec.shape, data.spec.value_range)
+    model = build(config, data)
     limit_s = budget_s if compete_s is None else compete_s
     epochs = _TIMED_EPOCHS if compete_s is None else published.epochs
     steps, seconds = _fit(model, published, data, batch_size, _Clock(limit_s, epochs * epoch_steps))
