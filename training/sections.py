@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+Activation = Literal["relu", "leaky_relu", "tanh", "elu", "silu"]
 
 
 class Section(BaseModel):
@@ -18,3 +20,5 @@ class LatentConfig(Section):
 
     dim: PositiveInt
     distribution: Literal["gaussian", "deterministic"] = "gaussian"
+    activation: Literal["linear", "relu"] = Field("linear", description="of a deterministic code")
+    bias: float = Field(0.0, description="start of a deterministic code's bias; 1 keeps every relu unit alive")

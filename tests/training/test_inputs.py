@@ -61,7 +61,7 @@ def test_images_are_scaled_and_resized_on_request() -> None:
         ("mnist-vae-mlp", TABLE, {"input.kind": "image"}, BadSetting, "input.kind is image, but t holds vectors"),
         ("mnist-vae", IMAGES, {"input.kind": "vector"}, BadSetting, "input.kind is vector, but i holds images"),
         ("mnist-vae", IMAGES, {"likelihood.sigma": "0.5"}, BadSetting, "needs likelihood.kind=gaussian"),
-        ("mnist-vae-mlp", TABLE, {"augment.shift": "0.1"}, BadSetting, "augment is for images, but t holds vectors"),
+        ("mnist-vae-mlp", TABLE, {"augment.shift": "0.1"}, BadSetting, "augment is for images, but the data are vectors"),
         (
             "mnist-vae-mlp",
             TABLE,

@@ -10,11 +10,11 @@ import math
 import time
 from typing import Any
 
-from training.autoencoder import Autoencoder, build
+from training.autoencoder import build
 from training.config import PublishedConfig, TrainConfig
 from training.evaluate import evaluate
 from training.inputs import Prepared
-from training.losses import kl_per_dimension, sample_posterior
+from training.objective import Objective
 from training.reproduce.results import TutorialCost
 from training.tensorflow_import import import_keras, import_tensorflow
 
@@ -40,15 +40,16 @@ def time_tutorial(
     model = build(config, data)
     limit_s = budget_s if compete_s is None else compete_s
     epochs = _TIMED_EPOCHS if compete_s is None else published.epochs
-    steps, seconds = _fit(model, published, data, batch_size, _Clock(limit_s, epochs * epoch_steps))
+    clock = _Clock(limit_s, epochs * epoch_steps)
+    _fit(Objective(model, config, data.spec.value_range), published, data, batch_size, clock)
     metric = published.metric
     figure = None if compete_s is None else evaluate(model, data, config).metrics.get(metric)
     return TutorialCost(
-        steps_timed=steps,
-        epoch_s=seconds / steps * epoch_steps,
+        steps_timed=clock.steps,
+        epoch_s=clock.seconds / clock.steps * epoch_steps,
         epochs=published.epochs,
         figure=figure,
-        figure_after_s=None if figure is None else seconds,
+        figure_after_s=None if figure is None else clock.seconds,
     )
 
 
@@ -72,9 +73,18 @@ class _Clock:
         return self.seconds < self._limit_s and self.steps < self._limit_steps
 
 
-def _fit(
-    model: Autoencoder, published: PublishedConfig, data: Prepared, batch_size: int, clock: _Clock
-) -> tuple[int, float]:
+def _as_published(config: TrainConfig) -> TrainConfig:
+    """Without what is ours: one start, from the usual weights, and no warm-up of the kl."""
+    return config.model_copy(
+        update={
+            "objective": config.objective.model_copy(update={"kl_warmup": 0.0, "free_bits": 0.0}),
+            "training": config.training.model_copy(update={"bias_from_mean": False, "restarts": 1}),
+            "latent": config.latent.model_copy(update={"bias": 0.0}),
+        }
+    )
+
+
+def _fit(objective: Objective, published: PublishedConfig, data: Prepared, batch_size: int, clock: _Clock) -> None:
     keras = import_keras()
     callback: Any = keras.callbacks.Callback
 
@@ -84,40 +94,36 @@ def _fit(
                 self.model.stop_training = True
 
     options = {} if published.learning_rate is None else {"learning_rate": published.learning_rate}
-    optimizer = keras.optimizers.get({"class_name": published.optimizer, "config": options})
-    trainer = _trainer(model)
-    trainer.compile(optimizer=optimizer)
+    trainer = _trainer(objective)
+    trainer.compile(optimizer=keras.optimizers.get({"class_name": published.optimizer, "config": options}))
+    labels = objective.model.one_hot(data.train.labels, len(data.train))
+    items = data.train.x if labels is None else (data.train.x, labels)
     while clock.steps == 0 or not trainer.stop_training:
-        trainer.fit(data.train.x, batch_size=batch_size, epochs=1, shuffle=True, verbose=0, callbacks=[Stop()])
-    return clock.steps, clock.seconds
+        trainer.fit(items, batch_size=batch_size, epochs=1, shuffle=True, verbose=0, callbacks=[Stop()])
 
 
-def _trainer(model: Autoencoder) -> KerasModel:
-    """A Keras model around ours whose step is the sources' own: nll + kl, or the mean error of an element."""
+def _trainer(objective: Objective) -> KerasModel:
+    """A Keras model around ours whose step has the recipe's loss; of a deterministic code the mean of an element."""
     tf, keras = import_tensorflow(), import_keras()
-    elements = math.prod(model.shape)
-    keras_model: Any = keras.Model
+    model = objective.model
+    base: Any = keras.Model
+    beta = objective.config.objective.full_beta
+    share = 1.0 if model.gaussian else 1.0 / math.prod(model.shape)
 
-    class Trainer(keras_model):  # type: ignore[misc]
+    class Trainer(base):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.encoder, self.decoder = model.networks.encoder, model.networks.decoder
 
-        def train_step(self, x: Tensor) -> dict[str, Tensor]:
+        def train_step(self, batch: Tensor) -> dict[str, Tensor]:
+            items, labels = keras.utils.unpack_x_y_sample_weight(batch)[0], None
+            if isinstance(items, tuple):
+                items, labels = items
+            seed = tf.random.uniform((2,), maxval=2**30, dtype=tf.int32)
             with tf.GradientTape() as tape:
-                z_mean, z_log_var = model.encode(x, training=True)
-                z = z_mean if z_log_var is None else sample_posterior(z_mean, z_log_var, _draw())
-                error = tf.reduce_mean(model.likelihood.item_error(x, model.decode_logits(z, training=True)))
-                loss = model.likelihood.nll(error, elements)
-                if z_log_var is None:
-                    loss = loss / elements
-                else:
-                    loss += tf.reduce_sum(tf.reduce_mean(kl_per_dimension(z_mean, z_log_var), axis=0))
-            variables = model.trainable
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
+                x = objective.look(items, seed)
+                loss = share * objective.outcome(x, labels, beta, seed, training=True).loss
+            self.optimizer.apply(tape.gradient(loss, model.trainable), model.trainable)
             return {"loss": loss}
-
-    def _draw() -> Tensor:
-        return tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32)
 
     return Trainer()
