@@ -63,7 +63,7 @@ class Finding:
 def diagnose(symptoms: Symptoms, config: TrainConfig) -> list[Finding]:
     """Every finding, the gravest first. Collapsed codes explain all that could be said of codes."""
     collapsed = posterior_collapse(symptoms, config)
-    sigma = sigma_miscalibrated(symptoms)
+    sigma = sigma_miscalibrated(symptoms, config)
     if collapsed is not None:
         return [finding for finding in (collapsed, sigma) if finding is not None]
     found = (
@@ -103,7 +103,7 @@ def posterior_collapse(symptoms: Symptoms, config: TrainConfig) -> Finding | Non
             "values that are neither 0 nor 1 are measured too bluntly by a cross-entropy:"
             " likelihood.kind=gaussian with likelihood.sigma=optimal"
         )
-    elif symptoms.sigma is not None and likelihood.sigma != "optimal":
+    elif symptoms.sigma is not None and isinstance(likelihood.sigma, float):
         remedies["likelihood.sigma"] = (
             f"with sigma fixed at {symptoms.sigma:.3g} it costs next to nothing to say nothing:"
             " likelihood.sigma=optimal"
@@ -139,13 +139,16 @@ def unused_dimensions(symptoms: Symptoms) -> Finding | None:
     )
 
 
-def sigma_miscalibrated(symptoms: Symptoms) -> Finding | None:
-    """A Gaussian's sigma is 1.5 times too large or too small for what is left over; it weighs the kl."""
+def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
+    """A Gaussian's sigma is 1.5 times too large or too small for what is left over; it weighs the kl, if there is one."""
     sigma, residual = symptoms.sigma, symptoms.residual
-    if sigma is None or residual is None:
+    if sigma is None or residual is None or config.objective.full_beta == 0:
         return None
     if residual > 0 and 1 / SIGMA_RATIO <= sigma / residual <= SIGMA_RATIO:
         return None
+    fixed = isinstance(config.likelihood.sigma, float)
+    # A sigma that was fitted to training items is too small for others where the network has learnt those by heart.
+    advice = "Set likelihood.sigma=optimal." if fixed else "More data help, or a smaller model.hidden."
     meaning = (
         "errors are made to look cheap, and the kl wins"
         if sigma > residual
@@ -154,8 +157,8 @@ def sigma_miscalibrated(symptoms: Symptoms) -> Finding | None:
     return Finding(
         "sigma",
         f"The likelihood's sigma is {sigma:.3g} and what it describes, the deviation that is left over on held-out"
-        f" items, {residual:.3g}: {meaning}. Set likelihood.sigma=optimal, or more data where it is.",
-        ("likelihood.sigma",),
+        f" items, {residual:.3g}: {meaning}. {advice}",
+        ("likelihood.sigma",) if fixed else ("model.hidden",),
     )
 
 
@@ -164,13 +167,15 @@ def far_from_prior(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
     gap = symptoms.prior_gap
     if gap is None or gap <= prior_gap_allowed(symptoms.latent_dim):
         return None
-    beta = config.objective.beta
-    raised = "1" if beta < 1 else f"{2 * beta:g}"
+    objective = config.objective
+    advice = f"objective.beta={2 * objective.beta:g}" if objective.beta >= 1 else "objective.beta=1"
+    if not objective.kl:
+        advice = "objective.kl=true"
     return Finding(
         "far_from_prior",
         f"The codes are {gap:.3g} nats away from the prior N(0, I): what is sampled from it falls where few items"
-        f" are. Sample with prior=fitted, or train with objective.beta={raised}.",
-        ("prior", "objective.beta"),
+        f" are. Sample with prior=fitted, or train with {advice}.",
+        ("prior", advice.partition("=")[0]),
     )
 
 
@@ -187,8 +192,9 @@ def folded_manifold(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
     settings = {"training.restarts": "training.restarts=24, of which the best by ELBO is kept"}
     if symptoms.kl is None:
         settings = {"training.seed": "another training.seed", "model.hidden": "a larger model.hidden"}
-    elif config.objective.beta == 0:
-        settings = {"objective.beta": "objective.beta=1, which makes neighbours overlap"} | settings
+    elif config.objective.full_beta == 0:
+        key = "objective.beta=1" if config.objective.kl else "objective.kl=true"
+        settings = {key.partition("=")[0]: f"{key}, which makes neighbours overlap"} | settings
     torn = symptoms.code_pieces > 1
     how = (
         f"the code tears the curve into {symptoms.code_pieces} pieces and lays them out in another order"

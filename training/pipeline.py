@@ -112,12 +112,12 @@ def _train(
     started = time.perf_counter()
     recorder = Recorder(model, data, config.training.epochs, log)
     history = fit(model, data, config, run, Watching(report, recorder), resume=resume)
-    recorder.capture(kept_epoch(history, config.training.patience))
+    recorder.finish(history[kept_epoch(history, config.training.patience) - 1])
     training_s = time.perf_counter() - started
     report.note("evaluating on the test split, beside PCA")
     evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
-    symptoms = measure(model, data, evaluation, prior)
+    symptoms = measure(model, data, evaluation, prior, binarised=config.data.binarise)
     findings = diagnose(symptoms, config)
     report.note("exporting and checking the export")
     with stage(store, name) as staging:

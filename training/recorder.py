@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.manifest import VectorInput
 from training.autoencoder import Autoencoder
 from training.inputs import Prepared
 from training.manifold import code_grid, code_lines
@@ -32,7 +33,15 @@ class Frame:
     codes: Float32
     """z_mean (n, d) of the recorder's training items."""
     decoded: Float32
-    """Images (rows, columns, *shape), or lines (m, points, f)."""
+    """Images or sequences (rows, columns, *shape), or in the plane lines (m, points, 2)."""
+
+
+@dataclass
+class _Turn:
+    """One start of several that are trained in turn; there is one turn where they are trained side by side."""
+
+    frames: list[Frame] = field(default_factory=list)
+    val_losses: set[float] = field(default_factory=set)
 
 
 def frame_epochs(epochs: int) -> list[int]:
@@ -57,7 +66,10 @@ class Recorder:
     def __post_init__(self) -> None:
         self._wanted = set(frame_epochs(self.epochs))
         self._x = spread(self.data.train.x, _ITEMS)
-        self.capture(0)
+        labels = self.data.train.labels
+        self._labels = None if labels is None else spread(labels, _ITEMS)
+        self._turns: list[_Turn] = [_Turn()]
+        self._capture(0)
 
     @property
     def items(self) -> NDArray[np.int64]:
@@ -65,22 +77,33 @@ class Recorder:
         return spread(np.arange(len(self.data.train)), _ITEMS)
 
     def epoch(self, done: int, row: Mapping[str, float]) -> None:
-        """An epoch is over; `row` is its line of the history."""
+        """An epoch is over, the `done`th of all starts in turn; `row` is its line of the history."""
+        epoch, turn = int(row["epoch"]), self._turns[-1]
+        if turn.val_losses and epoch == 1:
+            turn = _Turn()
+            self._turns.append(turn)
+        turn.val_losses.add(row["val_loss"])
         if self.log is not None:
             self.log.scalars(done, row)
-        if done in self._wanted:
-            self.capture(done)
+        if epoch in self._wanted:
+            self._capture(epoch)
             if self.log is not None and self.data.is_image:
-                self.log.image("decoded", done, self.frames[-1].decoded)
+                self.log.image("decoded", done, turn.frames[-1].decoded)
 
-    def capture(self, epoch: int) -> None:
-        """Keep a frame of the model as it is."""
-        codes, _ = self.model.encode_array(self._x)
-        self.frames.append(Frame(epoch, codes, self._decoded(codes)))
+    def finish(self, kept: Mapping[str, float]) -> None:
+        """The model has its final weights, those of the epoch whose row is `kept`: `frames` lead up to them."""
+        self._turns = [turn for turn in self._turns if kept["val_loss"] in turn.val_losses] or self._turns
+        self._capture(int(kept["epoch"]))
+        self.frames = self._turns[-1].frames
+
+    def _capture(self, epoch: int) -> None:
+        codes, _ = self.model.encode_array(self._x, self._labels)
+        self._turns[-1].frames.append(Frame(epoch, codes, self._decoded(codes)))
 
     def _decoded(self, codes: Float32) -> Float32:
-        if not self.data.is_image:
-            return np.stack([self.model.decode_array(line) for line in code_lines(codes)])
+        if isinstance(self.data.spec, VectorInput):
+            lines = code_lines(codes) if self.data.spec.shape[0] == 2 else []
+            return np.array([self.model.decode_array(line) for line in lines], np.float32)
         z = self._image_codes(codes)
         images = self.model.decode_array(z.reshape(-1, z.shape[-1]))
         return images.reshape(*z.shape[:2], *images.shape[1:])

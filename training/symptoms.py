@@ -15,9 +15,10 @@ from scipy.stats import spearmanr
 from model_store.prior import Mixture
 from model_store.scoring import mse_per_item
 from training.autoencoder import Autoencoder
+from training.data.dataset import Labels
 from training.diagnosis import Symptoms
 from training.evaluate import Evaluation
-from training.inputs import Prepared
+from training.inputs import Prepared, Split
 
 Array = NDArray[Any]
 Float64 = NDArray[np.float64]
@@ -34,17 +35,26 @@ _WINDOW = 9
 _JUMP = 0.1
 
 
-def measure(model: Autoencoder, data: Prepared, evaluation: Evaluation, prior: Mixture) -> Symptoms:
-    """Every number that the rules look at, on at most 2,000 training and 2,000 test items."""
-    train_x, train = spread(data.train.x, _ITEMS), spread(evaluation.train.z_mean, _ITEMS)
-    test_x = spread(data.test.x, _ITEMS)
-    train_errors = mse_per_item(train_x, model.decode_array(train))
+def measure(
+    model: Autoencoder, data: Prepared, evaluation: Evaluation, prior: Mixture, *, binarised: bool = False
+) -> Symptoms:
+    """Every number that the rules look at, on at most 2,000 training and 2,000 test items.
+
+    Where validation and test items are `binarised` at random, so are the training items that they are compared with.
+    """
+    train_x, train_labels = spread(data.train.x, _ITEMS), _labels(data.train)
+    test_x, test_labels = spread(data.test.x, _ITEMS), _labels(data.test)
+    train = spread(evaluation.train.z_mean, _ITEMS)
+    if binarised:
+        train_x = (np.random.default_rng(0).uniform(size=train_x.shape) < train_x).astype(np.float32)
+        train = model.encode_array(train_x, train_labels)[0]
+    train_errors = mse_per_item(train_x, model.decode_array(train, train_labels))
     test_errors = mse_per_item(test_x, spread(evaluation.test_outputs, _ITEMS))
     gaussian = evaluation.test.z_log_var is not None
     residual = prior_gap = None
     if gaussian:
         z = spread(evaluation.test.z, _ITEMS)
-        residual = math.sqrt(float(mse_per_item(test_x, model.decode_array(z)).mean()))
+        residual = math.sqrt(float(mse_per_item(test_x, model.decode_array(z, test_labels)).mean()))
         prior_gap = float((log_density(prior, z) - log_density(standard_normal(z.shape[1]), z)).mean())
     rho, pieces = None, 1
     if model.latent_dim == 1 and train_x.ndim == 2:
@@ -132,6 +142,10 @@ def standard_normal(dimensions: int) -> Mixture:
 def spread(items: Array, most: int) -> Array:
     """At most so many of the items (n, …), evenly over all of them: a source may come sorted."""
     return items[np.linspace(0, len(items) - 1, min(len(items), most)).astype(np.int64)]
+
+
+def _labels(split: Split) -> Labels | None:
+    return None if split.labels is None else spread(split.labels, _ITEMS)
 
 
 def _active_units(z_mean: Array, *, gaussian: bool) -> int:

@@ -31,7 +31,7 @@ def animations(directory: Path, context: Context, recorder: Recorder) -> None:
         if spec.shape[0] == 2:
             _plane(directory / "manifold.gif", context, spec, frames, titles)
     else:
-        animate_images(directory / "manifold.gif", titles, [frame.decoded for frame in frames])
+        animate_images(directory / "manifold.gif", titles, [context.pictures(frame.decoded) for frame in frames])
 
 
 def _codes(path: Path, context: Context, recorder: Recorder, titles: Sequence[str]) -> None:
@@ -46,13 +46,12 @@ def _codes(path: Path, context: Context, recorder: Recorder, titles: Sequence[st
 
 def _plane(path: Path, context: Context, spec: VectorInput, frames: Sequence[Frame], titles: Sequence[str]) -> None:
     items = np.asarray(context.data.train.inputs[:_SCATTERED], np.float32)
-    columns = (spec.preprocess.columns if spec.preprocess is not None else None) or ("x[0]", "x[1]")
 
     def drawn(frame: Frame, title: str) -> Callable[[Axes], None]:
         curves = [input_to_table(line, spec) for line in frame.decoded]
 
         def draw(axis: Axes) -> None:
-            draw_plane_manifold(axis, items, curves, columns, truth=context.data.curve)
+            draw_plane_manifold(axis, items, curves, context.columns, truth=context.data.curve)
             axis.set_title(title)
 
         return draw

@@ -24,8 +24,7 @@ _ENCODED_DIMENSIONS = 4
 def vector_figures(directory: Path, context: Context, spec: VectorInput) -> None:
     """Reconstructions, samples and the manifold; in the plane also the encoder."""
     data, model, train = context.data, context.model, context.evaluation.train
-    named = None if spec.preprocess is None else spec.preprocess.columns
-    columns = named or [f"x[{i}]" for i in range(spec.shape[0])]
+    columns = context.columns
     outputs = input_to_table(context.evaluation.test_outputs, spec)
     figures.plot_vector_reconstructions(
         directory / "reconstructions.png", data.test.inputs[:_SCATTERED], outputs[:_SCATTERED], columns
