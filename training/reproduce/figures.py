@@ -51,7 +51,8 @@ def measure(served: Served, data: Prepared, config: TrainConfig, effort: Effort)
     The report's figures, and where they mean something: train_bce and train_mse (of the first 10,000 training items
     at the mean of their code); train_to_test_mse (their ratio to the test's); principal_angle_deg (of a linear
     decoder and PCA, degrees); rms_to_curve (of the decoded 1-d manifold between the 0.5 % and 99.5 % quantiles of the
-    training codes, in the data's units); spearman (|ρ| of 1-d codes and the place on the curve) and rms
+    training codes, in the data's units); spearman (|ρ| of the codes, of several
+    dimensions their first principal component, and the place on the curve) and rms
     (reconstruction); nll_is (nats per item, by importance samples) and nll_is_error (its standard error);
     label_accuracy and style_accuracy (shares of samples and of style transfers that a classifier trained on real
     items reads as the label that was asked for).
@@ -73,7 +74,7 @@ def _on_training_items(served: Served, data: Prepared) -> dict[str, float]:
     outputs = served.reconstruct(x, labels)
     mse = float(mse_per_item(x, outputs).mean())
     figures = {"train_mse": mse, "train_to_test_mse": mse / max(served.manifest.metrics["mse"], 1e-12)}
-    if data.is_image:
+    if data.spec.value_range is not None:
         figures["train_bce"] = float(bce_per_item(x, outputs).mean())
     return figures
 
@@ -94,14 +95,16 @@ def _principal_angle(served: Served, data: Prepared) -> float:
 
 def _along_the_curve(served: Served, data: Prepared, curve: Float32) -> dict[str, float]:
     """Curve and network share their units: data that know their curve are not standardised."""
-    test, outputs = data.test.x, served.reconstruct(data.test.x)
-    figures = {"rms": rms(outputs - test)}
+    test, train_codes, codes = data.test.x, served.encode(data.train.x)[0], served.encode(data.test.x)[0]
+    _, _, directions = np.linalg.svd(train_codes - train_codes.mean(axis=0), full_matrices=False)
+    figures = {
+        "rms": rms(served.decode(codes) - test),
+        "spearman": order_kept(codes @ directions[0], positions_on_curve(test, curve)),
+    }
     if served.manifest.latent.dim == 1:
-        low, high = np.quantile(served.encode(data.train.x)[0], _CURVE_QUANTILES)
+        low, high = np.quantile(train_codes, _CURVE_QUANTILES)
         manifold = served.decode(np.linspace(low, high, _CURVE_POINTS, dtype=np.float32)[:, None])
-        codes = served.encode(test)[0][:, 0]
         figures["rms_to_curve"] = rms(distances_to_curve(manifold, curve))
-        figures["spearman"] = order_kept(codes, positions_on_curve(test, curve))
     return figures
 
 
