@@ -18,6 +18,7 @@ from training.errors import BadSetting, DataError, UnknownRecipe
 from training.inputs import prepare
 from training.reproduce import Row, line, reproduce, table
 from training.reproduce.figures import QUICK, measure
+from training.reproduce.generation import pca_samples
 from training.reproduce.importance import importance_nll
 from training.reproduce.page import page
 from training.reproduce.reader import Reader
@@ -250,6 +251,16 @@ def test_a_reader_learns_what_is_plain_to_see() -> None:
     assert reader.share_read_as(x, labels) > 0.99
     assert reader.share_read_as(x, 1 - labels) < 0.01
     assert reader.features(x).shape == (400, 128)
+
+
+def test_samples_of_pca_have_the_data_s_mean_and_spread() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(3000, 2)) * [3.0, 1.0]
+    items = (5.0 + hidden @ np.linalg.qr(rng.normal(size=(6, 6)))[0][:2]).astype(np.float32).reshape(3000, 2, 3)
+    drawn = pca_samples(items, 2, 3000)
+    assert drawn.shape == (3000, 2, 3)
+    np.testing.assert_allclose(drawn.mean(axis=0), items.mean(axis=0), atol=0.25)
+    assert drawn.var(axis=0).sum() == pytest.approx(items.var(axis=0).sum(), rel=0.1)
 
 
 def test_the_tutorial_is_timed_and_not_run_out() -> None:
