@@ -140,7 +140,7 @@ def unused_dimensions(symptoms: Symptoms) -> Finding | None:
 
 
 def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """A Gaussian's sigma is 1.5 times too large or too small for what is left over; it weighs the kl, if there is one."""
+    """A Gaussian's sigma is 1.5 times too large or too small for what is left over; matters where it weighs a kl."""
     sigma, residual = symptoms.sigma, symptoms.residual
     if sigma is None or residual is None or config.objective.full_beta == 0:
         return None

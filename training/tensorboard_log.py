@@ -41,7 +41,7 @@ class TensorBoardLog:
         values = [
             tf.compat.v1.Summary.Value(tag=_tag(name, row), simple_value=value)
             for name, value in row.items()
-            if name != "epoch"
+            if name not in ("epoch", "start")
         ]
         self._write(epoch, values)
 

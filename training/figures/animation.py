@@ -82,8 +82,8 @@ def _sheet(images: Array) -> Image.Image:
     sheet = images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
     pixels = np.round(255 * np.clip(sheet, 0.0, 1.0)).astype(np.uint8)
     picture = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).convert("RGB")
-    scale = _SHEET_PIXELS / picture.width
-    size = (_SHEET_PIXELS, max(1, round(picture.height * scale)))
+    scale = _SHEET_PIXELS / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return picture if picture.size == size else picture.resize(size, Image.Resampling.BICUBIC)
 
 
