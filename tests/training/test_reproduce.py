@@ -174,7 +174,8 @@ def test_a_row_that_cannot_be_run_is_told_of_and_passed_over(tmp_path: Path) -> 
         ["mnist-vae-mse"], results=tmp_path, store=tmp_path / "store", data_dir=tmp_path / "data", tell=told.append
     )
     assert (outcome.rows, list(outcome.failed)) == ([], ["mnist-vae-mse"])
-    assert told == ["mnist-vae-mse: FAILED: 30 training and 5 test items are too few"]
+    assert told == ["mnist-vae-mse: FAILED: " + outcome.failed["mnist-vae-mse"]]
+    assert "there are 35 items; at least 40 are needed" in told[0]
     assert not (tmp_path / "results.json").exists()
 
 
