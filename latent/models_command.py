@@ -162,10 +162,11 @@ def promote(
     *,
     alias: AliasOption = PRODUCTION,
     store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
 ) -> None:
     """Point an alias at a version (the newest, where none is named)."""
     name, number = ModelStore(store).promote(_named(reference, version), alias)
-    say(f"{name}@{number} is {alias}")
+    _say_alias(name, number, alias, f"{name}@{number} is {alias}", as_json=as_json)
 
 
 @app.command()
@@ -174,12 +175,13 @@ def rollback(
     *,
     alias: AliasOption = PRODUCTION,
     store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
 ) -> None:
     """Point an alias at what it was before its last promotion."""
     if parse_reference(name).selector is not None:
         raise CommandError(f"rollback takes a model's name and --alias, not {name!r}")
     name, number = ModelStore(store).roll_back(name, alias)
-    say(f"{name}@{number} is {alias} again")
+    _say_alias(name, number, alias, f"{name}@{number} is {alias} again", as_json=as_json)
 
 
 @app.command()
@@ -215,6 +217,7 @@ def remove(
     *,
     every: Annotated[bool, typer.Option("--all", help="Every version of NAME that no alias points at.")] = False,
     store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove a version. Its number is never given again."""
     keeper = ModelStore(store)
@@ -232,19 +235,32 @@ def remove(
         doomed = [keeper.resolve(parsed)]
     for name, number in doomed:
         keeper.remove(name, number)
-        say(f"removed {name}@{number}")
-    if not doomed:
+        if not as_json:
+            say(f"removed {name}@{number}")
+    if as_json:
+        print_json({"removed": [f"{name}@{number}" for name, number in doomed]})
+    elif not doomed:
         say(f"nothing to remove: an alias points at every version of {parsed.name}")
 
 
 @app.command("gc")
-def collect_garbage(*, store: StoreOption = DEFAULT_STORE) -> None:
+def collect_garbage(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """Remove what killed publishers left behind."""
     removed = ModelStore(store).collect_garbage()
+    if as_json:
+        print_json({"removed": [str(path) for path in removed]})
+        return
     for path in removed:
         say(f"removed {path}")
     if not removed:
         say("nothing to remove")
+
+
+def _say_alias(name: str, version: int, alias: str, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": name, "version": version, "alias": alias})
+    else:
+        say(sentence)
 
 
 def _named(reference: str, version: str | None = None) -> str:

@@ -332,7 +332,7 @@ def manifold(
         spacing=spacing,
         low=low,
         extent=extent,
-        dims=None if dims is None else [int(dim) for dim in _numbers("--dims", dims)],
+        dims=None if dims is None else _integers("--dims", dims),
         z=None if z is None else _numbers("--z", z),
         label=label,
     )
@@ -356,6 +356,15 @@ def _labels(text: str | None, session: Session) -> list[int | str] | None:
     names = session.manifest.input.class_names or ()
     parts = [part.strip() for part in text.split(",")]
     return [int(part) if part.isdecimal() and part not in names else part for part in parts]
+
+
+def _integers(option: str, text: str) -> list[int]:
+    from latent.errors import CommandError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise CommandError(f"{option} takes integers separated by commas, not {text!r}") from error
 
 
 def _numbers(option: str, text: str) -> list[float]:

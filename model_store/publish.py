@@ -94,7 +94,8 @@ def check_writable(store: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=CHECK_PREFIX, dir=ancestor):
             pass
     except OSError as error:
-        raise StoreNotWritable(f"the store {store} cannot be written ({error.strerror}: {ancestor})") from error
+        reason = f"nothing can be created in {ancestor}: {error.strerror}"
+        raise StoreNotWritable(f"the store {store} cannot be written ({reason})") from error
 
 
 def _make_staging(model: Path) -> tuple[Path, int]:

@@ -39,9 +39,14 @@ def check_name(name: str) -> str:
 
 def check_alias(alias: str) -> str:
     """Return `alias` if it can name a version; raise BadName otherwise. `latest` is implied, never set."""
-    if alias == LATEST or alias.isdigit() or not _NAME.fullmatch(alias):
+    if not is_alias(alias):
         raise BadName(f"{alias!r} is no alias: named as a model, no number, and not {LATEST!r}, which is implied")
     return alias
+
+
+def is_alias(text: str) -> bool:
+    """Whether a text can name a version as an alias."""
+    return text != LATEST and not text.isdigit() and _NAME.fullmatch(text) is not None
 
 
 def parse_version(text: str) -> int | None:
@@ -58,7 +63,11 @@ def parse_reference(text: str) -> Reference:
     number = parse_version(selector)
     if number is not None:
         return Reference(name, number)
-    return Reference(name, LATEST if selector == LATEST else check_alias(selector))
+    if selector != LATEST and not is_alias(selector):
+        raise BadName(
+            f"{text!r} names no version: '@' is followed by 1, 2, 3 …, an alias such as production, or latest"
+        )
+    return Reference(name, selector)
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:

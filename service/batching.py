@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import DeadlineExceeded, Overloaded, ServiceError, ShuttingDown
+from service.errors import DeadlineExceeded, EngineFailure, Overloaded, ServiceError, ShuttingDown
 
 Rows = Mapping[str, NDArray[np.float32]]
 Run = Callable[[Rows], dict[str, NDArray[np.float32]]]
@@ -172,14 +172,6 @@ class MicroBatcher:
             job = self._jobs.popleft()
             self._waiting_items -= job.count
             _settle(job, error=error)
-
-
-class EngineFailure(ServiceError):
-    """The engine failed on these rows."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__("the engine failed on this request")
-        self.__cause__ = cause
 
 
 def _settle(job: Job, *, answer: Answer | None = None, error: Exception | None = None) -> None:

@@ -214,6 +214,17 @@ class Overflow(ServiceError):
 # -- 5xx ---------------------------------------------------------------------------------------------------
 
 
+class EngineFailure(ServiceError):
+    """The engine failed on this request, and on no other that ran beside it. The log has the cause under the request's
+    id."""
+
+    status, slug, title = 500, "engine-failure", "The engine failed"
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__("the engine failed on this request")
+        self.__cause__ = cause
+
+
 class Overloaded(ServiceError):
     """Too many items are waiting. Retry after the time in Retry-After; nothing was computed."""
 

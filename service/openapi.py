@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,7 +61,7 @@ class Described:
                         for offer in (*ARRAYS, *verb.pictures)
                     },
                 },
-                **problems(400, 404, 406, 408, 413, 415, 422, 503, 504),
+                **problems(400, 404, 406, *((408, 413, 415) if body is not None else ()), 422, 500, 503, 504),
             },
         }
         if body is not None:
@@ -138,3 +140,15 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def _is_list(schema: Mapping[str, Any]) -> bool:
     options: Sequence[Mapping[str, Any]] = schema.get("anyOf", [schema])
     return any(option.get("type") == "array" for option in options)
+
+
+def document_text() -> str:
+    """The document of a service with default settings, as docs/openapi.json holds it."""
+    from service.app import create_app
+    from service.settings import Settings
+
+    return json.dumps(create_app(Settings(root_path="")).openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document_text())

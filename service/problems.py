@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
+import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,6 +17,8 @@ from service.codecs.negotiation import PROBLEM
 from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
 
 CLIENT_GONE = 499
+
+log = structlog.get_logger("latent.request")
 
 
 def problem_response(error: ServiceError, request_id: str) -> Response:
@@ -38,14 +41,18 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Answer every error of ours, of the store and of the framework as a problem; `routes` beside the
     application's own tell 405 what works."""
 
-    def respond(request: Request, error: ServiceError) -> Response:
-        return problem_response(error, request.scope["state"]["exchange"].request_id)
+    def respond(request: Request, error: ServiceError, cause: BaseException | None = None) -> Response:
+        request_id = request.scope["state"]["exchange"].request_id
+        if error.status == 500:
+            log.error("failed", id=request_id, path=request.url.path, exc_info=cause or error.__cause__ or error)
+        return problem_response(error, request_id)
 
     async def service_error(request: Request, error: Exception) -> Response:
         return respond(request, error if isinstance(error, ServiceError) else ServiceError("internal"))
 
     async def store_error(request: Request, error: Exception) -> Response:
-        return respond(request, from_store(error) if isinstance(error, StoreError) else ServiceError("internal"))
+        problem = from_store(error) if isinstance(error, StoreError) else ServiceError("internal")
+        return respond(request, problem, error)
 
     async def http_error(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):

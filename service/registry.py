@@ -294,7 +294,12 @@ class Registry:
                 if version not in model.slots:
                     model.slots[version] = self._discover(name, version)
         if first and not self._models:
-            log.warning("the store has no model", store=str(self._settings.store), only=self._settings.model)
+            missing = not self._settings.store.is_dir()
+            log.warning(
+                "the store does not exist" if missing else "the store has no model",
+                store=str(self._settings.store),
+                only=self._settings.model,
+            )
 
     def _read_aliases(self, model: Model, only: Reference | None) -> None:
         try:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from service.errors import every_problem
 from service.verbs.options import DecodeOptions, EncodeOptions, InterpolateOptions, ReconstructOptions, SampleOptions
 
 Items = Annotated[
@@ -192,10 +193,15 @@ class FieldProblem(BaseModel):
     got: str
 
 
+ProblemType = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [f"/problems/{kind.slug}" for kind in every_problem()]})
+]
+
+
 class Problem(BaseModel):
     """RFC 9457."""
 
-    type: str
+    type: ProblemType
     title: str
     status: int
     detail: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -13,7 +14,7 @@ import uvicorn
 
 from service.app import create_app
 from service.logs import configure_logging
-from service.settings import Settings
+from service.settings import Settings, misspelt
 
 log = structlog.get_logger("latent.server")
 
@@ -71,13 +72,14 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
     listener = bind(settings.host, settings.port)
     configure_logging(settings)
+    for name, meant in misspelt(os.environ).items():
+        log.warning("unknown setting is ignored", name=name, meant=meant)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        root_path=settings.root_path,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
 

@@ -5,24 +5,38 @@ docs/settings.md lists them; a test holds the page to this class.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from model_store.versions import near
+
+PREFIX = "LATENT_"
+OF_OTHERS = ("LATENT_DATA_DIR",)
+"""Variables of the same prefix that training reads."""
+
 EngineChoice = Literal["auto", "openvino", "tensorflow"]
+
+
+def _prefix(path: str) -> str:
+    """`/latent`, whichever slashes were written around it."""
+    return f"/{path.strip('/')}" if path.strip("/") else ""
 
 
 class Settings(BaseSettings):
     """Read once, when the service starts. Raises pydantic.ValidationError for a value that does not fit."""
 
-    model_config = SettingsConfigDict(env_prefix="LATENT_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     store: Path = Field(Path("store"), description="Directory of the model store.")
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every interface.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(8000, description="Port to listen on; 0 takes a free one.")
-    root_path: str = Field("", description="Path prefix under which a proxy serves the application, such as `/latent`.")
+    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="Path prefix under which a proxy serves the application, such as `/latent`."
+    )
 
     model: str | None = Field(
         None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."
@@ -62,3 +76,15 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json` lines, or `console` for people; `auto` is `console` on a terminal."
     )
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str | None]:
+    """Variables that begin like a setting and are none, each with the one that may have been meant."""
+    known = [name.upper() for name in Settings.model_fields]
+    found: dict[str, str | None] = {}
+    for name in sorted(environment):
+        rest = name.removeprefix(PREFIX)
+        if rest != name and rest not in known and name not in OF_OTHERS:
+            meant = near(rest, known)
+            found[name] = PREFIX + meant[0] if meant else None
+    return found

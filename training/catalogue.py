@@ -20,6 +20,9 @@ from training.sections import Section
 DATA_DIR_VARIABLE = "LATENT_DATA_DIR"
 _FIXED = ("recipe", "intended_use", "published")
 
+_TEXTS = ("data.source", "data.dir", "data.label", "data.licence", "input.size")
+"""Never TOML: a column may be called `true` or `2024-01-01`, and 0x48 is no 72."""
+
 TomlValue = Any
 Document = dict[str, TomlValue]
 
@@ -45,12 +48,13 @@ def configure(
 ) -> TrainConfig:
     """A recipe with settings laid over it.
 
-    `settings` maps dotted keys to TOML values (a bare word is a string), as `--set` takes them; the named arguments
+    `settings` maps dotted keys to TOML values (a bare word is a string, names and sizes always are), as `--set` takes
+    them; the named arguments
     are short for data.source, data.dir, training.epochs and training.seed, and win over `settings`. Without
     `data_dir` the environment's LATENT_DATA_DIR counts. Raises UnknownRecipe or BadSetting.
     """
     document = _document(recipe)
-    given: Document = {key: _parse(value) for key, value in (settings or {}).items()}
+    given: Document = {key: value if key in _TEXTS else _parse(value) for key, value in (settings or {}).items()}
     directory = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
     named = {"data.source": data, "data.dir": directory, "training.epochs": epochs, "training.seed": seed}
     given |= {key: value for key, value in named.items() if value is not None}

@@ -24,17 +24,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _read_size(value: object) -> tuple[object, ...]:
-    """28 -> (28, 28); "32x48" -> (32, 48); a pair stays one."""
+    """28 or "28" -> (28, 28); "32x48" or "[32, 48]" -> (32, 48); a pair stays one."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
-    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d+)\s*[x×]\s*(\d+)\s*", value)):
-        return (int(match[1]), int(match[2]))
+    if isinstance(value, str) and (match := re.fullmatch(r"\[?\s*(\d+)(?:\s*[x×,]\s*(\d+))?\s*\]?", value.strip())):
+        return (int(match[1]), int(match[2] or match[1]))
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return tuple(value)
     raise ValueError('expected pixels such as 28, "32x48" or [32, 48] (height, width)')
 
 
-Size = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_read_size)]
+Side = Annotated[int, Field(ge=1, le=2048)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
 
 
 class DataConfig(Section):
@@ -42,7 +43,7 @@ class DataConfig(Section):
 
     source: str = Field("mnist-5k", description="mnist-5k, mnist, fashion-mnist, sine, s-curve, or a path")
     dir: Path | None = Field(None, description="where mnist/ and fashion-mnist/ are looked for before a download")
-    label: str | int | None = Field(None, description="column that holds the label: its name, or its number from 0")
+    label: str | None = Field(None, description="column that holds the label: its name, or its number from 0")
     licence: str | None = Field(None, description="licence of the data, as the manifest will say it")
     train_every: PositiveInt = Field(
         1, description="train on every n-th item of the source alone; the others are held out"

@@ -71,7 +71,7 @@ def train(
     checked is checked before TensorFlow is imported and before anything is written.
     """
     _require_packages()
-    name = check_name(name or config.recipe)
+    name = check_name(config.recipe if name is None else name)
     check_writable(store)
     if tensorboard is not None:
         check_log_directory(tensorboard)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 Activation = Literal["relu", "leaky_relu", "tanh", "elu", "silu"]
 
@@ -18,7 +18,7 @@ class Section(BaseModel):
 class LatentConfig(Section):
     """The code: its length, and whether the encoder answers a Gaussian or a point."""
 
-    dim: PositiveInt
+    dim: Annotated[int, Field(ge=1, le=4096)]
     distribution: Literal["gaussian", "deterministic"] = "gaussian"
     activation: Literal["linear", "relu"] = Field("linear", description="of a deterministic code")
     bias: float = Field(0.0, description="start of a deterministic code's bias; 1 keeps every relu unit alive")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from model_store import ModelStore, stage
 from model_store.verify import ENCODER
+from tests.support.problems import assert_problem
 from tests.support.publisher import body_from, copy_files
 from tests.support.server import RunningServer, running_server
 
@@ -17,13 +21,14 @@ HALF_GREY = {"inputs": [[[0.5] * 4] * 4]}
 
 
 def export_encoder_that_needs_tensorflow(directory: Path) -> None:
-    """The encoder of `image`, with 0 · log Γ(x) added: an operation that OpenVINO cannot convert."""
+    """The encoder of `image`, with 0 · log Γ(x) added: an operation that OpenVINO cannot convert. Fails on white."""
     import tensorflow as tf
 
     halves = tf.constant([[[[1.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]]] * 4)
 
     def encode(x: Any) -> dict[str, Any]:  # noqa: ANN401 - tensorflow publishes no types
         z = tf.einsum("nhwc,hwcd->nd", x + 0.0 * tf.math.lgamma(x + 1.0), tf.reshape(halves, [4, 4, 1, 2])) / 2.0 - 2.0
+        tf.debugging.assert_less(tf.reduce_max(tf.reduce_mean(x, axis=[1, 2, 3])), 0.999)
         return {"z_mean": z, "z_log_var": tf.zeros_like(z) + tf.constant([-2.0, -1.0])}
 
     module = tf.Module()
@@ -53,21 +58,45 @@ def only_version(server: RunningServer, name: str) -> dict[str, Any]:
     return version
 
 
-def test_auto_falls_back_for_the_one_model_that_needs_it(odd_store: Path) -> None:
+@pytest.fixture(scope="module")
+def odd_server(odd_store: Path) -> Iterator[RunningServer]:
     with running_server(odd_store, engine="auto", default_model="odd") as server:
-        odd = only_version(server, "odd")
-        assert (odd["state"], odd["engine"]) == ("ready", "tensorflow")
-        assert odd["reason"] == ("runs on tensorflow, because openvino: OpenVINO cannot load encoder (it lacks Lgamma)")
-        image = only_version(server, "image")
-        assert (image["state"], image["engine"], image["reason"]) == ("ready", "openvino", None)
-        for name in ("odd", "image"):
-            reply = server.http.post("/encode", params={"model": name}, json=HALF_GREY).json()
-            assert reply["z_mean"] == [[pytest.approx(0.0, abs=1e-6)] * 2]
-        fell_back = [line for line in server.log_lines() if line["event"] == "engine fell back"]
-        assert [(line["model"], line["engine"], line["level"]) for line in fell_back] == [
-            ("odd@1", "tensorflow", "warning")
-        ]
-        assert "Lgamma" in next(line for line in server.log_lines() if line["event"] == "engine refused")["cause"]
+        yield server
+
+
+def test_auto_falls_back_for_the_one_model_that_needs_it(odd_server: RunningServer) -> None:
+    odd = only_version(odd_server, "odd")
+    assert (odd["state"], odd["engine"]) == ("ready", "tensorflow")
+    assert odd["reason"] == ("runs on tensorflow, because openvino: OpenVINO cannot load encoder (it lacks Lgamma)")
+    image = only_version(odd_server, "image")
+    assert (image["state"], image["engine"], image["reason"]) == ("ready", "openvino", None)
+    for name in ("odd", "image"):
+        reply = odd_server.http.post("/encode", params={"model": name}, json=HALF_GREY).json()
+        assert reply["z_mean"] == [[pytest.approx(0.0, abs=1e-6)] * 2]
+    fell_back = [line for line in odd_server.log_lines() if line["event"] == "engine fell back"]
+    assert [(line["model"], line["engine"], line["level"]) for line in fell_back] == [
+        ("odd@1", "tensorflow", "warning")
+    ]
+    assert "Lgamma" in next(line for line in odd_server.log_lines() if line["event"] == "engine refused")["cause"]
+
+
+async def test_what_the_engine_fails_on_is_a_bare_500_and_touches_no_other_caller(odd_server: RunningServer) -> None:
+    async with httpx.AsyncClient(base_url=odd_server.url, timeout=30.0) as client:
+        bodies = [{"inputs": [[[1.0] * 4] * 4]} if i % 4 == 0 else HALF_GREY for i in range(32)]
+        answers = await asyncio.gather(
+            *(
+                client.post("/encode?model=odd", json=body, headers={"X-Request-ID": f"r{i}"})
+                for i, body in enumerate(bodies)
+            )
+        )
+    for i, answer in enumerate(answers):
+        if i % 4 == 0:
+            assert assert_problem(answer, 500, "engine-failure")["detail"] == "the engine failed on this request"
+        else:
+            assert answer.json()["z_mean"] == [[pytest.approx(0.0, abs=1e-6)] * 2]
+    failures = {line["id"]: line for line in odd_server.log_lines() if line["event"] == "failed"}
+    assert set(failures) == {f"r{i}" for i in range(0, 32, 4)}
+    assert "InvalidArgumentError" in str(failures["r0"]["exception"])
 
 
 def test_openvino_by_name_does_not_fall_back(odd_store: Path) -> None:

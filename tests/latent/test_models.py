@@ -141,3 +141,12 @@ def test_gc(latent: Latent, fresh: Path) -> None:
 def test_what_is_wrong_is_one_line(latent: Latent, store: Path, arguments: list[str], complaint: str) -> None:
     place = [] if "--store" in arguments or arguments[0] == "frobnicate" else ["--store", store]
     assert complaint in latent("models", *arguments, *place).complaint
+
+
+def test_what_changes_the_store_says_so_as_json(latent: Latent, fresh: Path) -> None:
+    promoted = latent("models", "promote", "image@1", "--json", "--store", fresh).document
+    assert promoted == {"name": "image", "version": 1, "alias": "production"}
+    (fresh / "image" / ".staging-left").mkdir()
+    (removed,) = latent("models", "gc", "--json", "--store", fresh).document["removed"]
+    assert Path(removed).name == ".staging-left"
+    assert latent("models", "rm", "rgb@1", "--json", "--store", fresh).document == {"removed": ["rgb@1"]}

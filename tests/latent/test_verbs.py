@@ -203,7 +203,7 @@ def test_tables_that_are_refused(latent: Latent, store: Path, content: str, comp
         (["sample", "image", "--labels", "two"], "label"),
         (["sample", "conditional"], "it needs labels"),
         (["sample", "conditional", "--labels", "nine"], "nine"),
-        (["manifold", "image", "--dims", "a,b"], "--dims takes numbers separated by commas, not 'a,b'"),
+        (["manifold", "image", "--dims", "a,b"], "--dims takes integers separated by commas, not 'a,b'"),
         (["manifold", "image", "--dims", "0,7"], "dims"),
         (["decode", "image", "items.npy"], "(n, 2)"),
         (["decode", "image", "grey.png"], "grey.png: codes are read from .npy, .npz, .csv, .json"),

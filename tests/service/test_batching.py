@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.batching import Answer, EngineFailure, MicroBatcher, Rows
-from service.errors import DeadlineExceeded, Overloaded, ShuttingDown
+from service.batching import Answer, MicroBatcher, Rows
+from service.errors import DeadlineExceeded, EngineFailure, Overloaded, ShuttingDown
 
 Float32 = NDArray[np.float32]
 LONG_S = 30.0

@@ -94,11 +94,16 @@ def test_a_huge_content_length_is_refused_before_the_body(wire: Wire) -> None:
     assert time.monotonic() - started < 5.0
 
 
-def test_a_client_that_asks_first_is_told_at_once(wire: Wire) -> None:
-    wire.head("/decode?model=image", f"Content-Length: {10**9}", "Expect: 100-continue")
-    started = time.monotonic()
-    assert_problem(wire.answer(), 413, "body-too-large")
-    assert time.monotonic() - started < 0.4
+def test_a_client_that_asks_first_is_told_at_once(tight_server: RunningServer) -> None:
+    """One that does not is let through for half a second; the best of three, as the machine may be busy."""
+    waits_s = []
+    for _ in range(3):
+        with closing(Wire(tight_server)) as wire:
+            wire.head("/decode?model=image", f"Content-Length: {10**9}", "Expect: 100-continue")
+            started = time.monotonic()
+            assert_problem(wire.answer(), 413, "body-too-large")
+            waits_s.append(time.monotonic() - started)
+    assert min(waits_s) < 0.4
 
 
 def test_a_chunked_body_without_end(wire: Wire) -> None:

@@ -44,7 +44,7 @@ def test_settings_are_toml_values_and_bare_words() -> None:
         },
     )
     assert config.model == Dense(hidden=(64, 32), activation="tanh", dropout=0.2)
-    assert (config.data.label, config.objective.beta, config.input.standardise) == (3, 0.5, False)
+    assert (config.data.label, config.objective.beta, config.input.standardise) == ("3", 0.5, False)
 
 
 @pytest.mark.parametrize(("text", "size"), [("28", (28, 28)), ("32x48", (32, 48)), ("[32, 48]", (32, 48))])
@@ -95,3 +95,14 @@ def test_a_bad_setting_is_named_on_one_line(settings: dict[str, str], message: s
     with pytest.raises(BadSetting, match=message) as caught:
         training.configure("mnist-vae", settings=settings)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("label"), ["true", "2024-01-01", "1.5", "0"])
+def test_a_column_may_be_called_like_anything(label: str) -> None:
+    assert training.configure("mnist-vae-mlp", settings={"data.label": label}).data.label == label
+
+
+@pytest.mark.parametrize("size", ["0x48", "0", "99999x99999", "2049", "-1", "3x", "[1, 2, 3]"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(BadSetting, match=r"input\.size"):
+        training.configure("mnist-vae", settings={"input.size": size})

@@ -21,9 +21,7 @@ from training.data.splits import split
 from training.errors import BadSetting, DataError
 
 
-def read(
-    source: str | Path, *, label: str | int | None = None, directory: Path | None = None, **options: str
-) -> Dataset:
+def read(source: str | Path, *, label: str | None = None, directory: Path | None = None, **options: str) -> Dataset:
     return load(DataConfig(source=str(source), label=label, dir=directory), InputConfig.model_validate(options))
 
 
@@ -205,7 +203,7 @@ def test_labels_beside_and_inside_arrays(tmp_path: Path) -> None:
     assert (data.class_names, data.labels[:3].tolist()) == (("a", "b"), [1, 0, 1])
     x[:, 1] = np.arange(40) % 12
     np.save(tmp_path / "x.npy", x)
-    data = read(tmp_path / "x.npy", label=1)
+    data = read(tmp_path / "x.npy", label="1")
     assert data.inputs.shape == (40, 2)
     assert data.class_names == tuple(str(i) for i in range(12))  # numbers in their order, not the alphabet's
     np.testing.assert_array_equal(data.inputs[1], [3, 5])
@@ -245,7 +243,7 @@ def test_pickled_objects_sequences_and_wrong_archives(tmp_path: Path) -> None:
         read(tmp_path / "z.npz")
     np.savez(tmp_path / "z.npz", x=np.zeros((50, 2)), y=np.zeros(50))
     with pytest.raises(BadSetting, match=r"holds labels \(y\), so data\.label must not be set"):
-        read(tmp_path / "z.npz", label=0)
+        read(tmp_path / "z.npz", label="0")
     np.savez(tmp_path / "z.npz", x=np.zeros((50, 2)), y=np.zeros(49))
     with pytest.raises(DataError, match=r"y has shape \(49,\) for 50 items"):
         read(tmp_path / "z.npz")
@@ -262,7 +260,7 @@ def test_a_table_with_a_label(tmp_path: Path) -> None:
     with path.open() as file:
         second = list(csv.reader(file))[2]
     np.testing.assert_allclose(data.inputs[1], [float(cell) for cell in second[:13]], rtol=1e-6)
-    assert read(path, label=-1).class_names == ("high", "low")
+    assert read(path, label="-1").class_names == ("high", "low")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -276,7 +274,7 @@ def test_delimiters_marks_and_blank_lines(tmp_path: Path, delimiter: str) -> Non
 
 def test_a_table_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("1,2,7\n3,4,8\n")
-    data = read(tmp_path / "t.csv", label=2)
+    data = read(tmp_path / "t.csv", label="2")
     assert (data.columns, data.class_names) == (("0", "1"), ("7", "8"))
     np.testing.assert_array_equal(data.inputs, [[1, 2], [3, 4]])
 
@@ -341,4 +339,20 @@ def test_parquet_that_cannot_be_trained_on(
 def test_a_label_has_few_values(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(1200, 2)))
     with pytest.raises(DataError, match="the label has 1200 different values; a label has at most 1000"):
-        read(tmp_path / "x.npy", label=0)
+        read(tmp_path / "x.npy", label="0")
+
+
+def test_hidden_directories_hold_no_pictures(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    (folder / ".thumbnails").mkdir()
+    (folder / ".thumbnails" / "x.png").write_bytes(b"junk")
+    names = read(folder).class_names
+    assert names is not None
+    assert not [name for name in names if name.startswith(".")]
+
+
+def test_a_column_of_measurements_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "\n".join(f"{i},{i / 7}" for i in range(60)))
+    with pytest.raises(DataError, match="60 different values in 60 items"):
+        read(path, label="b")

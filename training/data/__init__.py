@@ -28,6 +28,8 @@ __all__ = ["NAMES", "Dataset", "load"]
 def load(data: DataConfig, options: InputConfig) -> Dataset:
     """Read the items of a source by its name, or of a path. Raises DataError."""
     source = data.source
+    if not source:
+        raise BadSetting(f"data.source is empty; expected {', '.join(NAMES)}, {_KINDS}")
     if data.label is not None and source in NAMES:
         raise BadSetting(f"data.label names a column of a table, but {source} has none")
     if source == "mnist-5k":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from training.config import DataConfig, InputConfig
 from training.data.dataset import Dataset, Float32, Labels, UInt8, class_labels
+from training.data.table import column_index
 from training.errors import BadSetting, DataError
 
 Array = NDArray[Any]
@@ -111,14 +112,15 @@ def _labelled(
     return Dataset(name=path.name, inputs=items, labels=labels, class_names=class_names, official_test=official_test)
 
 
-def _split_label(path: Path, items: UInt8 | Float32, label: str | int) -> tuple[Float32, Labels, tuple[str, ...]]:
+def _split_label(path: Path, items: UInt8 | Float32, label: str) -> tuple[Float32, Labels, tuple[str, ...]]:
     if items.ndim != 2:
         raise DataError(f"{path}: data.label names a column, but the items are images")
     width = items.shape[1]
-    if not isinstance(label, int) or not -width <= label < width or width < 2:
+    index = column_index(label, width)
+    if index is None or width < 2:
         raise DataError(f"{path}: data.label is {label!r}; the array has columns 0 to {width - 1}, without names")
-    labels, class_names = class_labels(items[:, label])
-    return np.delete(items, label, axis=1).astype(np.float32), labels, class_names
+    labels, class_names = class_labels(items[:, index])
+    return np.delete(items, index, axis=1).astype(np.float32), labels, class_names
 
 
 def _require_finite(array: Array, where: str) -> None:

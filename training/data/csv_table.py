@@ -80,7 +80,11 @@ def _cell(path: Path, line: int, column: str, cell: str, label: int | None) -> f
     if value is not None and math.isfinite(value) and abs(value) <= _FLOAT32_MAX:
         return value
     got = repr(cell) if cell.strip() else "an empty cell"
-    hint = f" (a label is set by data.label={column})" if value is None and cell.strip() and label is None else ""
+    hint = (
+        f" (a label is set by data.label={column or 'its number from 0'})"
+        if value is None and cell.strip() and label is None
+        else ""
+    )
     raise DataError(f"{path}, row {line}, column {column!r}: expected a finite number, got {got}{hint}")
 
 

@@ -18,6 +18,8 @@ Float32 = NDArray[np.float32]
 
 NOT_STATED = "not stated"
 MAX_CLASSES = 1000
+MIN_CLASS_ITEMS = 2
+"""A label names groups: fewer items a class than this, on average, and it is a measurement or a key."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def class_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Labels, tuple[st
     names = sorted(set(texts), key=_numbers_first)
     if len(names) > MAX_CLASSES:
         raise DataError(f"the label has {len(names)} different values; a label has at most {MAX_CLASSES}")
+    if len(names) > 2 * MIN_CLASS_ITEMS and len(names) * MIN_CLASS_ITEMS > len(texts):
+        raise DataError(f"the label has {len(names)} different values in {len(texts)} items: that is no label")
     index = {name: i for i, name in enumerate(names)}
     return np.array([index[text] for text in texts], np.int64), tuple(names)
 

@@ -42,7 +42,7 @@ def load_folder(directory: Path, options: InputConfig) -> Dataset:
     paths = [
         path
         for path in sorted(directory.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in _SUFFIXES and path.is_file() and not _is_hidden(path.relative_to(directory))
     ]
     if not paths:
         raise DataError(f"{directory} holds no pictures ({', '.join(sorted(_SUFFIXES))}) and no IDX files")
@@ -55,6 +55,10 @@ def load_folder(directory: Path, options: InputConfig) -> Dataset:
         raise DataError(f"{directory} has pictures beside the sub-folders that are their labels; move them into one")
     labels, class_names = class_labels(folders)
     return Dataset(name=directory.name, inputs=images, labels=labels, class_names=class_names)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _preprocess(paths: list[Path], options: InputConfig) -> ImagePreprocess:

@@ -45,7 +45,7 @@ def load_mnist(name: str, directory: Path | None) -> Dataset:
 
 def _require_content(directory: Path) -> None:
     if not directory.is_dir():
-        raise DataError(f"the data directory {directory} does not exist")
+        raise DataError(f"the data directory {directory} " + ("is a file" if directory.exists() else "does not exist"))
     if not any(directory.iterdir()):
         raise DataError(f"the data directory {directory} is empty")
 

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from training.errors import DataError
 
+_INTEGER = re.compile(r"-?[0-9]{1,6}")
 
-def label_position(path: Path, columns: Sequence[str], label: str | int | None) -> int | None:
+
+def label_position(path: Path, columns: Sequence[str], label: str | None) -> int | None:
     """Where the label's column stands, or None. Raises DataError where there is none of that name or number."""
     if label is None:
         return None
-    if str(label) in columns:
-        return columns.index(str(label))
-    if isinstance(label, int) and -len(columns) <= label < len(columns):
-        return label % len(columns)
-    near = difflib.get_close_matches(str(label), columns, n=1)
+    if label in columns:
+        return columns.index(label)
+    index = column_index(label, len(columns))
+    if index is not None:
+        return index
+    near = difflib.get_close_matches(label, columns, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(columns)}"
-    raise DataError(f"{path} has no column {str(label)!r} for data.label; {hint}")
+    raise DataError(f"{path} has no column {label!r} for data.label; {hint}")
+
+
+def column_index(label: str, width: int) -> int | None:
+    """The column that a number stands for, from 0 or, where negative, from the end; None for anything else."""
+    if not _INTEGER.fullmatch(label) or not -width <= int(label) < width:
+        return None
+    return int(label) % width
 
 
 def require_columns(path: Path, columns: Sequence[str], label: int | None) -> None:
