@@ -93,6 +93,7 @@ def test_the_page_shows_failures_as_failures_and_what_is_missing() -> None:
     assert cells[-2:] == ["50 (100 epochs)", "40% |"]
     assert f"Not measured yet: {', '.join(f'`{name}`' for name in names if name != 'sine-linear-ae')}." in text
     assert "Measured on: a machine." in text
+    assert "- `sine-linear-ae`: nothing is wrong." in text
 
 
 @pytest.mark.parametrize(("iwae", "verdict"), [(86.4, "reached"), (86.6, "**not reached**")])

@@ -94,7 +94,7 @@ def page(rows: Mapping[str, Row], recipes: Sequence[TrainConfig]) -> str:
     parts = [_INTRODUCTION, _machines(done), _table(done)]
     if missing:
         parts.append(f"Not measured yet: {', '.join(f'`{name}`' for name in missing)}.\n")
-    parts += [_rivals(rows), _sources(done), _further(done)]
+    parts += [_rivals(rows), _findings(done), _sources(done), _further(done)]
     return "\n".join(part for part in parts if part)
 
 
@@ -160,6 +160,11 @@ def _rivals(rows: Mapping[str, Row]) -> str:
             f" {ours:.4g} to {theirs:.4g}, {verdict}"
         )
     return "## Between rows\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _findings(done: Done) -> str:
+    lines = [f"- `{row.recipe}`: {' '.join(row.findings) or 'nothing is wrong.'}" for _, _, row in done]
+    return "## What the reports say\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def _sources(done: Done) -> str:

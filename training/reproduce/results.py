@@ -41,6 +41,8 @@ class Row(Section):
     data: str
     metric: str
     figures: dict[str, float]
+    findings: tuple[str, ...] = ()
+    """What the report says is wrong, in words."""
     parameters: int
     epochs: int
     training_s: float
