@@ -130,12 +130,13 @@ def unused_dimensions(symptoms: Symptoms) -> Finding | None:
     unused = symptoms.latent_dim - symptoms.active_units
     if unused <= 0:
         return None
-    free_bits = " or keep more of them in use with objective.free_bits" if symptoms.kl is not None else ""
+    variational = symptoms.kl is not None
     return Finding(
         "unused_dimensions",
-        f"{unused} of {symptoms.latent_dim} code dimensions {'is' if unused == 1 else 'are'} not in use:"
-        f" latent.dim={symptoms.active_units} would do as well;{free_bits or ' or change model.hidden'}.",
-        ("latent.dim", "objective.free_bits") if symptoms.kl is not None else ("latent.dim", "model.hidden"),
+        f"{unused} of {symptoms.latent_dim} code dimensions {'is' if unused == 1 else 'are'} not in use: a code of"
+        f" {symptoms.active_units} (latent.dim) would do as well"
+        + ("; objective.free_bits keeps more of them in use." if variational else "."),
+        ("latent.dim", "objective.free_bits") if variational else ("latent.dim",),
     )
 
 

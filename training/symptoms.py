@@ -57,11 +57,9 @@ def measure(
         residual = math.sqrt(float(mse_per_item(test_x, model.decode_array(z, test_labels)).mean()))
         prior_gap = float((log_density(prior, z) - log_density(standard_normal(z.shape[1]), z)).mean())
     rho, pieces = None, 1
-    if model.latent_dim == 1 and train_x.ndim == 2:
-        items = spread(train_x, _CURVE_ITEMS)
-        order = curve_order(items.astype(np.float64))
-        if order is not None:
-            rho, pieces = along_curve(spread(train, _CURVE_ITEMS)[:, 0], order)
+    along = codes_along_curve(data, evaluation)
+    if along is not None:
+        rho, pieces = along_curve(*along)
     near_binary = np.minimum(np.abs(train_x), np.abs(1.0 - train_x)) <= _NEAR_BINARY
     return Symptoms(
         train_mse=float(train_errors.mean()),
@@ -79,6 +77,15 @@ def measure(
         code_rho=rho,
         code_pieces=pieces,
     )
+
+
+def codes_along_curve(data: Prepared, evaluation: Evaluation) -> tuple[Float64, Float64] | None:
+    """1-d codes (n,) of at most 1,000 training items and their order (n,) along their curve, or None."""
+    z_mean, x = evaluation.train.z_mean, data.train.x
+    if z_mean.shape[1] != 1 or x.ndim != 2:
+        return None
+    order = curve_order(spread(x, _CURVE_ITEMS).astype(np.float64))
+    return None if order is None else (spread(z_mean, _CURVE_ITEMS)[:, 0].astype(np.float64), order)
 
 
 def curve_order(points: Float64) -> Float64 | None:

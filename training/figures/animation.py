@@ -61,7 +61,8 @@ def animate(path: Path, frames: Sequence[Callable[[Axes], None]]) -> None:
     """Whatever each of `frames` draws."""
     pictures = []
     for draw in frames:
-        figure = Figure((6.4, 5), layout="constrained")
+        figure = Figure((6.4, 5))
+        figure.subplots_adjust(left=0.12, bottom=0.11, right=0.78, top=0.92)  # a layout per frame would jump
         draw(figure.subplots())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI)

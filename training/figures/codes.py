@@ -40,7 +40,7 @@ def scatter_codes(axis: Axes, points: Array, labels: Array | None, class_names: 
 
 def histogram_codes(axis: Axes, values: Array, labels: Array | None, class_names: Sequence[str] | None) -> None:
     """Codes (n,) counted, the classes on top of each other where there are few."""
-    bins = np.histogram_bin_edges(values, bins=_BINS).tolist()
+    bins = np.histogram_bin_edges(values, bins=min(_BINS, 5 + len(values) // 5)).tolist()
     present = [] if labels is None else np.unique(labels).tolist()
     if labels is None or len(present) > _LISTED_CLASSES:
         axis.hist(values, bins, color=MODEL)
@@ -76,6 +76,15 @@ def _scatter_classes(axis: Axes, points: Array, labels: Array, class_names: Sequ
             label=class_names[number],
         )
     axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
+
+
+def plot_along_curve(path: Path, order: Array, codes: Array, rho: float) -> None:
+    """1-d codes (n,) over the items' positions (n,) along the curve that they lie on."""
+    figure = Figure((6, 4.5), layout="constrained")
+    axis = figure.subplots()
+    axis.scatter(order, codes, s=8, alpha=0.7, color=MODEL)
+    label(axis, "position along the curve", "z[0]", f"Codes along the curve, training items (|ρ| {rho:.3f})")
+    save(figure, path)
 
 
 def plot_joint(

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from training.figures.style import DATA, LINEAR, MODEL, TRUTH, Array, column_grid, label, save, short
 
+_FEW = 100
+
 
 def plot_vector_reconstructions(path: Path, x: Array, outputs: Array, columns: Sequence[str]) -> None:
     """Rows (n, f) and their reconstructions: points in the plane, or each column's values against each other."""
@@ -59,14 +61,25 @@ def draw_plane_manifold(
     linear: Array | None = None,
 ) -> None:
     """As `plot_plane_manifold`, into axes whose limits are the data's: a decoder may go far astray."""
-    axis.scatter(data[:, 0], data[:, 1], s=6, color=DATA, alpha=0.6, label="training data")
     if truth is not None:
         axis.plot(truth[:, 0], truth[:, 1], color=TRUTH, linewidth=1.5, label="true curve")
+    size = 6 if len(data) > _FEW else 25
+    axis.scatter(data[:, 0], data[:, 1], s=size, color=DATA, alpha=0.8, label="training data", zorder=2)
     if linear is not None:
         axis.plot(linear[:, 0], linear[:, 1], color=LINEAR, linewidth=1.5, linestyle="--", label="PCA")
     for i, curve in enumerate(curves):
         width = 2.0 if len(curves) == 1 else 0.8
-        axis.plot(curve[:, 0], curve[:, 1], color=MODEL, linewidth=width, label="decoded codes" if i == 0 else None)
+        axis.plot(
+            curve[:, 0],
+            curve[:, 1],
+            color=MODEL,
+            linewidth=width,
+            marker=".",  # a model that has collapsed decodes every code to one point
+            markersize=4 * width,
+            markevery=max(1, len(curve) // 12),
+            label="decoded codes" if i == 0 else None,
+            zorder=3,
+        )
     low, high = data.min(axis=0), data.max(axis=0)
     margin = 0.15 * (high - low) + 1e-6
     axis.set_xlim(float(low[0] - margin[0]), float(high[0] + margin[0]))

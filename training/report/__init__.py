@@ -11,7 +11,7 @@ from pathlib import Path
 from model_store.manifest import VectorInput
 from training.diagnosis import Finding, Symptoms
 from training.export import coordinates
-from training.figures.codes import plot_codes, plot_joint
+from training.figures.codes import plot_along_curve, plot_codes, plot_joint
 from training.figures.history import plot_history
 from training.loop import kept_epoch
 from training.manifold import widest
@@ -21,6 +21,7 @@ from training.report.context import Context
 from training.report.images import image_figures
 from training.report.vectors import vector_figures
 from training.runs import HistoryRow
+from training.symptoms import along_curve, codes_along_curve
 
 __all__ = ["Context", "write_report"]
 
@@ -51,6 +52,10 @@ def write_report(
         vector_figures(directory, context, context.data.spec)
     else:
         image_figures(directory, context)
+    along = codes_along_curve(context.data, context.evaluation)
+    if along is not None:
+        codes, order = along
+        plot_along_curve(directory / "unrolled.png", order, codes, along_curve(codes, order)[0])
     animations(directory, context, recorder)
 
 
