@@ -154,13 +154,13 @@ def keras_fit(config: TrainConfig, data: Prepared) -> Advance:
     keras = import_keras()
     model = build(config, data)
     x = keras.Input(model.shape)
-    outputs = keras.layers.Activation("sigmoid")(model.decode_logits(model.encode(x)[0]))
+    outputs = keras.layers.Activation("sigmoid")(model.networks.decoder(model.networks.encoder(x)["z"]))
     whole = keras.Model(x, outputs)
     whole.compile(optimizer="adam", loss="binary_crossentropy")
     part = data.train.x[: 40 * BATCH]
 
     def advance() -> int:
-        whole.fit(part, batch_size=BATCH, verbose=0)
+        whole.fit(part, part, batch_size=BATCH, verbose=0)
         return len(part)
 
     return advance
