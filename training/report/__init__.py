@@ -33,8 +33,10 @@ def write_report(
     patience: int,
     diagnosis: tuple[Symptoms, Sequence[Finding]],
     recorder: Recorder,
+    *,
+    pictures: bool = True,
 ) -> None:
-    """metrics.json, history.csv, diagnosis.json, the figures and what moves."""
+    """metrics.json, history.csv, diagnosis.json; with `pictures` the figures and what moves."""
     directory.mkdir()
     _write_json(directory / "metrics.json", context.evaluation.metrics)
     symptoms, findings = diagnosis
@@ -46,6 +48,13 @@ def write_report(
         writer = csv.DictWriter(file, list(history[0]))
         writer.writeheader()
         writer.writerows(history)
+    if pictures:
+        _write_pictures(directory, context, history, patience, recorder)
+
+
+def _write_pictures(
+    directory: Path, context: Context, history: Sequence[HistoryRow], patience: int, recorder: Recorder
+) -> None:
     plot_history(directory / "history.png", history, kept_epoch(history, patience))
     _codes(directory, context)
     if isinstance(context.data.spec, VectorInput):

@@ -97,6 +97,7 @@ def reproduce(
                     config.recipe,
                     data_dir=data_dir,
                     store=store or scratch / "store",
+                    pictures=store is not None,
                     small=scratch / "small" if budget == "quick" else None,
                     checks=checks or {},
                     progress=progress,
@@ -125,6 +126,7 @@ def _run(
     *,
     data_dir: Path | None,
     store: Path,
+    pictures: bool,
     small: Path | None,
     checks: Mapping[str, Check],
     progress: bool,
@@ -138,7 +140,7 @@ def _run(
         settings = {"training.min_epoch_steps": str(_QUICK_STEPS)}
         config = configure(recipe, data=source, settings=settings, epochs=_QUICK_EPOCHS)
     published = _published(config)
-    result = train(config, store=store, name=recipe, checks=checks, progress=progress)
+    result = train(config, store=store, name=recipe, checks=checks, progress=progress, pictures=pictures)
     data = prepare(load(config.data, config.input), config)
     served = Served(result.report.parent, result.manifest)
     figures = measure(served, data, config, FULL if small is None else QUICK)
