@@ -141,11 +141,16 @@ def unused_dimensions(symptoms: Symptoms) -> Finding | None:
 
 
 def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """A Gaussian's sigma is 1.5 times too large or too small for what is left over; matters where it weighs a kl."""
+    """A Gaussian's sigma is 1.5 times too large or too small for what is left over, and not by chance.
+
+    It matters only where it weighs a kl.
+    """
     sigma, residual = symptoms.sigma, symptoms.residual
     if sigma is None or residual is None or config.objective.full_beta == 0:
         return None
     if residual > 0 and 1 / SIGMA_RATIO <= sigma / residual <= SIGMA_RATIO:
+        return None
+    if abs(sigma**2 - residual**2) <= CERTAIN_ERRORS * symptoms.mse_error:
         return None
     fixed = isinstance(config.likelihood.sigma, float)
     # A sigma that was fitted to training items is too small for others where the network has learnt those by heart.

@@ -103,6 +103,20 @@ def test_sigma_is_right_within_half(sigma: float, residual: float, *, wrong: boo
     assert found(replace(CLEAN, sigma=sigma, residual=residual)) == ["sigma"] * wrong
 
 
+@pytest.mark.parametrize(("error", "wrong"), [(0.0101, False), (0.0099, True)])
+def test_a_few_items_are_no_proof_of_a_wrong_sigma(error: float, *, wrong: bool) -> None:
+    # 0.2² - 0.1² = 0.03 = 3 · 0.01
+    assert found(replace(CLEAN, sigma=0.2, residual=0.1, mse_error=error)) == ["sigma"] * wrong
+
+
+def test_sigma_matters_only_beside_a_kl() -> None:
+    ill = replace(CLEAN, sigma=0.7, residual=0.2)
+    assert found(ill, vae({"objective.kl": "false"})) == []
+    assert found(ill, vae({"objective.beta": "0.0"})) == []
+    assert only(ill, vae({"likelihood.sigma": "0.7", "likelihood.kind": "gaussian"})).settings == ("likelihood.sigma",)
+    assert only(ill).settings == ("model.hidden",)
+
+
 def test_sigma_says_which_way_it_is_wrong() -> None:
     assert "the kl wins" in only(replace(CLEAN, sigma=0.7, residual=0.2)).text
     assert "errors are made to look dear" in only(replace(CLEAN, sigma=0.1, residual=0.2)).text

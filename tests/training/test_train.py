@@ -91,7 +91,8 @@ def test_a_table_is_learnt_in_its_own_units(table_run: training.TrainResult) -> 
     assert manifest.metrics["mse"] < 0.2
     assert manifest.metrics["active_units"] == 2
     assert manifest.likelihood.sigma is not None
-    assert manifest.likelihood.sigma**2 == pytest.approx(manifest.metrics["mse"], rel=1.0)
+    # That of samples, which miss by more than the means do.
+    assert manifest.metrics["mse"] < manifest.likelihood.sigma**2 < 4 * manifest.metrics["mse"]
     assert manifest.metrics["elbo"] == pytest.approx(-(manifest.metrics["nll"] + manifest.metrics["kl"]))
     assert "bce" not in manifest.metrics
 
