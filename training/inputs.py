@@ -125,9 +125,7 @@ def _require_consistent(config: TrainConfig, spec: ImageInput | VectorInput | Se
     values, bounded = math.prod(spec.shape), spec.value_range is not None
     # A Gaussian code may: the kl switches off what it does not need.
     if config.latent.distribution == "deterministic" and config.latent.dim > values:
-        raise BadSetting(
-            f"latent.dim is {config.latent.dim}, but an item has {values} values: nothing would be encoded"
-        )
+        raise BadSetting(f"latent.dim is {config.latent.dim}, but an item has {values} values")
     if config.data.binarise and (not bounded or config.likelihood.kind in ("gaussian", "continuous_bernoulli")):
         raise BadSetting("data.binarise needs values in [0, 1] and likelihood.kind=bernoulli")
     if config.likelihood.sigma != "optimal" and config.likelihood.kind == "auto" and bounded:
