@@ -187,7 +187,8 @@ class PublishedConfig(Section):
     ]
     value: float | None = Field(None, description="null where the source gives no figure of its own")
     better: Literal["lower", "higher"] = "lower"
-    epochs: PositiveInt | None = Field(None, description="of the source, as are the next three")
+    epochs: PositiveInt | None = Field(None, description="of the source, as are the next four")
+    epoch_items: PositiveInt | None = Field(None, description="where the source repeats its items within an epoch")
     batch_size: PositiveInt | None = None
     optimizer: Literal["adam", "rmsprop", "adadelta"] | None = None
     learning_rate: PositiveFloat | None = Field(None, description="null: Keras' default of that optimizer")

@@ -157,7 +157,8 @@ def test_a_finished_row_is_trained_once(tmp_path: Path) -> None:
     assert made.figures["mse"] == pytest.approx(made.figures["pca_mse"], rel=0.01)
     assert (made.parameters, made.epochs) == (7, 60)
     assert made.tutorial is not None
-    assert (made.tutorial.epochs, made.tutorial.steps_timed) == (15, 2 * 29)  # two epochs of 850 / 30 batches
+    assert made.tutorial.epochs == 15
+    assert 2 * 29 <= made.tutorial.steps_timed <= 15 * 29  # an epoch is 850 / 30 batches
     assert (tmp_path / "results.md").read_text().count("| `sine-linear-ae` |") == 1
     again = reproduce(["sine-linear-ae"], results=tmp_path, store=tmp_path / "store", tell=told.append)
     assert again.rows == first.rows
@@ -271,7 +272,8 @@ def test_the_tutorial_is_timed_and_not_run_out() -> None:
     assert config.published is not None
     timed = time_tutorial(config, config.published, data, budget_s=30.0, compete_s=None)
     assert timed is not None
-    assert (timed.steps_timed, timed.epochs, timed.figure) == (58, 15, None)
+    assert 58 <= timed.steps_timed <= 435
+    assert (timed.epochs, timed.figure) == (15, None)
     assert 0.0 < timed.epoch_s < 30.0
     beaten = config.published.model_copy(update={"metric": "mse", "value": None})
     competed = time_tutorial(config, beaten, data, budget_s=0.0, compete_s=60.0)
@@ -279,5 +281,10 @@ def test_the_tutorial_is_timed_and_not_run_out() -> None:
     assert competed.steps_timed == 15 * 29
     assert competed.figure is not None
     assert 0.015 < competed.figure < 0.1
+    repeated = config.published.model_copy(update={"epoch_items": 8500})
+    longer = time_tutorial(config, repeated, data, budget_s=0.1, compete_s=None)
+    assert longer is not None
+    assert 0.0 < longer.epoch_s < 30.0
+    assert longer.steps_timed < 2 * 284  # a tenth of a second is over first
     unknown = config.published.model_copy(update={"optimizer": None})
     assert time_tutorial(config, unknown, data, budget_s=1.0, compete_s=None) is None

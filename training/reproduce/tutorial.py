@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from training.autoencoder import build
@@ -24,23 +25,28 @@ KerasModel = Any
 _UNTIMED_STEPS = 3
 """The first steps trace and compile."""
 _TIMED_EPOCHS = 2
+_TIMED_S = 2.0
+_ENDLESS = 10**9
 
 
 def time_tutorial(
     config: TrainConfig, published: PublishedConfig, data: Prepared, *, budget_s: float, compete_s: float | None
 ) -> TutorialCost | None:
-    """Seconds per epoch, over two epochs or `budget_s`, whichever ends first; None where no settings are known.
+    """Seconds per epoch, over two epochs and no less than two seconds, but no more than `budget_s`.
 
     With `compete_s` the fit goes on for that many seconds (or all of its epochs), and is evaluated on the test split.
+    None where no settings are known.
     """
     if published.epochs is None or published.batch_size is None or published.optimizer is None:
         return None
     batch_size = min(published.batch_size, len(data.train))
-    epoch_steps = math.ceil(len(data.train) / batch_size)
+    epoch_steps = math.ceil((published.epoch_items or len(data.train)) / batch_size)
     model = build(config, data)
-    limit_s = budget_s if compete_s is None else compete_s
-    epochs = _TIMED_EPOCHS if compete_s is None else published.epochs
-    clock = _Clock(limit_s, epochs * epoch_steps)
+    all_steps = published.epochs * epoch_steps
+    if compete_s is None:
+        clock = _Clock(min(_TIMED_S, budget_s), _TIMED_EPOCHS * epoch_steps, budget_s, all_steps)
+    else:
+        clock = _Clock(compete_s, 0, compete_s, all_steps)
     _fit(Objective(model, config, data.spec.value_range), published, data, batch_size, clock)
     metric = published.metric
     figure = None if compete_s is None else evaluate(model, data, config).metrics.get(metric)
@@ -53,24 +59,29 @@ def time_tutorial(
     )
 
 
+@dataclass
 class _Clock:
     """Counts steps and seconds from the end of the untimed ones."""
 
-    def __init__(self, limit_s: float, limit_steps: int) -> None:
-        self._limit_s, self._limit_steps = limit_s, limit_steps
-        self._untimed = _UNTIMED_STEPS
-        self._started = 0.0
-        self.steps, self.seconds = 0, 0.0
+    least_s: float
+    least_steps: int
+    most_s: float
+    most_steps: int
+    steps: int = 0
+    seconds: float = 0.0
+    untimed: int = _UNTIMED_STEPS
+    started: float = 0.0
 
     def step(self) -> bool:
-        """Note a step that is done; whether there is time for another."""
-        if self._untimed:
-            self._untimed -= 1
-            self._started = time.perf_counter()
+        """Note a step that is done; whether another is wanted."""
+        if self.untimed:
+            self.untimed -= 1
+            self.started = time.perf_counter()
             return True
         self.steps += 1
-        self.seconds = time.perf_counter() - self._started
-        return self.seconds < self._limit_s and self.steps < self._limit_steps
+        self.seconds = time.perf_counter() - self.started
+        wanted = self.seconds < self.least_s or self.steps < self.least_steps
+        return wanted and self.seconds < self.most_s and self.steps < self.most_steps
 
 
 def _as_published(config: TrainConfig) -> TrainConfig:
@@ -98,8 +109,8 @@ def _fit(objective: Objective, published: PublishedConfig, data: Prepared, batch
     trainer.compile(optimizer=keras.optimizers.get({"class_name": published.optimizer, "config": options}))
     labels = objective.model.one_hot(data.train.labels, len(data.train))
     items = data.train.x if labels is None else (data.train.x, labels)
-    while clock.steps == 0 or not trainer.stop_training:
-        trainer.fit(items, batch_size=batch_size, epochs=1, shuffle=True, verbose=0, callbacks=[Stop()])
+    # More epochs than can be wanted: the callback ends it.
+    trainer.fit(items, batch_size=batch_size, epochs=_ENDLESS, shuffle=True, verbose=0, callbacks=[Stop()])
 
 
 def _trainer(objective: Objective) -> KerasModel:
