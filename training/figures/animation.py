@@ -62,7 +62,7 @@ def animate(path: Path, frames: Sequence[Callable[[Axes], None]]) -> None:
     pictures = []
     for draw in frames:
         figure = Figure((6.4, 5))
-        figure.subplots_adjust(left=0.12, bottom=0.11, right=0.78, top=0.92)  # a layout per frame would jump
+        figure.subplots_adjust(left=0.12, bottom=0.11, right=0.72, top=0.92)  # a layout per frame would jump
         draw(figure.subplots())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI)
@@ -71,8 +71,12 @@ def animate(path: Path, frames: Sequence[Callable[[Axes], None]]) -> None:
 
 
 def _write(path: Path, pictures: Sequence[Image.Image]) -> None:
-    # One palette for all: frames that each choose their own would flicker.
-    palette = pictures[-1].quantize(_COLOURS)
+    # One palette for all, out of three of them: frames that each choose their own would flicker.
+    chosen = [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+    sample = Image.new("RGB", (sum(picture.width for picture in chosen), chosen[0].height))
+    for i, picture in enumerate(chosen):
+        sample.paste(picture, (i * picture.width, 0))
+    palette = sample.quantize(_COLOURS)
     first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [_FRAME_MS] * len(others) + [_LAST_FRAME_MS]
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
