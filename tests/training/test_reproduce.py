@@ -106,6 +106,16 @@ def test_the_page_holds_rows_against_each_other(iwae: float, verdict: str) -> No
     assert compared in page(rows, table())
 
 
+def test_the_page_holds_rows_to_their_further_conditions() -> None:
+    rows = {
+        "scurve-vae-sigma": row("scurve-vae-sigma", metric="spearman", figures={"spearman": 0.999, "rms": 0.03}),
+        "fashion-ae": row("fashion-ae", training_s=16.0),
+    }
+    text = page(rows, table())
+    assert "- `scurve-vae-sigma`, rms at most 0.02: 0.03, **not reached**" in text
+    assert "- `fashion-ae`, in at most a third of the tutorial's seconds: 32%, reached" in text
+
+
 def test_rows_are_kept_by_hash_one_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "docs" / "results.json"
     assert read_results(path) == {}

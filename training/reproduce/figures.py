@@ -51,13 +51,14 @@ def measure(served: Served, data: Prepared, config: TrainConfig, effort: Effort)
     """Figure -> value, on the test split where no other is named.
 
     The report's figures, and where they mean something: train_bce and train_mse (of the first 10,000 training items
-    at the mean of their code); train_to_test_mse (their ratio to the test's); principal_angle_deg (of a linear
-    decoder and PCA, degrees); rms_to_curve (of the decoded 1-d manifold between the 0.5 % and 99.5 % quantiles of the
-    training codes, in the data's units); spearman (|ρ| of the place on the curve and the codes, of several dimensions
-    their first principal component) and rms (of the reconstruction); nll_is (nats per item, by importance samples) and
-    nll_is_error (its standard error); of our own VAEs iw_bound_500 (nats, 500 importance samples), frechet and
-    pca_frechet; label_accuracy and style_accuracy (shares of samples and of style transfers that a classifier trained
-    on real items reads as the label that was asked for) and reader_accuracy (of that classifier on the test items).
+    at the mean of their code); train_to_test_mse (their ratio to the test's); of a linear decoder principal_angle_deg
+    (to PCA, degrees) and mse_to_pca (the ratio); rms_to_curve (of the decoded 1-d manifold between the 0.5 % and 99.5 %
+    quantiles of the training codes, in the data's units); spearman (|ρ| of the place on the curve and the codes, of
+    several dimensions their first principal component) and rms (of the reconstruction); nll_is (nats per item, by
+    importance samples) and nll_is_error (its standard error); of our own VAEs iw_bound_500 (nats, 500 importance
+    samples), frechet and pca_frechet; label_accuracy and style_accuracy (shares of samples and of style transfers that
+    a classifier trained on real items reads as the label that was asked for) and reader_accuracy (of that classifier on
+    the test items).
     """
     figures = dict(served.manifest.metrics) | _on_training_items(served, data)
     if config.published is not None and config.published.metric == "nll_is":
@@ -67,6 +68,7 @@ def measure(served: Served, data: Prepared, config: TrainConfig, effort: Effort)
         figures |= frechet_figures(served, data.train.x, data.train.labels, data.test.x)
     if config.model.builder == "linear":
         figures["principal_angle_deg"] = _principal_angle(served, data)
+        figures["mse_to_pca"] = figures["mse"] / figures["pca_mse"]
     if data.curve is not None:
         figures |= _along_the_curve(served, data, data.curve)
     if served.manifest.input.conditional and data.train.labels is not None:

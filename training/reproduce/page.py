@@ -63,6 +63,26 @@ RIVALS = (
 )
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A further figure that a row must reach."""
+
+    recipe: str
+    figure: str
+    better: str
+    """`lower` or `higher`"""
+    limit: float
+
+
+CONDITIONS = (
+    Condition("sine-linear-ae", "mse_to_pca", "lower", 1.01),
+    Condition("scurve-vae-sigma", "rms", "lower", 0.02),
+    Condition("mnist-cvae", "style_accuracy", "higher", 0.9),
+)
+MOST_SHARE = 1 / 3
+"""Of the seconds of the tutorial's own settings, where a figure is published with them."""
+
+
 def line(row: Row, published: PublishedConfig) -> str:
     """One row in one line, for a terminal."""
     goal = row.goal(published)
@@ -94,7 +114,7 @@ def page(rows: Mapping[str, Row], recipes: Sequence[TrainConfig]) -> str:
     parts = [_INTRODUCTION, _machines(done), _table(done)]
     if missing:
         parts.append(f"Not measured yet: {', '.join(f'`{name}`' for name in missing)}.\n")
-    parts += [_rivals(rows), _findings(done), _sources(done), _further(done)]
+    parts += [_conditions(rows, done), _findings(done), _sources(done), _further(done)]
     return "\n".join(part for part in parts if part)
 
 
@@ -144,12 +164,27 @@ def _pca(row: Row) -> str:
     )
 
 
-def _rivals(rows: Mapping[str, Row]) -> str:
+def _conditions(rows: Mapping[str, Row], done: Done) -> str:
     lines = []
+    for condition in CONDITIONS:
+        ours = rows[condition.recipe].figures.get(condition.figure) if condition.recipe in rows else None
+        if ours is not None:
+            reached = ours >= condition.limit if condition.better == "higher" else ours <= condition.limit
+            bound = "at least" if condition.better == "higher" else "at most"
+            lines.append(
+                f"- `{condition.recipe}`, {condition.figure} {bound} {condition.limit:g}: {ours:.4g},"
+                f" {_VERDICTS[reached]}"
+            )
+    for _, published, row in done:
+        if row.tutorial is not None and published.value is not None:
+            share = row.training_s / row.tutorial.total_s
+            lines.append(
+                f"- `{row.recipe}`, in at most a third of the tutorial's seconds: {share:.0%},"
+                f" {_VERDICTS[share <= MOST_SHARE]}"
+            )
     for rival in RIVALS:
-        ours, theirs = (
-            rows[name].figures.get(rival.figure) if name in rows else None for name in (rival.recipe, rival.other)
-        )
+        pair = (rows[name].figures.get(rival.figure) if name in rows else None for name in (rival.recipe, rival.other))
+        ours, theirs = pair
         if ours is None or theirs is None:
             continue
         gained = ours - theirs if rival.better == "higher" else theirs - ours
@@ -159,7 +194,7 @@ def _rivals(rows: Mapping[str, Row]) -> str:
             f"- `{rival.recipe}` against `{rival.other}`, {rival.figure} {rival.better}{wanted}:"
             f" {ours:.4g} to {theirs:.4g}, {verdict}"
         )
-    return "## Between rows\n\n" + "\n".join(lines) + "\n" if lines else ""
+    return "## Further conditions\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def _findings(done: Done) -> str:
