@@ -36,7 +36,9 @@ def test_what_is_no_curve_has_no_order() -> None:
 def test_tears_and_folds_along_a_curve() -> None:
     order = np.linspace(0.0, 7.0, 300)
     noise = np.random.default_rng(0).normal(0.0, 0.01, 300)
-    assert along_curve(-3.0 * order + noise, order) == (pytest.approx(1.0, abs=1e-3), 1)
+    rho, pieces = along_curve(-3.0 * order + noise, order)
+    assert rho > 0.999
+    assert pieces == 1
     thirds = np.concatenate([order[:100] + 4.0, order[100:200] - 2.0, order[200:] - 10.0])
     rho, pieces = along_curve(thirds + noise, order)
     assert (round(rho, 1), pieces) == (0.8, 3)
