@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import training
-from training.builders import Dense
+from training.builders import BUILDERS, Dense
+from training.catalogue import setting_keys
 from training.errors import BadSetting, UnknownRecipe
 
 LATENT_DIMS = {
@@ -140,3 +141,15 @@ def test_a_column_may_be_called_like_anything(label: str) -> None:
 def test_a_size_that_is_none_is_refused(size: str) -> None:
     with pytest.raises(BadSetting, match=r"input\.size"):
         training.configure("mnist-vae", settings={"input.size": size})
+
+
+@pytest.mark.parametrize("builder", sorted(BUILDERS))
+def test_every_setting_is_in_the_docs(builder: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    assert [key for key in setting_keys(builder) if f"`{key}`" not in page] == []
+
+
+def test_every_recipe_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    short = {name: name.replace("scurve-vae-", "-") for name in training.recipe_names()}
+    assert [name for name in short if f"`{name}`" not in page and f"`{short[name]}`" not in page] == []
