@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,10 +186,7 @@ class _Fit:
     def _record(self, start: int, epoch: int, beta: float, terms: Array) -> None:
         """Add the epoch's rows, one a start; `terms` is (6, side by side)."""
         if not np.isfinite(terms).all(axis=0).any():
-            loss, val_loss = terms[0, 0], terms[3, 0]
-            raise Diverged(
-                f"the loss is {loss:g} (validation {val_loss:g}) after epoch {epoch + 1}; lower optimizer.learning_rate"
-            )
+            self._give_up(epoch, loss=terms[0, 0], val_loss=terms[3, 0])
         for offset, (loss, nll, kl, val_loss, val_nll, val_kl) in enumerate(terms.T.tolist()):
             self._history.append(
                 {"start": start + offset, "epoch": epoch + 1, "beta": beta, "loss": loss, "nll": nll, "kl": kl}
@@ -204,13 +201,24 @@ class _Fit:
         self._show(int(shown["start"]))
         self._report.epoch(start * training.epochs + epoch + 1, total, shown)
 
+    def _give_up(self, epoch: int, *, loss: float, val_loss: float) -> NoReturn:
+        kept = ""
+        if self._history:
+            _assign(self._model.state, self._best)
+            self._save(at_once=True)
+            kept = f"; the checkpoint keeps the weights of epoch {self._kept_row()['epoch']}"
+        raise Diverged(
+            f"the loss is {loss:g} (validation {val_loss:g}) after epoch {epoch + 1};"
+            f" lower optimizer.learning_rate{kept}"
+        )
+
     def _show(self, start: int) -> None:
         """Let the caller's model be one of the starts that train side by side."""
         if self._stacked:
             unstack(self._model, start, self._shown)
 
-    def _save(self) -> None:
-        if time.monotonic() - self._saved_at < self._save_took / _CHECKPOINT_SHARE:
+    def _save(self, *, at_once: bool = False) -> None:
+        if not at_once and time.monotonic() - self._saved_at < self._save_took / _CHECKPOINT_SHARE:
             return
         began = time.monotonic()
         checkpoint = Checkpoint(

@@ -11,6 +11,7 @@ import training
 from training.autoencoder import build, can_stack, stack, unstack
 from training.config import TrainConfig
 from training.data import load
+from training.errors import Diverged
 from training.inputs import Prepared, prepare
 from training.loop import fit
 from training.progress import Silent
@@ -96,3 +97,17 @@ def test_one_start_after_the_other_begins_like_a_run_of_its_own(tmp_path: Path) 
     )
     np.testing.assert_allclose(heard[:2], first, rtol=1e-5)
     assert heard[2:] != heard[:2]
+
+
+def test_a_loss_that_becomes_no_number_leaves_the_best_weights_in_the_checkpoint(tmp_path: Path) -> None:
+    settings = {**SMALL, "training.restarts": "1", "optimizer.warmup": "1.0", "optimizer.learning_rate": "1e20"}
+    config = training.configure("scurve-vae-kl-off", settings=settings, epochs=10_000)
+    config = config.model_copy(update={"training": config.training.model_copy(update={"patience": 20})})
+    data = prepared(config)
+    with claim(tmp_path, "m", config, "0" * 64) as claimed:
+        with pytest.raises(Diverged, match=r"learning_rate; the checkpoint keeps the weights of epoch \d"):
+            fit(build(config, data), data, config, claimed, Silent())
+        checkpoint = claimed.load()
+    losses = [row["val_loss"] for row in checkpoint.history]
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(array).all() for array in checkpoint.best)
