@@ -159,7 +159,7 @@ def _run(
         data=what,
         metric=published.metric,
         figures=figures,
-        findings=tuple(f"{finding.kind}: {finding.text}" for finding in result.findings),
+        findings=tuple(finding.text for finding in result.findings),
         parameters=result.parameters,
         epochs=result.epochs,
         training_s=result.training_s,

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from training.autoencoder import build
 from training.config import PublishedConfig, TrainConfig
 from training.evaluate import evaluate
@@ -39,8 +41,9 @@ def time_tutorial(
     """
     if published.epochs is None or published.batch_size is None or published.optimizer is None:
         return None
-    batch_size = min(published.batch_size, len(data.train))
-    epoch_steps = math.ceil((published.epoch_items or len(data.train)) / batch_size)
+    epoch_items = published.epoch_items or len(data.train)
+    batch_size = min(published.batch_size, epoch_items)
+    epoch_steps = math.ceil(epoch_items / batch_size)
     model = build(config, data)
     all_steps = published.epochs * epoch_steps
     if compete_s is None:
@@ -108,7 +111,8 @@ def _fit(objective: Objective, published: PublishedConfig, data: Prepared, batch
     trainer = _trainer(objective)
     trainer.compile(optimizer=keras.optimizers.get({"class_name": published.optimizer, "config": options}))
     labels = objective.model.one_hot(data.train.labels, len(data.train))
-    items = data.train.x if labels is None else (data.train.x, labels)
+    order = np.arange(published.epoch_items or len(data.train)) % len(data.train)
+    items = data.train.x[order] if labels is None else (data.train.x[order], labels[order])
     # More epochs than can be wanted: the callback ends it.
     trainer.fit(items, batch_size=batch_size, epochs=_ENDLESS, shuffle=True, verbose=0, callbacks=[Stop()])
 
