@@ -153,3 +153,15 @@ def test_every_recipe_is_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
     short = {name: name.replace("scurve-vae-", "-") for name in training.recipe_names()}
     assert [name for name in short if f"`{name}`" not in page and f"`{short[name]}`" not in page] == []
+
+
+def test_a_recipe_of_all_mnist_reads_the_digits_at_hand_where_no_directory_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("LATENT_DATA_DIR", raising=False)
+    assert training.load_recipe("mnist-cvae").data.source == "mnist"
+    assert training.configure("mnist-cvae").data.source == "mnist-5k"
+    assert training.configure("mnist-cvae", data="mnist").data.source == "mnist"
+    assert training.configure("mnist-cvae", data_dir="d").data.source == "mnist"
+    monkeypatch.setenv("LATENT_DATA_DIR", "d")
+    assert training.configure("mnist-cvae").data.source == "mnist"

@@ -134,7 +134,7 @@ def _run(
     import_keras().backend.clear_session()
     shipped = load_recipe(recipe)
     if small is None:
-        config, what = configure(recipe, data_dir=data_dir), shipped.data.source
+        config, what = configure(recipe, data=shipped.data.source, data_dir=data_dir), shipped.data.source
     else:
         source, what = small_source(shipped.data.source, data_dir, small)
         settings = {"training.min_epoch_steps": str(_QUICK_STEPS)}
