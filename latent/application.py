@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latent import doctor_command, models_command, serve_command, train_command, verbs_command
+from latent import doctor_command, models_command, reproduce_command, serve_command, train_command, verbs_command
 from latent.output import say
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 train_command.register(app)
+reproduce_command.register(app)
 serve_command.register(app)
 verbs_command.register(app)
 app.add_typer(models_command.app, name="models", rich_help_panel="Models")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,15 @@ def train(
         int | None, typer.Option("--seed", metavar="N", help="Of everything random.", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            "--tensorboard",
+            metavar="DIR",
+            help="Write logs for TensorBoard below DIR: tensorboard --logdir DIR shows them.",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,7 +90,13 @@ def train(
         recipe, data=data, data_dir=data_dir, settings=_settings(settings or []), epochs=epochs, seed=seed
     )
     result = training.train(
-        config, store=store, name=name, resume=resume, checks={"openvino": _serves_on_openvino}, progress=True
+        config,
+        store=store,
+        name=name,
+        resume=resume,
+        checks={"openvino": serves_on_openvino},
+        progress=True,
+        tensorboard=tensorboard,
     )
     manifest = result.manifest
     reference, directory = f"{manifest.name}@{manifest.version}", store / manifest.name / str(manifest.version)
@@ -93,11 +109,16 @@ def train(
                 "report": str(result.report),
                 "engines": list(manifest.engines),
                 "metrics": {key: {"model": ours, "pca": pca} for key, (ours, pca) in result.metrics.items()},
+                "findings": [asdict(finding) for finding in result.findings],
             }
         )
         return
     elsewhere = "" if store == DEFAULT_STORE else f" --store {store}"
     say(f"{reference} is in {directory}, its figures in {result.report}")
+    for finding in result.findings:
+        say(f"Diagnosis: {finding.text}")
+    if not result.findings:
+        say("Diagnosis: nothing is wrong that the report's rules know of")
     say(f"Next: latent serve{elsewhere}")
 
 
@@ -111,7 +132,8 @@ def _settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def _serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
+def serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
+    """Whether the default engine reproduces a staged version. Raises a StoreError where it does not."""
     from service.served_model import check_directory
 
     check_directory("openvino", directory, body)

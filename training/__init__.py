@@ -2,12 +2,14 @@
 
 from training.catalogue import configure, load_recipe, recipe_names
 from training.config import TrainConfig
+from training.diagnosis import Finding
 from training.errors import TrainingError
 from training.export import Check
 from training.pipeline import TrainResult, train
 
 __all__ = [
     "Check",
+    "Finding",
     "TrainConfig",
     "TrainResult",
     "TrainingError",

@@ -18,7 +18,9 @@ from training.errors import BadSetting, UnknownRecipe
 from training.sections import Section
 
 DATA_DIR_VARIABLE = "LATENT_DATA_DIR"
-_FIXED = ("recipe", "intended_use")
+EMBEDDED = "mnist-5k"
+"""What the recipes of digits read where no directory is named: it is installed with the rest."""
+_FIXED = ("recipe", "intended_use", "published")
 
 _TEXTS = ("data.source", "data.dir", "data.label", "data.licence", "input.size")
 """Never TOML: a column may be called `true` or `2024-01-01`, and 0x48 is no 72."""
@@ -51,13 +53,16 @@ def configure(
     `settings` maps dotted keys to TOML values (a bare word is a string, names and sizes always are), as `--set` takes
     them; the named arguments
     are short for data.source, data.dir, training.epochs and training.seed, and win over `settings`. Without
-    `data_dir` the environment's LATENT_DATA_DIR counts. Raises UnknownRecipe or BadSetting.
+    `data_dir` the environment's LATENT_DATA_DIR counts; without that too, a recipe of all MNIST reads mnist-5k unless
+    `data` says otherwise. Raises UnknownRecipe or BadSetting.
     """
     document = _document(recipe)
     given: Document = {key: value if key in _TEXTS else _parse(value) for key, value in (settings or {}).items()}
     directory = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
     named = {"data.source": data, "data.dir": directory, "training.epochs": epochs, "training.seed": seed}
     given |= {key: value for key, value in named.items() if value is not None}
+    if directory is None and document["data"]["source"] == "mnist":
+        given.setdefault("data.source", EMBEDDED)
     builder = given.get("model.builder", document["model"]["builder"])
     if builder != document["model"]["builder"]:
         document["model"] = {"builder": builder}  # what the recipe says of its own builder means nothing here

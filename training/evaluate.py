@@ -13,15 +13,15 @@ from model_store.scoring import bce_per_item, kl_per_item, mse_per_item, nll_per
 from training.autoencoder import Autoencoder
 from training.config import LikelihoodConfig, TrainConfig
 from training.data.dataset import Labels
-from training.inputs import Prepared
-from training.losses import MIN_VARIANCE, Bernoulli
+from training.inputs import Prepared, Split
+from training.losses import MIN_VARIANCE, Bernoulli, ContinuousBernoulli
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 ACTIVE_VARIANCE = 0.01
 NEIGHBOURS = 5
-_NOISE_STREAM = 0x5A
+_NOISE_STREAM, _CORRUPTION_STREAM = 0x5A, 0x5B
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class Evaluation:
     test: Codes
     test_outputs: Float32
     """The decoder's answer to the test split's z_mean: (n, *shape)."""
+    noisy: Float32 | None = None
+    """Of a denoising recipe the test split with noise, always the same: (n, *shape)."""
+    noisy_outputs: Float32 | None = None
+    """What becomes of `noisy`: (n, *shape)."""
 
     @property
     def rows(self) -> dict[str, tuple[float | None, float | None]]:
@@ -64,19 +68,21 @@ def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluat
     mse and (images) bce are means per element at z_mean; nll, kl and elbo = −(nll + kl) nats per item, with nll at
     one posterior sample an item, so that elbo is an unbiased estimate of the bound; active_units is the number of
     dimensions whose z_mean varies by more than 0.01 over the items (Burda et al. 2016, arXiv:1509.00519);
-    knn_accuracy is that of the 5 nearest training codes. pca_… is PCA fitted to the training split.
+    knn_accuracy is that of the 5 nearest training codes. noisy_… are of a denoising recipe: noisy items in, held to
+    the clean ones; everything else is of clean items. pca_… is PCA fitted to the training split.
     """
     train, validation, test = (
-        _codes(model, split.x, config.training.seed, i)
+        _codes(model, split, config.training.seed, i)
         for i, split in enumerate((data.train, data.validation, data.test))
     )
-    outputs = model.decode_array(test.z_mean)
+    outputs = model.decode_array(test.z_mean, data.test.labels)
     # Nothing holds a deterministic code back from copying its training items: their error is no measure of sigma.
     fair, codes = (data.train, train) if train.z_log_var is not None else (data.validation, validation)
-    likelihood = _likelihood_record(model, config.likelihood, fair.x, codes)
+    likelihood = _likelihood_record(model, config.likelihood, fair, codes)
     x, labels = data.test.x, data.test.labels
-    metrics = _reconstruction(x, outputs, images=data.is_image)
-    sampled = outputs if test.z_log_var is None else model.decode_array(test.z)
+    bounded = data.spec.value_range is not None
+    metrics = _reconstruction(x, outputs, bounded=bounded)
+    sampled = outputs if test.z_log_var is None else model.decode_array(test.z, labels)
     metrics["nll"] = float(nll_per_item(x, sampled, likelihood).mean())
     if test.z_log_var is not None:
         metrics["kl"] = float(kl_per_item(test.z_mean, test.z_log_var).mean())
@@ -86,10 +92,16 @@ def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluat
     if data.train.labels is not None and labels is not None:
         metrics["knn_accuracy"] = knn_accuracy(train.z_mean, data.train.labels, test.z_mean, labels)
         metrics["pca_knn_accuracy"] = knn_accuracy(pca_train, data.train.labels, pca_test, labels)
-    if data.is_image:
+    if bounded:
         pca_outputs = np.clip(pca_outputs, 0.0, 1.0)
-    metrics |= {f"pca_{name}": value for name, value in _reconstruction(x, pca_outputs, images=data.is_image).items()}
-    return Evaluation(metrics, likelihood, train, validation, test, outputs)
+    metrics |= {f"pca_{name}": value for name, value in _reconstruction(x, pca_outputs, bounded=bounded).items()}
+    noisy = _noisy(data, config)
+    noisy_outputs = None
+    if noisy is not None:
+        noisy_outputs = model.decode_array(model.encode_array(noisy, labels)[0], labels)
+        restored = _reconstruction(x, noisy_outputs, bounded=bounded)
+        metrics |= {f"noisy_{name}": value for name, value in restored.items()}
+    return Evaluation(metrics, likelihood, train, validation, test, outputs, noisy, noisy_outputs)
 
 
 def active_units(z_mean: Float32) -> int:
@@ -118,26 +130,39 @@ def pca(x: Float32, x_test: Float32, dimensions: int) -> tuple[Float32, Float32,
     return scores, test_scores, fitted.inverse_transform(test_scores).astype(np.float32).reshape(x_test.shape)
 
 
-def _codes(model: Autoencoder, x: Float32, seed: int, split: int) -> Codes:
-    z_mean, z_log_var = model.encode_array(x)
+def _codes(model: Autoencoder, split: Split, seed: int, stream: int) -> Codes:
+    z_mean, z_log_var = model.encode_array(split.x, split.labels)
     if z_log_var is None:
         return Codes(z_mean, None, z_mean)
-    noise = np.random.default_rng((seed, _NOISE_STREAM, split)).standard_normal(z_mean.shape, np.float32)
+    noise = np.random.default_rng((seed, _NOISE_STREAM, stream)).standard_normal(z_mean.shape, np.float32)
     return Codes(z_mean, z_log_var, z_mean + np.exp(0.5 * z_log_var) * noise)
 
 
-def _likelihood_record(model: Autoencoder, options: LikelihoodConfig, x: Float32, codes: Codes) -> LikelihoodRecord:
-    """The likelihood with its sigma: the one that was set, or the best for these items x (n, …) and their samples."""
+def _noisy(data: Prepared, config: TrainConfig) -> Float32 | None:
+    if not config.corrupt.noise:
+        return None
+    x = data.test.x
+    rng = np.random.default_rng((config.training.seed, _CORRUPTION_STREAM))
+    noisy = x + np.float32(config.corrupt.noise) * rng.standard_normal(x.shape, np.float32)
+    return noisy if data.spec.value_range is None else np.clip(noisy, *data.spec.value_range)
+
+
+def _likelihood_record(model: Autoencoder, options: LikelihoodConfig, split: Split, codes: Codes) -> LikelihoodRecord:
+    """The likelihood with its sigma: learned, set, or the best for the items of this split and their samples."""
     if isinstance(model.likelihood, Bernoulli):
         return LikelihoodRecord(kind="bernoulli")
-    if options.sigma != "optimal":
+    if isinstance(model.likelihood, ContinuousBernoulli):
+        return LikelihoodRecord(kind="continuous_bernoulli")
+    if model.sigma is not None:
+        return LikelihoodRecord(kind="gaussian", sigma=model.sigma)
+    if isinstance(options.sigma, float):
         return LikelihoodRecord(kind="gaussian", sigma=options.sigma)
-    mse = float(mse_per_item(x, model.decode_array(codes.z)).mean())
+    mse = float(mse_per_item(split.x, model.decode_array(codes.z, split.labels)).mean())
     return LikelihoodRecord(kind="gaussian", sigma=math.sqrt(max(mse, MIN_VARIANCE)))
 
 
-def _reconstruction(x: Float32, outputs: Float32, *, images: bool) -> dict[str, float]:
+def _reconstruction(x: Float32, outputs: Float32, *, bounded: bool) -> dict[str, float]:
     metrics = {"mse": float(mse_per_item(x, outputs).mean())}
-    if images:
+    if bounded:
         metrics["bce"] = float(bce_per_item(x, outputs).mean())
     return metrics

@@ -64,16 +64,17 @@ def write_version(
 ) -> ManifestBody:
     """Fill a staging directory with everything but the report; returns the body, with no engine proven yet."""
     export_saved_models(directory, model)
-    write_golden(directory / GOLDEN, _golden(model, data, evaluation.validation))
+    write_golden(directory / GOLDEN, _golden(model, data))
     write_prior(directory / PRIOR, prior)
     kept = _spread(len(data.test), MAX_ITEMS)
+    test_x, test_codes, test_outputs = _as_served(model, data, evaluation, config)
     write_heldout(
         directory / HELDOUT,
         Heldout(
             inputs=data.test.inputs[kept],
             labels=None if data.test.labels is None else data.test.labels[kept],
-            codes=evaluation.test.z_mean[kept],
-            coordinates=coordinates(evaluation.train.z_mean, evaluation.test.z_mean)[kept],
+            codes=test_codes[kept],
+            coordinates=coordinates(evaluation.train.z_mean, test_codes)[kept],
         ),
     )
     return ManifestBody(
@@ -83,7 +84,7 @@ def write_version(
         latent=LatentSpec(dim=model.latent_dim, distribution=config.latent.distribution),
         likelihood=evaluation.likelihood,
         metrics=evaluation.metrics,
-        anomaly=anomaly_spec(mse_per_item(data.test.x, evaluation.test_outputs)),
+        anomaly=anomaly_spec(mse_per_item(test_x, test_outputs)),
         recipe=_recipe_record(config),
         seed=config.training.seed,
         libraries=_libraries(),
@@ -97,20 +98,21 @@ def export_saved_models(directory: Path, model: Autoencoder) -> None:
     """Write encoder/ and decoder/: one signature each, tensors named as the store's contract says."""
     tf = import_tensorflow()
 
-    def encode(x: Tensor) -> dict[str, Tensor]:
-        z_mean, z_log_var = model.encode(x)
+    def encode(x: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        z_mean, z_log_var = model.encode(x, labels)
         return {"z": z_mean} if z_log_var is None else {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    def decode(z: Tensor) -> dict[str, Tensor]:
-        return {"outputs": model.decode(z)}
+    def decode(z: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        return {"outputs": model.decode(z, labels)}
 
     x = tf.TensorSpec((None, *model.shape), tf.float32, name="x")
     z = tf.TensorSpec((None, model.latent_dim), tf.float32, name="z")
+    condition = [tf.TensorSpec((None, model.classes), tf.float32, name="labels")] if model.classes else []
     halves = (ENCODER, model.networks.encoder, encode, x), (DECODER, model.networks.decoder, decode, z)
     for name, network, function, signature in halves:
         module = tf.Module()
         module.network = network  # the SavedModel keeps the variables of what hangs on its root
-        module.function = tf.function(function, input_signature=[signature])
+        module.function = tf.function(function, input_signature=[signature, *condition])
         tf.saved_model.save(module, str(directory / name), signatures=module.function.get_concrete_function())
 
 
@@ -121,13 +123,16 @@ def check_reference(directory: Path, body: ManifestBody) -> None:
     x = golden.replay_inputs(body.input)
     compare("x", x, golden.x, body.tolerance)
     loaded = {half: tf.saved_model.load(str(directory / half)) for half in (ENCODER, DECODER)}
-    codes = loaded[ENCODER].signatures["serving_default"](x=tf.constant(x))
+    condition = {}
+    if golden.labels is not None:
+        condition["labels"] = tf.one_hot(golden.labels, len(body.input.class_names or ()))
+    codes = loaded[ENCODER].signatures["serving_default"](x=tf.constant(x), **condition)
     if golden.z_log_var is None:
         compare("z", codes["z"].numpy(), golden.z_mean, body.tolerance)
     else:
         compare("z_mean", codes["z_mean"].numpy(), golden.z_mean, body.tolerance)
         compare("z_log_var", codes["z_log_var"].numpy(), golden.z_log_var, body.tolerance)
-    decoded = loaded[DECODER].signatures["serving_default"](z=tf.constant(golden.z_mean))
+    decoded = loaded[DECODER].signatures["serving_default"](z=tf.constant(golden.z_mean), **condition)
     compare("outputs", decoded["outputs"].numpy(), golden.outputs, body.tolerance)
 
 
@@ -190,18 +195,31 @@ def _spread(n: int, most: int) -> Indices:
     return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
 
 
-def _golden(model: Autoencoder, data: Prepared, validation: Codes) -> Golden:
+def _golden(model: Autoencoder, data: Prepared) -> Golden:
     items = _spread(len(data.validation), GOLDEN_ITEMS)
     own = data.validation.inputs[items]
-    z_mean, z_log_var = validation.z_mean[items], validation.z_log_var
+    labels = data.validation.labels[items] if model.classes and data.validation.labels is not None else None
+    x = data.served_x(own)
+    z_mean, z_log_var = model.encode_array(x, labels)
     return Golden(
         inputs=[encode_png(image) for image in np.asarray(own, np.uint8)] if isinstance(data.spec, ImageInput) else own,
-        labels=None,
-        x=data.validation.x[items],
+        labels=labels,
+        x=x,
         z_mean=z_mean,
-        z_log_var=None if z_log_var is None else z_log_var[items],
-        outputs=model.decode_array(z_mean),
+        z_log_var=z_log_var,
+        outputs=model.decode_array(z_mean, labels),
     )
+
+
+def _as_served(
+    model: Autoencoder, data: Prepared, evaluation: Evaluation, config: TrainConfig
+) -> tuple[Float32, Float32, Float32]:
+    """x, z_mean and outputs of the test split as the service has them: grey where the measured items are binary."""
+    if not config.data.binarise:
+        return data.test.x, evaluation.test.z_mean, evaluation.test_outputs
+    x = data.served_x(data.test.inputs)
+    z_mean, _ = model.encode_array(x, data.test.labels)
+    return x, z_mean, model.decode_array(z_mean, data.test.labels)
 
 
 def _tolerance(evaluation: Evaluation) -> Tolerance:
@@ -212,7 +230,7 @@ def _tolerance(evaluation: Evaluation) -> Tolerance:
 
 def _recipe_record(config: TrainConfig) -> dict[str, Any]:
     """The settings as they ran, without the paths of this machine."""
-    record = config.model_dump(mode="json", exclude={"intended_use": True, "data": {"dir"}})
+    record = config.model_dump(mode="json", exclude={"intended_use": True, "published": True, "data": {"dir"}})
     record["data"]["source"] = Path(config.data.source).name
     return record
 

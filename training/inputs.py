@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from model_store.manifest import Dataset as DatasetRecord
-from model_store.manifest import ImageInput, ImagePreprocess, Standardisation, VectorInput
+from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, Standardisation, VectorInput
 from model_store.preprocess import fit_image, from_uint8, table_to_input
 from training.config import TrainConfig
 from training.data.dataset import NOT_STATED, Dataset, Float32, Labels, UInt8
 from training.data.splits import Indices, split
 from training.errors import BadSetting, DataError
+
+_BINARISE_SEED = 0  # of its own: another training seed must not measure on other items
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,9 @@ class Split:
     """The n items of one split."""
 
     inputs: UInt8 | Float32
-    """As a user has them: uint8 (n, h, w, c), or float32 (n, f) in the table's units."""
+    """As a user has them: uint8 (n, h, w, c), or float32 (n, f) or (n, steps, f) in their own units."""
     x: Float32
-    """As the network takes them: (n, *shape)."""
+    """As the network takes them: (n, *shape); of a binarised recipe validation and test hold 0 and 1."""
     labels: Labels | None
 
     def __len__(self) -> int:
@@ -34,16 +37,27 @@ class Split:
 class Prepared:
     """Everything a run needs to know of its data."""
 
-    spec: ImageInput | VectorInput
+    spec: ImageInput | VectorInput | SequenceInput
     train: Split
     validation: Split
     test: Split
     record: DatasetRecord
+    curve: Float32 | None = None
+    """Points (m, f) along the curve that the items lie on, in the table's units, where it is known."""
 
     @property
     def is_image(self) -> bool:
         """Whether the items are pictures."""
         return isinstance(self.spec, ImageInput)
+
+    @property
+    def classes(self) -> int:
+        """How many classes the labels tell apart."""
+        return len(self.spec.class_names or ())
+
+    def served_x(self, inputs: UInt8 | Float32) -> Float32:
+        """Items (n, …) as a user has them, as the service will hand them to the network: (n, *shape)."""
+        return _to_network(inputs, self.spec)
 
 
 def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
@@ -53,18 +67,26 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     """
     _require_fitting(dataset, config)
     sha256 = dataset.sha256()
-    splits = split(len(dataset), dataset.official_test)
-    spec: ImageInput | VectorInput
-    if dataset.inputs.ndim == 4:
+    splits = split(len(dataset), dataset.official_test, config.data.train_every)
+    spec: ImageInput | VectorInput | SequenceInput
+    if config.input.kind == "sequence":
+        sequences = _sequences(dataset, config)
+        inputs: UInt8 | Float32 = sequences
+        spec = _sequence_spec(dataset, sequences, config)
+    elif dataset.inputs.ndim == 4:
         spec = _image_spec(dataset, config)
-        inputs: UInt8 | Float32 = _to_size(np.asarray(dataset.inputs, np.uint8), spec)
+        inputs = _to_size(np.asarray(dataset.inputs, np.uint8), spec)
     else:
         inputs = np.asarray(dataset.inputs, np.float32)
         spec = _vector_spec(dataset, inputs[splits.train], config)
 
-    def part(indices: Indices) -> Split:
+    _require_consistent(config, spec)
+
+    def part(indices: Indices, *, draw: int | None) -> Split:
         own = inputs[indices]
-        x = from_uint8(np.asarray(own, np.uint8), spec) if isinstance(spec, ImageInput) else table_to_input(own, spec)
+        x = _to_network(own, spec)
+        if config.data.binarise and draw is not None:
+            x = (np.random.default_rng((_BINARISE_SEED, draw)).uniform(size=x.shape) < x).astype(np.float32)
         return Split(own, x, None if dataset.labels is None else dataset.labels[indices])
 
     record = DatasetRecord(
@@ -75,26 +97,96 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
         validation_items=len(splits.validation),
         test_items=len(splits.test),
     )
-    return Prepared(spec, part(splits.train), part(splits.validation), part(splits.test), record)
+    return Prepared(
+        spec,
+        part(splits.train, draw=None),
+        part(splits.validation, draw=0),
+        part(splits.test, draw=1),
+        record,
+        dataset.curve,
+    )
 
 
 def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
-    reason = config.model.refuses(dataset.inputs.shape[1:])
+    shape = dataset.inputs.shape[1:]
+    if config.input.kind == "sequence" and len(shape) == 3:
+        shape = (shape[0], shape[1] * shape[2])
+    reason = config.model.refuses(shape, config.latent)
     if reason is not None:
         raise DataError(f"{config.recipe} cannot train on {dataset.name}: {reason}; try the recipe mnist-vae-mlp")
+    if config.input.conditional and dataset.labels is None:
+        raise DataError(
+            f"{config.recipe} is conditional and needs labels, which {dataset.name} has not; set data.label to the"
+            " column that holds them, or input.conditional=false"
+        )
+
+
+def _require_consistent(config: TrainConfig, spec: ImageInput | VectorInput | SequenceInput) -> None:
+    values, bounded = math.prod(spec.shape), spec.value_range is not None
+    # A Gaussian code may: the kl switches off what it does not need.
+    if config.latent.distribution == "deterministic" and config.latent.dim > values:
+        raise BadSetting(f"latent.dim is {config.latent.dim}, but an item has {values} values")
+    if config.data.binarise and (not bounded or config.likelihood.kind in ("gaussian", "continuous_bernoulli")):
+        raise BadSetting("data.binarise needs values in [0, 1] and likelihood.kind=bernoulli")
+    if config.likelihood.sigma != "optimal" and config.likelihood.kind == "auto" and bounded:
+        raise BadSetting("likelihood.sigma on images needs likelihood.kind=gaussian")
+    if isinstance(spec, ImageInput):
+        return
+    if config.augment.active:
+        raise BadSetting(f"augment is for images, but the data are {spec.kind}s")
+    if config.objective.samples > 1 and not bounded and config.likelihood.sigma == "optimal":
+        raise BadSetting("objective.samples needs a likelihood.sigma that is set or learned")
+
+
+def _to_network(inputs: UInt8 | Float32, spec: ImageInput | VectorInput | SequenceInput) -> Float32:
+    if isinstance(spec, ImageInput):
+        return from_uint8(np.asarray(inputs, np.uint8), spec)
+    return table_to_input(inputs, spec) if isinstance(spec, VectorInput) else np.asarray(inputs, np.float32)
+
+
+def _sequences(dataset: Dataset, config: TrainConfig) -> Float32:
+    """Images' rows as steps, in [0, 1]; sequences as they are."""
+    items = dataset.inputs
+    if items.ndim == 4:
+        spec = _image_spec(dataset, config)
+        images = from_uint8(_to_size(np.asarray(items, np.uint8), spec), spec)
+        return images.reshape(*images.shape[:2], -1)
+    if items.ndim != 3:
+        raise BadSetting(f"input.kind is sequence, but {dataset.name} holds vectors")
+    if config.input.size is not None or config.input.colour != "auto":
+        raise BadSetting(f"input.size and input.colour are for images, but {dataset.name} holds sequences")
+    if config.input.standardise:
+        raise BadSetting(f"input.standardise is for tables, but {dataset.name} holds sequences")
+    return np.asarray(items, np.float32)
+
+
+def _sequence_spec(dataset: Dataset, items: Float32, config: TrainConfig) -> SequenceInput:
+    from_images = dataset.inputs.ndim == 4
+    if "bernoulli" in config.likelihood.kind and not from_images and (items.min() < 0 or items.max() > 1):
+        raise BadSetting(f"likelihood.kind={config.likelihood.kind} needs values in [0, 1]")
+    bounded = from_images or "bernoulli" in config.likelihood.kind
+    return SequenceInput(
+        shape=items.shape[1:],
+        class_names=dataset.class_names,
+        value_range=(0.0, 1.0) if bounded else None,
+        conditional=config.input.conditional,
+    )
 
 
 def _image_spec(dataset: Dataset, config: TrainConfig) -> ImageInput:
     height, width, channels = dataset.inputs.shape[1:]
     options = config.input
-    if config.likelihood.kind == "auto" and config.likelihood.sigma != "optimal":
-        raise BadSetting("likelihood.sigma on images needs likelihood.kind=gaussian")
-    if options.kind not in ("auto", "image"):
+    if options.kind == "vector":
         raise BadSetting(f"input.kind is {options.kind}, but {dataset.name} holds images")
     colour = {"auto": channels, "grey": 1, "rgb": 3}[options.colour]
     size = options.size or (height, width)
     preprocess = ImagePreprocess(mode="L" if colour == 1 else "RGB", size=size, fit=options.fit)
-    return ImageInput(shape=(*size, 1 if colour == 1 else 3), class_names=dataset.class_names, preprocess=preprocess)
+    return ImageInput(
+        shape=(*size, 1 if colour == 1 else 3),
+        class_names=dataset.class_names,
+        conditional=options.conditional,
+        preprocess=preprocess,
+    )
 
 
 def _to_size(images: UInt8, spec: ImageInput) -> UInt8:
@@ -111,13 +203,18 @@ def _vector_spec(dataset: Dataset, train: Float32, config: TrainConfig) -> Vecto
         raise BadSetting(f"input.kind is {options.kind}, but {dataset.name} holds vectors")
     if options.size is not None or options.colour != "auto":
         raise BadSetting(f"input.size and input.colour are for images, but {dataset.name} holds vectors")
-    if config.augment.active:
-        raise BadSetting(f"augment is for images, but {dataset.name} holds vectors")
     standardise = not dataset.one_unit if options.standardise is None else options.standardise
-    if config.likelihood.kind == "bernoulli":
+    if "bernoulli" in config.likelihood.kind:
         if standardise or dataset.inputs.min() < 0 or dataset.inputs.max() > 1:
-            raise BadSetting("likelihood.kind=bernoulli needs values in [0, 1] and input.standardise=false")
-        return VectorInput(shape=(count,), class_names=dataset.class_names, value_range=(0.0, 1.0))
+            raise BadSetting(
+                f"likelihood.kind={config.likelihood.kind} needs values in [0, 1] and input.standardise=false"
+            )
+        return VectorInput(
+            shape=(count,),
+            class_names=dataset.class_names,
+            conditional=options.conditional,
+            value_range=(0.0, 1.0),
+        )
     preprocess = None
     if standardise:
         mean = train.mean(axis=0, dtype=np.float64)
@@ -129,4 +226,9 @@ def _vector_spec(dataset: Dataset, train: Float32, config: TrainConfig) -> Vecto
             mean=tuple(float(m) for m in mean),
             deviation=tuple(float(s) for s in np.where(constant, 1.0, deviation)),
         )
-    return VectorInput(shape=(count,), class_names=dataset.class_names, preprocess=preprocess)
+    return VectorInput(
+        shape=(count,),
+        class_names=dataset.class_names,
+        conditional=options.conditional,
+        preprocess=preprocess,
+    )

@@ -1,21 +1,21 @@
-"""The training loop. Whatever is random in it follows from (seed, epoch, step), so a resumed run repeats itself."""
+"""The training loop. Whatever is random in it follows from (seed, start, epoch, step): a resumed run repeats itself."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.augment import augment
-from training.autoencoder import Autoencoder
+from training.autoencoder import Autoencoder, build, can_stack, stack, unstack
 from training.config import TrainConfig
 from training.errors import Diverged
 from training.inputs import Prepared
-from training.losses import beta_at, kl_per_dimension, kl_with_free_bits, sample_posterior
+from training.losses import beta_at
+from training.objective import VALIDATION, Objective, step_seed
 from training.progress import Reporter
 from training.runs import Checkpoint, HistoryRow, Run
 from training.tensorflow_import import import_keras, import_tensorflow
@@ -24,116 +24,226 @@ Tensor = Any
 Optimizer = Any
 Array = NDArray[Any]
 
-_POSTERIOR, _AUGMENT, _VALIDATION = 0, 1, 2  # what a draw is for: part of its seed
-_STREAMS = 3
 _VALIDATION_BATCH = 500
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Sums over a batch's items, from which loss, nll and kl follow for any number of batches."""
-
-    item_error: Tensor
-    """(b,)"""
-    kl: Tensor
-    """(b, d); zeros (b, 1) where the code is deterministic."""
+_VALIDATION_DRAWS = 500
+"""A small validation split is looked at with several draws of the noise, at least so many items in all."""
+_STEPS_A_CALL = 32
+"""Optimizer steps in one call of the compiled function: one call each costs as much as a small step; Ctrl-C waits."""
+_CHECKPOINT_SHARE = 0.05
+"""Of the run's time, at most, goes into writing checkpoints; the first epoch's is always written."""
 
 
 def fit(
-    model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter, *, resume: bool
+    model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter, *, resume: bool = False
 ) -> list[HistoryRow]:
     """Train until the epochs are over or the validation loss has stopped falling; keep the best epoch's weights.
 
-    Returns one row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the
-    validation split, each the mean in nats per item. Raises Diverged, or NothingToResume.
+    A recipe with restarts does so from as many starts, side by side where its network allows it, else one after the
+    other, and keeps that with the lowest validation loss. Whenever `report` hears of an epoch, `model` is as it was
+    then: the start that is best in it.
+
+    The history has one row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the
+    validation split, each the mean in nats per item but for a loss that has another form. Raises Diverged,
+    NothingToResume or BadSetting.
     """
-    tf = import_tensorflow()
-    training, elements = config.training, math.prod(model.shape)
-    items = len(data.train)
-    batch_size = min(training.batch_size, items)
-    pass_steps = items // batch_size  # what is left over differs from pass to pass
-    passes = math.ceil(training.min_epoch_steps / pass_steps)
-    steps = passes * pass_steps
-    optimizer = _optimizer(config, training.epochs * steps)
-    optimizer.build(model.trainable)
-    x_train = tf.constant(data.train.x)  # (n, *shape)
+    return _Fit(model, data, config, run, report).run_to_the_end(resume=resume)
 
-    def forward(x: Tensor, seed: Tensor, *, training: bool) -> _Terms:
-        z_mean, z_log_var = model.encode(x, training=training)  # (b, d) each
-        z = z_mean if z_log_var is None else sample_posterior(z_mean, z_log_var, seed)  # (b, d)
-        logits = model.decode_logits(z, training=training)  # (b, *shape)
-        kl = tf.zeros((tf.shape(x)[0], 1)) if z_log_var is None else kl_per_dimension(z_mean, z_log_var)
-        return _Terms(model.likelihood.item_error(x, logits), kl)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((batch_size,), tf.int64),
-            tf.TensorSpec((), tf.int32),
-            tf.TensorSpec((), tf.float32),
-        ]
-    )  # type: ignore[untyped-decorator]
-    def train_step(rows: Tensor, step: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = tf.gather(x_train, rows)  # (b, *shape)
-        if config.augment.active:
-            x = augment(x, config.augment, _seed(config, step, _AUGMENT))
-        with tf.GradientTape() as tape:
-            terms = forward(x, _seed(config, step, _POSTERIOR), training=True)
-            nll = model.likelihood.nll(tf.reduce_mean(terms.item_error), elements)  # scalar
-            loss = nll + beta * kl_with_free_bits(terms.kl, config.objective.free_bits)  # scalar
-        optimizer.apply(tape.gradient(loss, model.trainable), model.trainable)
-        return loss, nll, tf.reduce_sum(tf.reduce_mean(terms.kl, axis=0))
+class _Fit:
+    def __init__(self, model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter) -> None:
+        self._shown, self._data, self._config, self._run, self._report = model, data, config, run, report
+        restarts = config.training.restarts
+        self._stacked = can_stack(config)
+        self._side_by_side, self._in_turn = (restarts, 1) if self._stacked else (1, restarts)
+        self._model = model
+        if self._stacked:
+            self._model = stack(config, [model, *(build(config, data, start) for start in range(1, restarts))])
+        training, items = config.training, len(data.train)
+        self._batch_size = min(training.batch_size, items)
+        self._pass_steps = items // self._batch_size  # what is left over differs from pass to pass
+        self._passes = math.ceil(training.min_epoch_steps / self._pass_steps)
+        self._steps = self._passes * self._pass_steps
+        self._optimizer = _optimizer(config, training.epochs * self._steps)
+        self._optimizer.build(self._model.trainable)
+        self._untouched = _values(self._optimizer.variables)
+        self._objective = Objective(self._model, config, data.spec.value_range)
+        self._train_steps = self._compile_training()
+        self._validation_step = self._compile_validation()
+        self._history: list[HistoryRow] = []
+        self._best = _values(self._model.state)
+        self._saved_at = self._save_took = 0.0
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.shape), tf.float32), tf.TensorSpec((), tf.int32)])  # type: ignore[untyped-decorator]
-    def validation_step(x: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
-        terms = forward(x, _seed(config, batch, _VALIDATION), training=False)
-        return terms.item_error, terms.kl
+    def run_to_the_end(self, *, resume: bool) -> list[HistoryRow]:
+        if resume:
+            checkpoint = self._run.load()
+            self._history, self._best = checkpoint.history, list(checkpoint.best)
+            _assign(self._model.state, checkpoint.state)
+            _assign(self._optimizer.variables, checkpoint.optimizer)
+        for start in range(self._in_turn):
+            self._run_start(start)
+        _assign(self._model.state, self._best)
+        kept = int(self._kept_row()["start"])
+        self._show(kept)
+        rows = [row for row in self._history if row["start"] == kept]
+        return [{key: value for key, value in row.items() if key != "start"} for row in rows]
 
-    def validate() -> tuple[float, float, float]:
-        """Loss, nll and kl of the validation split: always the same noise, always the full beta."""
-        x = data.validation.x
-        starts = range(0, len(x), _VALIDATION_BATCH)
-        parts = [validation_step(tf.constant(x[i : i + _VALIDATION_BATCH]), tf.constant(i)) for i in starts]
-        item_error, kl = (tf.concat(part, axis=0) for part in zip(*parts, strict=True))  # (n,), (n, d)
-        nll = model.likelihood.nll(tf.reduce_mean(item_error), elements)
-        loss = nll + config.objective.beta * kl_with_free_bits(kl, config.objective.free_bits)
-        return float(loss), float(nll), float(tf.reduce_sum(tf.reduce_mean(kl, axis=0)))
+    def _run_start(self, start: int) -> None:
+        training, objective = self._config.training, self._config.objective
+        done = len({row["epoch"] for row in self._of(start)})
+        if done == 0 and start > 0:
+            _assign(self._model.state, _values(build(self._config, self._data, start).state))
+            _assign(self._optimizer.variables, self._untouched)
+        for epoch in range(done, training.epochs):
+            if self._stopped_improving(start):
+                break
+            beta = beta_at(epoch, epochs=training.epochs, beta=objective.full_beta, kl_warmup=objective.kl_warmup)
+            trained = self._train_epoch(start, epoch, beta)
+            validated = self._validate(start)
+            self._record(start, epoch, beta, np.concatenate([trained, validated]))
 
-    history: list[HistoryRow] = []
-    best = _values(model.state)
-    if resume:
-        checkpoint = run.load()
-        history, best = checkpoint.history, list(checkpoint.best)
-        _assign(model.state, checkpoint.state)
-        _assign(optimizer.variables, checkpoint.optimizer)
+    def _train_epoch(self, start: int, epoch: int, beta: float) -> Array:
+        """(3, side by side): the means of loss, nll and kl over the epoch's batches."""
+        tf = import_tensorflow()
+        shuffle = np.random.default_rng((self._config.training.seed + start, epoch))
+        kept = self._pass_steps * self._batch_size
+        order = np.concatenate([shuffle.permutation(len(self._data.train))[:kept] for _ in range(self._passes)])
+        order = order.reshape(self._steps, self._batch_size)
+        sums = np.zeros((3, self._side_by_side))
+        for first in range(0, self._steps, _STEPS_A_CALL):
+            rows = tf.constant(order[first : first + _STEPS_A_CALL])
+            step = tf.constant(epoch * self._steps + first)
+            sums += self._train_steps(rows, step, tf.constant(beta, tf.float32), tf.constant(start)).numpy()
+        return sums / self._steps
 
-    for epoch in range(len(history), training.epochs):
-        if _stopped_improving(history, training.patience):
-            break
-        beta = beta_at(epoch, epochs=training.epochs, beta=config.objective.beta, kl_warmup=config.objective.kl_warmup)
-        shuffle = np.random.default_rng((training.seed, epoch))
-        order = np.concatenate([shuffle.permutation(items)[: pass_steps * batch_size] for _ in range(passes)])
-        sums = np.zeros(3)
-        for step, rows in enumerate(order.reshape(steps, batch_size), start=epoch * steps):
-            sums += [
-                float(term) for term in train_step(tf.constant(rows), tf.constant(step), tf.constant(beta, tf.float32))
+    def _compile_training(self) -> Callable[..., Tensor]:
+        tf = import_tensorflow()
+        model, objective, optimizer = self._model, self._objective, self._optimizer
+        train, seed = self._data.train, self._config.training.seed
+        x_train = tf.constant(train.x)  # (n, *shape)
+        one_hot = model.one_hot(train.labels, len(train))
+        y_train = None if one_hot is None else tf.constant(one_hot)  # (n, classes)
+
+        def train_step(rows: Tensor, step: Tensor, beta: Tensor, start: Tensor) -> Tensor:
+            own_seed = step_seed(seed, start, step)
+            x = objective.look(tf.gather(x_train, rows), own_seed)  # (b, *shape)
+            labels = None if y_train is None else tf.gather(y_train, rows)
+            with tf.GradientTape() as tape:
+                outcome = objective.outcome(x, labels, beta, own_seed, training=True)
+                loss = tf.reduce_sum(outcome.loss)  # starts do not share a weight
+            optimizer.apply(tape.gradient(loss, model.trainable), model.trainable)
+            return tf.stack([tf.reshape(term, (-1,)) for term in (outcome.loss, outcome.nll, outcome.kl)])
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec((None, self._batch_size), tf.int64),
+                tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((), tf.float32),
+                tf.TensorSpec((), tf.int32),
             ]
-        loss, nll, kl = sums / steps
-        val_loss, val_nll, val_kl = validate()
-        if not math.isfinite(loss + val_loss):
-            raise Diverged(
-                f"the loss is {loss:g} (validation {val_loss:g}) after epoch {epoch + 1}; lower optimizer.learning_rate"
-            )
-        history.append(
-            {"epoch": epoch + 1, "beta": beta, "loss": loss, "nll": nll, "kl": kl}
-            | {"val_loss": val_loss, "val_nll": val_nll, "val_kl": val_kl}
-        )
-        if kept_epoch(history, training.patience) == epoch + 1:
-            best = _values(model.state)
-        run.save(Checkpoint(history, _values(model.state), _values(optimizer.variables), best))
-        report.epoch(epoch + 1, training.epochs, history[-1])
+        )  # type: ignore[untyped-decorator]
+        def train_steps(rows: Tensor, first: Tensor, beta: Tensor, start: Tensor) -> Tensor:
+            sums = tf.zeros((3, self._side_by_side))
+            for i in tf.range(tf.shape(rows)[0]):
+                sums += train_step(rows[i], first + i, beta, start)
+            return sums
 
-    _assign(model.state, best)
-    return history
+        compiled: Callable[..., Tensor] = train_steps
+        return compiled
+
+    def _compile_validation(self) -> Callable[..., Tensor]:
+        tf = import_tensorflow()
+        objective, seed = self._objective, self._config.training.seed
+        full_beta = self._config.objective.full_beta
+
+        def validation_step(x: Tensor, labels: Tensor | None, batch: Tensor, start: Tensor) -> Tensor:
+            outcome = objective.outcome(
+                x, labels, full_beta, step_seed(seed + VALIDATION, start, batch), training=False
+            )
+            return tf.stack([tf.reshape(term, (-1,)) for term in (outcome.loss, outcome.nll, outcome.kl)])
+
+        compiled: Callable[..., Tensor] = tf.function(validation_step, reduce_retracing=True)
+        return compiled
+
+    def _validate(self, start: int) -> Array:
+        """(3, side by side): loss, nll and kl of the validation split: always the same noise, always the full beta."""
+        tf = import_tensorflow()
+        split = self._data.validation
+        one_hot = self._model.one_hot(split.labels, len(split))
+        draws = math.ceil(_VALIDATION_DRAWS / len(split)) if self._is_noisy else 1
+        sums = np.zeros((3, self._side_by_side))
+        for draw in range(draws):
+            for i in range(0, len(split), _VALIDATION_BATCH):
+                x = split.x[i : i + _VALIDATION_BATCH]
+                labels = None if one_hot is None else tf.constant(one_hot[i : i + _VALIDATION_BATCH])
+                batch = tf.constant(draw * len(split) + i)
+                sums += len(x) * self._validation_step(tf.constant(x), labels, batch, tf.constant(start)).numpy()
+        return sums / (draws * len(split))
+
+    @property
+    def _is_noisy(self) -> bool:
+        return self._model.gaussian or self._config.corrupt.noise > 0
+
+    def _record(self, start: int, epoch: int, beta: float, terms: Array) -> None:
+        """Add the epoch's rows, one a start; `terms` is (6, side by side)."""
+        if not np.isfinite(terms).all(axis=0).any():
+            self._give_up(epoch, loss=terms[0, 0], val_loss=terms[3, 0])
+        for offset, (loss, nll, kl, val_loss, val_nll, val_kl) in enumerate(terms.T.tolist()):
+            self._history.append(
+                {"start": start + offset, "epoch": epoch + 1, "beta": beta, "loss": loss, "nll": nll, "kl": kl}
+                | {"val_loss": val_loss, "val_nll": val_nll, "val_kl": val_kl}
+            )
+        shown = min(self._history[-self._side_by_side :], key=_finite_val_loss)
+        kept = self._kept_row()
+        if (kept["start"], kept["epoch"]) == (shown["start"], shown["epoch"]):
+            self._best = _values(self._model.state)
+        self._save()
+        total, training = self._in_turn * self._config.training.epochs, self._config.training
+        self._show(int(shown["start"]))
+        self._report.epoch(start * training.epochs + epoch + 1, total, shown)
+
+    def _give_up(self, epoch: int, *, loss: float, val_loss: float) -> NoReturn:
+        kept = ""
+        if self._history:
+            _assign(self._model.state, self._best)
+            self._save(at_once=True)
+            kept = f"; the checkpoint keeps the weights of epoch {self._kept_row()['epoch']}"
+        raise Diverged(
+            f"the loss is {loss:g} (validation {val_loss:g}) after epoch {epoch + 1};"
+            f" lower optimizer.learning_rate{kept}"
+        )
+
+    def _show(self, start: int) -> None:
+        """Let the caller's model be one of the starts that train side by side."""
+        if self._stacked:
+            unstack(self._model, start, self._shown)
+
+    def _save(self, *, at_once: bool = False) -> None:
+        if not at_once and time.monotonic() - self._saved_at < self._save_took / _CHECKPOINT_SHARE:
+            return
+        began = time.monotonic()
+        checkpoint = Checkpoint(
+            self._history, _values(self._model.state), _values(self._optimizer.variables), self._best
+        )
+        self._run.save(checkpoint)
+        self._saved_at = time.monotonic()
+        self._save_took = self._saved_at - began
+
+    def _of(self, start: int) -> list[HistoryRow]:
+        """The rows of a start in turn; of all of them where they are side by side."""
+        return self._history if self._stacked else [row for row in self._history if row["start"] == start]
+
+    def _kept_row(self) -> HistoryRow:
+        """Of all rows the one whose weights are kept; without patience only a start's last one counts."""
+        training, rows = self._config.training, self._history
+        if training.patience == 0:
+            rows = [row for row in rows if row["epoch"] == training.epochs] or rows[-self._side_by_side :]
+        return min(rows, key=_finite_val_loss)
+
+    def _stopped_improving(self, start: int) -> bool:
+        rows, patience = self._of(start), self._config.training.patience
+        if not rows or not patience:
+            return False
+        return rows[-1]["epoch"] - min(rows, key=_finite_val_loss)["epoch"] >= patience
 
 
 def kept_epoch(history: Sequence[HistoryRow], patience: int) -> int:
@@ -144,27 +254,27 @@ def kept_epoch(history: Sequence[HistoryRow], patience: int) -> int:
     return 1 + int(np.argmin([row["val_loss"] for row in history])) if patience else len(history)
 
 
-def _stopped_improving(history: Sequence[HistoryRow], patience: int) -> bool:
-    return bool(history) and patience > 0 and len(history) - kept_epoch(history, patience) >= patience
+def _finite_val_loss(row: HistoryRow) -> float:
+    return row["val_loss"] if math.isfinite(row["val_loss"]) else math.inf
 
 
 def _optimizer(config: TrainConfig, steps: int) -> Optimizer:
     keras = import_keras()
-    warmup = round(config.optimizer.warmup * steps)
-    peak = config.optimizer.learning_rate
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else peak,
-        decay_steps=max(1, steps - warmup),
-        warmup_target=peak if warmup else None,
-        warmup_steps=warmup,
-    )
-    return keras.optimizers.Adam(rate)
-
-
-def _seed(config: TrainConfig, step: Tensor, purpose: int) -> Tensor:
-    """(2,) for the stateless random functions: a stream of its own for each step and purpose."""
-    tf = import_tensorflow()
-    return tf.stack([tf.constant(config.training.seed), step * _STREAMS + purpose])
+    options = config.optimizer
+    warmup = round(options.warmup * steps)
+    if options.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else options.learning_rate,
+            decay_steps=max(1, steps - warmup),
+            warmup_target=options.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    else:
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            options.learning_rate / (warmup + 1), max(1, warmup), options.learning_rate
+        )
+    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop, "adadelta": keras.optimizers.Adadelta}
+    return kinds[options.kind](rate, epsilon=options.epsilon)
 
 
 def _values(variables: Sequence[Any]) -> list[Array]:

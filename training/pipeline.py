@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,13 +16,17 @@ from model_store.versions import check_name
 from training.autoencoder import build
 from training.config import TrainConfig
 from training.data import load
+from training.diagnosis import Finding, diagnose
 from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import Check, fit_prior, prove_engines, write_version
 from training.inputs import Prepared, prepare
-from training.loop import fit
+from training.loop import fit, kept_epoch
 from training.progress import Reporter, reporter
+from training.recorder import Recorder, Watching
 from training.runs import Run, claim
+from training.symptoms import measure
+from training.tensorboard_log import TensorBoardLog, check_log_directory, tensorboard_log
 from training.tensorflow_import import import_tensorflow
 
 _PACKAGES = ("tensorflow", "keras", "sklearn", "matplotlib")
@@ -33,8 +39,15 @@ class TrainResult:
     manifest: Manifest
     metrics: dict[str, tuple[float | None, float | None]]
     """Metric on the test split -> (model, PCA of the same dimension); None where there is no such figure."""
+    findings: tuple[Finding, ...]
+    """What the figures mean, where something is wrong with them; the gravest first."""
     report: Path
-    """The directory with metrics.json, history.csv and the figures."""
+    """The directory with metrics.json, history.csv, diagnosis.json and the figures."""
+    parameters: int
+    """Numbers that the optimizer moved."""
+    epochs: int
+    training_s: float
+    """Seconds of the training loop alone: no import, evaluation or export."""
 
 
 def train(
@@ -45,12 +58,15 @@ def train(
     resume: bool = False,
     checks: Mapping[str, Check] | None = None,
     progress: bool = False,
+    tensorboard: Path | None = None,
+    pictures: bool = True,
 ) -> TrainResult:
     """Train, evaluate, export and publish; nothing is published unless all of it succeeds.
 
     The model is called `name`, or as its recipe. `resume` goes on where an interrupted run of that name stopped.
     Each of `checks` tries an engine on the finished version, by the engine's name: what raises a StoreError is
-    warned of and left out of the manifest's engines. `progress` shows the run on standard error.
+    warned of and left out of the manifest's engines. `progress` shows the run on standard error; `tensorboard` is a
+    directory for TensorBoard's logs. Without `pictures` the report has numbers only, which takes half the time or less.
 
     Raises TrainingError for what a user can mend, and the store's StoreNotWritable and BadName; all that can be
     checked is checked before TensorFlow is imported and before anything is written.
@@ -58,6 +74,8 @@ def train(
     _require_packages()
     name = check_name(config.recipe if name is None else name)
     check_writable(store)
+    if tensorboard is not None:
+        check_log_directory(tensorboard)
     data = prepare(load(config.data, config.input), config)
     with claim(store, name, config, data.record.sha256, resume=resume) as run, reporter(progress=progress) as report:
         if resume:
@@ -66,7 +84,19 @@ def train(
             run.discard()
         report.note(_opening(config, data, name))
         import_tensorflow()
-        return _train(config, data, run, report, store=store, name=name, resume=resume, checks=checks or {})
+        with tensorboard_log(tensorboard, name) as log:
+            return _train(
+                config,
+                data,
+                run,
+                report,
+                log,
+                store=store,
+                name=name,
+                resume=resume,
+                checks=checks or {},
+                pictures=pictures,
+            )
 
 
 def _require_packages() -> None:
@@ -80,35 +110,60 @@ def _train(
     data: Prepared,
     run: Run,
     report: Reporter,
+    log: TensorBoardLog | None,
     *,
     store: Path,
     name: str,
     resume: bool,
     checks: Mapping[str, Check],
+    pictures: bool,
 ) -> TrainResult:
-    from training.report import write_report  # matplotlib
+    from training.report import Context, write_report  # matplotlib
 
     seed = config.training.seed
-    model = build(config, data.spec.shape, data.spec.value_range)
-    history = fit(model, data, config, run, report, resume=resume)
+    model = build(config, data)
+    started = time.perf_counter()
+    recorder = Recorder(model, data, config.training.epochs, log)
+    watching = Watching(report, recorder) if pictures or log is not None else report
+    history = fit(model, data, config, run, watching, resume=resume)
+    recorder.finish(history[kept_epoch(history, config.training.patience) - 1])
+    training_s = time.perf_counter() - started
     report.note("evaluating on the test split, beside PCA")
     evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
+    symptoms = measure(model, data, evaluation, prior, binarised=config.data.binarise)
+    findings = diagnose(symptoms, config)
     report.note("exporting and checking the export")
     with stage(store, name) as staging:
         body = write_version(staging.path, model, data, evaluation, config, prior)
         body = prove_engines(staging.path, body, checks, report)
-        write_report(staging.path / REPORT, model, data, evaluation, prior, history, config.training)
+        context = Context(model, data, evaluation, prior, seed)
+        write_report(
+            staging.path / REPORT,
+            context,
+            history,
+            config.training.patience,
+            (symptoms, findings),
+            recorder,
+            pictures=pictures,
+        )
         manifest = staging.publish(body)
     run.discard()
     report.table(f"{name}@{manifest.version}", evaluation.rows)
-    return TrainResult(manifest, evaluation.rows, store / name / str(manifest.version) / REPORT)
+    return TrainResult(
+        manifest=manifest,
+        metrics=evaluation.rows,
+        findings=tuple(findings),
+        report=store / name / str(manifest.version) / REPORT,
+        parameters=sum(math.prod(variable.shape) for variable in model.trainable),
+        epochs=len(history),
+        training_s=training_s,
+    )
 
 
 def _opening(config: TrainConfig, data: Prepared, name: str) -> str:
     record, shape = data.record, " × ".join(str(size) for size in data.spec.shape)
-    kind = "images of" if data.is_image else "vectors of"
     return (
-        f"training {name} ({config.recipe}) on {record.name}: {record.train_items} {kind} {shape},"
+        f"training {name} ({config.recipe}) on {record.name}: {record.train_items} {data.spec.kind}s of {shape},"
         f" {record.validation_items} for validation, {record.test_items} for the test"
     )

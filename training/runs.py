@@ -39,11 +39,11 @@ class Checkpoint:
     """Everything that the next epoch depends on."""
 
     history: list[HistoryRow]
-    """One row an epoch; its length is the number of epochs done."""
+    """One row an epoch and start."""
     state: Sequence[Array]
     optimizer: Sequence[Array]
     best: Sequence[Array]
-    """`state` after the epoch whose weights are kept so far."""
+    """`state` after the epoch whose weights are kept so far, of the start that is the best so far."""
 
 
 class Run:
@@ -51,7 +51,8 @@ class Run:
 
     def __init__(self, directory: Path, config: TrainConfig, data_sha256: str) -> None:
         self._path = directory / _CHECKPOINT
-        self._identity = {**_flat(config.model_dump(mode="json", exclude={"data": {"dir"}})), "data": data_sha256}
+        settings = config.model_dump(mode="json", exclude={"published": True, "data": {"dir"}})
+        self._identity = {**_flat(settings), "data": data_sha256}
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint: after a kill there is the old one or the new. Raises StoreNotWritable."""

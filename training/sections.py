@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Activation = Literal["relu", "leaky_relu", "tanh", "elu", "silu"]
+
 
 class Section(BaseModel):
     """A frozen part of a configuration; an unknown key is an error."""
@@ -18,3 +20,5 @@ class LatentConfig(Section):
 
     dim: Annotated[int, Field(ge=1, le=4096)]
     distribution: Literal["gaussian", "deterministic"] = "gaussian"
+    activation: Literal["linear", "relu"] = Field("linear", description="of a deterministic code")
+    bias: float = Field(0.0, description="start of a deterministic code's bias; 1 keeps every relu unit alive")

@@ -61,7 +61,13 @@ def test_images_are_scaled_and_resized_on_request() -> None:
         ("mnist-vae-mlp", TABLE, {"input.kind": "image"}, BadSetting, "input.kind is image, but t holds vectors"),
         ("mnist-vae", IMAGES, {"input.kind": "vector"}, BadSetting, "input.kind is vector, but i holds images"),
         ("mnist-vae", IMAGES, {"likelihood.sigma": "0.5"}, BadSetting, "needs likelihood.kind=gaussian"),
-        ("mnist-vae-mlp", TABLE, {"augment.shift": "0.1"}, BadSetting, "augment is for images, but t holds vectors"),
+        (
+            "mnist-vae-mlp",
+            TABLE,
+            {"augment.shift": "0.1"},
+            BadSetting,
+            "augment is for images",
+        ),
         (
             "mnist-vae-mlp",
             TABLE,
@@ -94,9 +100,59 @@ def test_too_few_items(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("recipe", ["sine-linear-ae", "mnist-ae", "mnist-vae-mlp"])
+@pytest.mark.parametrize("recipe", ["sine-linear-ae", "sine-deep-ae", "mnist-vae-mlp"])
 def test_tables_are_standardised_by_every_recipe_and_the_sine_by_none(recipe: str) -> None:
     table = prepare(TABLE, training.load_recipe(recipe))
     assert table.train.x[:, 0].std() == pytest.approx(1.0, rel=1e-6)
     sine = load(training.configure(recipe, data="sine").data, InputConfig())
     assert prepare(sine, training.load_recipe(recipe)).spec.preprocess is None
+
+
+def test_an_images_rows_are_the_steps_of_a_sequence() -> None:
+    data = prepare(IMAGES, training.configure("fashion-lstm-ae", settings={"latent.dim": "4"}))
+    assert (data.spec.kind, data.spec.shape, data.spec.value_range) == ("sequence", (6, 5), (0.0, 1.0))
+    assert data.test.inputs.dtype == np.float32
+    assert data.test.x.max() <= 99 / 255 + 1e-6
+    np.testing.assert_array_equal(data.served_x(data.test.inputs), data.test.x)
+    with pytest.raises(DataError, match=r"an LSTM needs sequences .*; for images set input\.kind"):
+        prepare(IMAGES, training.configure("fashion-lstm-ae", settings={"input.kind": "image"}))
+    with pytest.raises(BadSetting, match=r"input\.kind is sequence, but t holds vectors"):
+        prepare(TABLE, training.configure("mnist-vae-mlp", settings={"input.kind": "sequence"}))
+
+
+def test_held_out_digits_are_binarised_once_and_training_digits_stay_grey() -> None:
+    config = training.load_recipe("mnist-vae-binary")
+    first, second = prepare(IMAGES, config), prepare(IMAGES, training.configure("mnist-vae-binary", seed=9))
+    assert set(np.unique(first.test.x)) == {0.0, 1.0}
+    np.testing.assert_array_equal(first.test.x, second.test.x)  # whatever the seed of the run
+    grey = first.test.inputs / np.float32(255)
+    assert first.test.x.mean() == pytest.approx(grey.mean(), abs=0.06)  # 300 pixels: three standard errors
+    np.testing.assert_allclose(first.train.x * 255, first.train.inputs, atol=1e-4)
+    np.testing.assert_allclose(first.served_x(first.test.inputs), grey, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dataset", "settings", "message"),
+    [
+        ("mnist-cvae", IMAGES, {}, r"mnist-cvae is conditional and needs labels, which i has not; set data\.label"),
+        ("sine-deep-ae", TABLE, {"latent.dim": "3"}, r"latent\.dim is 3, but an item has 2 values"),
+        (
+            "mnist-vae-binary",
+            IMAGES,
+            {"likelihood.kind": "gaussian"},
+            r"data\.binarise needs .* likelihood\.kind=bern",
+        ),
+        (
+            "mnist-vae-mlp",
+            TABLE,
+            {"objective.samples": "5"},
+            r"objective\.samples needs a likelihood\.sigma that is set",
+        ),
+        ("scurve-vae", TABLE, {}, r"likelihood\.kind=bernoulli needs values in \[0, 1\]"),
+    ],
+)
+def test_objectives_that_do_not_fit_the_data(
+    recipe: str, dataset: Dataset, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises((BadSetting, DataError), match=message):
+        prepare(dataset, training.configure(recipe, settings=settings))

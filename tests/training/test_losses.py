@@ -13,10 +13,14 @@ from model_store.scoring import kl_per_dimension as scored_kl
 from model_store.scoring import nll_per_item
 from training.losses import (
     Bernoulli,
+    ContinuousBernoulli,
     Gaussian,
     beta_at,
+    importance_weighted_bound,
+    in_form,
     kl_per_dimension,
     kl_with_free_bits,
+    log_prior_ratio,
     sample_posterior,
 )
 from training.tensorflow_import import import_tensorflow
@@ -95,3 +99,53 @@ def test_posterior_samples_have_their_mean_and_deviation_and_follow_from_the_see
     assert z.std() == pytest.approx(0.5, abs=0.02)  # exp(z_log_var / 2), not exp(z_log_var)
     np.testing.assert_array_equal(z, sample_posterior(z_mean, z_log_var, tf.constant([1, 2])))
     assert not np.array_equal(z, sample_posterior(z_mean, z_log_var, tf.constant([1, 3])))
+
+
+def test_continuous_bernoulli_nll_is_what_the_service_computes_and_a_density() -> None:
+    logits = np.concatenate([LOGITS, 0.01 * LOGITS, 30.0 * LOGITS]).astype(np.float32)  # also where λ is near ½
+    x = np.tile(X, (3, 1, 1))
+    error = ContinuousBernoulli().item_error(x, logits)
+    p = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    np.testing.assert_allclose(
+        error[:8], nll_per_item(x, p, Likelihood(kind="continuous_bernoulli"))[:8], rtol=1e-5, atol=1e-6
+    )
+    assert np.isfinite(error).all()
+    grid = (np.arange(2000, dtype=np.float32)[:, None] + 0.5) / 2000
+    density = np.exp(-ContinuousBernoulli().item_error(grid, np.full((2000, 1), 1.7, np.float32)).numpy())
+    assert density.mean() == pytest.approx(1.0, abs=1e-5)  # over [0, 1]; a Bernoulli's is below
+
+
+def test_a_learned_sigma_is_the_likelihoods_own_variable() -> None:
+    learned = Gaussian(None, "linear", tf.Variable(math.log(0.3)))
+    mean_error = tf.reduce_mean(learned.item_error(X, LOGITS))
+    assert float(learned.nll(mean_error, 6)) == pytest.approx(
+        float(Gaussian(0.3, "linear").nll(mean_error, 6)), rel=1e-4
+    )
+    of_two_starts = Gaussian(None, "linear", tf.Variable([math.log(0.3), math.log(0.5)]))
+    both = of_two_starts.nll(tf.stack([mean_error, mean_error]), 6).numpy()
+    assert both[1] == pytest.approx(float(Gaussian(0.5, "linear").nll(mean_error, 6)), rel=1e-4)
+
+
+def test_the_tutorials_forms_are_the_nats_moved_and_scaled() -> None:
+    squared = Gaussian(math.sqrt(0.5), "linear")
+    error = tf.reduce_mean(squared.item_error(X, LOGITS))  # 6 · mse
+    loss = squared.nll(error, 6) + 1.25
+    assert float(in_form(loss, "784*mse + kl", 6)) == pytest.approx(float(error) + 1.25, rel=1e-5)
+    assert float(in_form(tf.constant(24.0), "(784*bce + kl) / (2*784)", 6)) == 2.0
+    assert float(in_form(tf.constant(24.0), "nats", 6)) == 24.0
+
+
+def test_the_importance_weighted_bound_is_the_log_of_the_mean_weight() -> None:
+    # Weights 1 and 3: log 2. One weight is its own log. A bound of two is above the mean of its logs.
+    assert float(importance_weighted_bound(tf.math.log([[1.0], [3.0]]))[0]) == pytest.approx(math.log(2), rel=1e-6)
+    assert float(importance_weighted_bound(tf.constant([[-7.5]]))[0]) == -7.5
+
+
+def test_log_prior_ratio_is_scipys_and_averages_to_the_kl() -> None:
+    z_mean, z_log_var = tf.constant([[0.5, -1.0]]), tf.constant([[-1.0, 0.3]])
+    z = sample_posterior(tf.tile(z_mean, (50_000, 1)), tf.tile(z_log_var, (50_000, 1)), tf.constant([4, 5]))
+    ratio = log_prior_ratio(z, z_mean, z_log_var).numpy()
+    deviation = np.exp(0.5 * z_log_var.numpy())
+    expected = (stats.norm.logpdf(z, z_mean, deviation) - stats.norm.logpdf(z)).sum(axis=1)
+    np.testing.assert_allclose(ratio[:100], expected[:100], rtol=1e-4, atol=1e-4)
+    assert ratio.mean() == pytest.approx(float(tf.reduce_sum(kl_per_dimension(z_mean, z_log_var))), abs=0.02)

@@ -114,7 +114,7 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
 def test_a_source_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the data 'mnist5k' do not exist; did you mean mnist-5k\?"):
         read("mnist5k")
-    with pytest.raises(DataError, match=r"expected mnist-5k, mnist, fashion-mnist, sine, a directory of images"):
+    with pytest.raises(DataError, match=r"expected mnist-5k, mnist, fashion-mnist, sine, s-curve, a directory"):
         read(tmp_path / "nothing.csv")
     (tmp_path / "data.xlsx").touch()
     with pytest.raises(DataError, match=r"data\.xlsx is of no kind that is read: a directory"):
@@ -236,8 +236,10 @@ def test_pickled_objects_sequences_and_wrong_archives(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.npy"):
         read(tmp_path / "x.npy")
     np.save(tmp_path / "s.npy", np.zeros((50, 5, 2)))
-    with pytest.raises(DataError, match="no recipe trains on sequences yet"):
-        read(tmp_path / "s.npy", kind="sequence")
+    assert read(tmp_path / "s.npy", kind="sequence").inputs.shape == (50, 5, 2)
+    np.save(tmp_path / "v.npy", np.zeros((50, 5)))
+    with pytest.raises(DataError, match=r"shape \(50, 5\); .*with input\.kind=sequence, \(n, steps, features\)"):
+        read(tmp_path / "v.npy", kind="sequence")
     np.savez(tmp_path / "z.npz", data=np.zeros((50, 2)))
     with pytest.raises(DataError, match=r"must hold an array named x .*it holds data"):
         read(tmp_path / "z.npz")

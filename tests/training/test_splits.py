@@ -40,3 +40,14 @@ def test_too_few_items() -> None:
         split(39)
     with pytest.raises(DataError, match="30 training and 20 test items are too few"):
         split(50, official_test=30)
+
+
+def test_every_fortieth_item_to_train_on_and_the_others_held_out() -> None:
+    splits = split(1000, train_every=40)
+    np.testing.assert_array_equal(splits.train, np.arange(0, 1000, 40))
+    held_out = np.concatenate([splits.validation, splits.test])
+    assert (len(splits.validation), len(splits.test)) == (50, 925)
+    np.testing.assert_array_equal(np.sort(np.concatenate([splits.train, held_out])), np.arange(1000))
+    kept = split(700, official_test=600, train_every=10)
+    np.testing.assert_array_equal(kept.train, np.arange(0, 550, 10))
+    np.testing.assert_array_equal(kept.test, np.arange(600, 700))

@@ -27,7 +27,9 @@ from training.errors import Diverged
 from training.tensorflow_import import import_tensorflow
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"history.png", "reconstructions.png", "codes.png", "manifold.png", "samples.png"}
+FIGURES = {"history.png", "reconstructions.png", "codes.png", "codes.gif", "joint.png", "manifold.png", "samples.png"}
+OF_PICTURES = {"homotopy.png", "manifold.gif"}
+TABLES = {"metrics.json", "history.csv", "diagnosis.json"}
 
 
 @pytest.mark.parametrize("run", ["table_run", "picture_run"])
@@ -36,7 +38,8 @@ def test_a_published_version_keeps_the_contract(run: str, request: pytest.Fixtur
     version = result.report.parent
     assert verify_version(version) == result.manifest
     assert result.manifest.engines == ("tensorflow",)
-    assert {path.name for path in result.report.iterdir()} == FIGURES | {"metrics.json", "history.csv"}
+    figures = FIGURES | (OF_PICTURES if result.manifest.input.kind == "image" else set())
+    assert {path.name for path in result.report.iterdir()} == figures | TABLES
     assert json.loads((result.report / "metrics.json").read_text()) == result.manifest.metrics
     golden = read_golden(version / "golden.npz", result.manifest)
     np.testing.assert_array_equal(golden.replay_inputs(result.manifest.input), golden.x)
@@ -88,7 +91,8 @@ def test_a_table_is_learnt_in_its_own_units(table_run: training.TrainResult) -> 
     assert manifest.metrics["mse"] < 0.2
     assert manifest.metrics["active_units"] == 2
     assert manifest.likelihood.sigma is not None
-    assert manifest.likelihood.sigma**2 == pytest.approx(manifest.metrics["mse"], rel=1.0)
+    # That of samples, which miss by more than the means do.
+    assert manifest.metrics["mse"] < manifest.likelihood.sigma**2 < 4 * manifest.metrics["mse"]
     assert manifest.metrics["elbo"] == pytest.approx(-(manifest.metrics["nll"] + manifest.metrics["kl"]))
     assert "bce" not in manifest.metrics
 

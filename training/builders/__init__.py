@@ -13,12 +13,16 @@ from pydantic import Field
 from training.builders.convolutional import Convolutional
 from training.builders.dense import Dense
 from training.builders.linear import Linear
+from training.builders.lstm import Lstm
+from training.builders.staged import Staged
 
-ModelConfig = Annotated[Dense | Convolutional | Linear, Field(discriminator="builder")]
-BUILDERS: dict[str, type[Dense | Convolutional | Linear]] = {
+ModelConfig = Annotated[Dense | Convolutional | Linear | Lstm | Staged, Field(discriminator="builder")]
+BUILDERS: dict[str, type[Dense | Convolutional | Linear | Lstm | Staged]] = {
     "dense": Dense,
     "convolutional": Convolutional,
     "linear": Linear,
+    "lstm": Lstm,
+    "staged": Staged,
 }
 
-__all__ = ["BUILDERS", "Convolutional", "Dense", "Linear", "ModelConfig"]
+__all__ = ["BUILDERS", "Convolutional", "Dense", "Linear", "Lstm", "ModelConfig", "Staged"]

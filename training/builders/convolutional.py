@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from training.builders.base import Code, Networks, SymbolicTensor, code_heads, networks
-from training.sections import LatentConfig, Section
+from training.builders.base import Code, Networks, SymbolicTensor, code_heads, join, networks
+from training.sections import Activation, LatentConfig, Section
 
 
 class Convolutional(Section):
@@ -21,20 +21,20 @@ class Convolutional(Section):
     map_size: Annotated[int, Field(ge=2)] = 8
     kernel: Annotated[int, Field(ge=2, le=9)] = 3
     dense: PositiveInt = Field(128, description="units between the smallest map and the code")
-    activation: Literal["relu", "tanh", "elu", "silu"] = "relu"
+    activation: Activation = "relu"
 
     @property
     def family(self) -> str:
         """For the manifest's `family`."""
         return "convolutional"
 
-    def refuses(self, shape: tuple[int, ...]) -> str | None:
+    def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others ask
         """Why items of this shape cannot be trained on, or None."""
         if len(shape) == 3:
             return None
-        return f"convolutions need images, but the data are vectors of {shape[0]} values"
+        return f"convolutions need images, but the data are vectors of {shape[-1]} values"
 
-    def build(self, shape: tuple[int, ...], latent: LatentConfig) -> Networks:
+    def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
         """For images (height, width, channels) of any size."""
         import keras
 
@@ -43,13 +43,14 @@ class Convolutional(Section):
         filters = [self.filters[min(i, len(self.filters) - 1)] for i in range(len(sides) - 1)]
         smallest = (*sides[-1], filters[-1])
 
-        def encode(x: SymbolicTensor) -> Code:
+        def encode(x: SymbolicTensor, labels: SymbolicTensor | None) -> Code:
             for width in filters:
                 x = layers.Conv2D(width, self.kernel, strides=2, padding="same", activation=self.activation)(x)
-            return code_heads(layers.Dense(self.dense, activation=self.activation)(layers.Flatten()(x)), latent)
+            features = join(layers.Flatten()(x), labels)
+            return code_heads(layers.Dense(self.dense, activation=self.activation)(features), latent)
 
-        def decode(z: SymbolicTensor) -> SymbolicTensor:
-            x = layers.Dense(self.dense, activation=self.activation)(z)
+        def decode(z: SymbolicTensor, labels: SymbolicTensor | None) -> SymbolicTensor:
+            x = layers.Dense(self.dense, activation=self.activation)(join(z, labels))
             x = layers.Reshape(smallest)(layers.Dense(math.prod(smallest), activation=self.activation)(x))
             for stage in reversed(range(len(filters))):
                 last = stage == 0
@@ -67,7 +68,7 @@ class Convolutional(Section):
                     x = layers.Cropping2D(((0, over[0]), (0, over[1])))(x)
             return x
 
-        return networks(shape, latent, encode, decode)
+        return networks(shape, latent, classes, encode, decode)
 
     def _sides(self, height: int, width: int) -> list[tuple[int, int]]:
         """Heights and widths from the image to the smallest map; at least one halving."""

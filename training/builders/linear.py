@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from training.builders.base import Code, Networks, SymbolicTensor, code_heads, networks
+from training.builders.base import Code, Networks, SymbolicTensor, affine, code_heads, join, networks
 from training.sections import LatentConfig, Section
 
 
@@ -19,18 +19,18 @@ class Linear(Section):
         """For the manifest's `family`."""
         return "linear"
 
-    def refuses(self, shape: tuple[int, ...]) -> str | None:  # noqa: ARG002 - others refuse
+    def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others refuse
         """Why items of this shape cannot be trained on: nothing that is flattened can't."""
         return None
 
-    def build(self, shape: tuple[int, ...], latent: LatentConfig) -> Networks:
+    def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
         """For items of `shape`."""
         import keras
 
-        def encode(x: SymbolicTensor) -> Code:
-            return code_heads(keras.layers.Flatten()(x), latent)
+        def encode(x: SymbolicTensor, labels: SymbolicTensor | None) -> Code:
+            return code_heads(join(keras.layers.Flatten()(x), labels), latent)
 
-        def decode(z: SymbolicTensor) -> SymbolicTensor:
-            return keras.layers.Reshape(shape)(keras.layers.Dense(math.prod(shape))(z))
+        def decode(z: SymbolicTensor, labels: SymbolicTensor | None) -> SymbolicTensor:
+            return keras.layers.Reshape(shape)(affine(join(z, labels), math.prod(shape), name="logits"))
 
-        return networks(shape, latent, encode, decode)
+        return networks(shape, latent, classes, encode, decode)

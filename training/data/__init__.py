@@ -15,10 +15,11 @@ from training.data.mnist import NAMES as MNIST_NAMES
 from training.data.mnist import load_mnist
 from training.data.mnist_5k import load_mnist_5k
 from training.data.parquet import load_parquet
+from training.data.s_curve import load_s_curve
 from training.data.sine import load_sine
 from training.errors import BadSetting, DataError
 
-NAMES = ("mnist-5k", *MNIST_NAMES, "sine")
+NAMES = ("mnist-5k", *MNIST_NAMES, "sine", "s-curve")
 _KINDS = "a directory of images or IDX files, .npy, .npz, .csv or .parquet"
 
 __all__ = ["NAMES", "Dataset", "load"]
@@ -37,6 +38,8 @@ def load(data: DataConfig, options: InputConfig) -> Dataset:
         return load_mnist(source, data.dir)
     if source == "sine":
         return load_sine()
+    if source == "s-curve":
+        return load_s_curve()
     return _load_path(Path(source).expanduser(), data, options)
 
 

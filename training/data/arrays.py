@@ -59,25 +59,25 @@ def join_official(path: Path, arrays: dict[str, Array]) -> tuple[Array, Array | 
 
 
 def items_of(array: Array, kind: str, *, where: str) -> UInt8 | Float32:
-    """Images uint8 (n, h, w, c), or vectors float32 (n, f), out of any array of numbers.
+    """Images uint8 (n, h, w, c), vectors float32 (n, f) or sequences float32 (n, steps, f), out of any numbers.
 
-    Rank 2 are vectors. Rank 3 (n, h, w) and rank 4 (n, h, w, 1 or 3) are images: integers 0…255, or floats in
-    [0, 1], which are kept to the nearest of 256 levels, as a picture file would. Raises DataError.
+    Rank 2 are vectors, rank 3 sequences where `kind` says so. Else rank 3 (n, h, w) and rank 4 (n, h, w, 1 or 3) are
+    images: integers 0…255, or floats in [0, 1], which are kept to the nearest of 256 levels, as a picture file would.
+    Raises DataError.
     """
     if array.dtype == object or array.dtype.kind not in "buif":
         raise DataError(f"{where} holds {array.dtype}, not numbers")
-    if kind == "sequence":
-        raise DataError("no recipe trains on sequences yet; give vectors (n, features) or images (n, h, w)")
-    expected = {"vector": (2,), "image": (3, 4)}.get(kind, (2, 3, 4))
+    expected = {"vector": (2,), "image": (3, 4), "sequence": (3,)}.get(kind, (2, 3, 4))
     if array.ndim not in expected:
         raise DataError(
-            f"{where} has shape {array.shape}; expected vectors (n, features) or images (n, h, w) or (n, h, w, 1 or 3)"
+            f"{where} has shape {array.shape}; expected vectors (n, features), images (n, h, w) or (n, h, w, 1 or 3),"
+            " or, with input.kind=sequence, (n, steps, features)"
         )
     if 0 in array.shape:
         raise DataError(f"{where} is empty: its shape is {array.shape}")
     if array.dtype.kind == "f":
         _require_finite(array, where)
-    return _vectors(array, where) if array.ndim == 2 else _images(array, where)
+    return _vectors(array, where) if array.ndim == 2 or kind == "sequence" else _images(array, where)
 
 
 def _read(path: Path) -> Array | dict[str, Array]:

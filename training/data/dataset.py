@@ -37,6 +37,8 @@ class Dataset:
     one_unit: bool = False
     """Whether the features are coordinates in one unit, so that standardising each by itself would bend the space."""
     licence: str = NOT_STATED
+    curve: Float32 | None = None
+    """Where the items are a known curve plus noise: points (m, f) along it, in its order."""
     official_test: int | None = None
     """Where the source has a test split of its own: the index of its first item; it runs to the end."""
 

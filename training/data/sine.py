@@ -16,11 +16,13 @@ def load_sine() -> Dataset:
     """y = sin x with x evenly in [−2.2, 2.2], and normal noise of deviation 0.06 added to both; always the same."""
     rng = np.random.default_rng(_SEED)
     x = np.linspace(-_REACH, _REACH, _ITEMS)
-    points = np.stack([x, np.sin(x)], axis=1) + rng.normal(0.0, _NOISE, (_ITEMS, 2))
+    curve = np.stack([x, np.sin(x)], axis=1)
+    points = curve + rng.normal(0.0, _NOISE, (_ITEMS, 2))
     return Dataset(
         name="sine",
         inputs=points.astype(np.float32),
         columns=("x", "y"),
         one_unit=True,
+        curve=curve.astype(np.float32),
         licence="none needed (synthetic)",
     )

@@ -30,13 +30,16 @@ class Splits:
     test: Indices
 
 
-def split(n: int, official_test: int | None = None) -> Splits:
+def split(n: int, official_test: int | None = None, train_every: int = 1) -> Splits:
     """Split n items: 5 % validation and 10 % test, or the source's own test split and the last twelfth before it.
 
-    Raises DataError for fewer than 40 items.
+    With `train_every` k > 1 the training items are every k-th of the source's order; validation and test are taken
+    from the others. Raises DataError for fewer than 40 items.
     """
     if n < MIN_ITEMS:
         raise DataError(f"there are {n} items; at least {MIN_ITEMS} are needed for training, validation and test")
+    if train_every > 1:
+        return _thinned(n, official_test, train_every)
     if official_test is not None:
         validation = max(MIN_HELD_OUT, round(official_test * OFFICIAL_VALIDATION_SHARE))
         if official_test < MIN_ITEMS or n - official_test < 1:
@@ -48,3 +51,13 @@ def split(n: int, official_test: int | None = None) -> Splits:
     validation = max(MIN_HELD_OUT, round(n * VALIDATION_SHARE))
     test = max(MIN_HELD_OUT, round(n * TEST_SHARE))
     return Splits(order[validation + test :], order[:validation], order[validation : validation + test])
+
+
+def _thinned(n: int, official_test: int | None, train_every: int) -> Splits:
+    if official_test is not None:
+        whole = split(n, official_test)
+        return Splits(whole.train[::train_every], whole.validation, whole.test)
+    everything = np.arange(n)
+    others = np.random.default_rng(_SEED).permutation(everything[everything % train_every != 0])
+    validation = max(MIN_HELD_OUT, round(n * VALIDATION_SHARE))
+    return Splits(everything[::train_every], others[:validation], others[validation:])

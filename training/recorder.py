@@ -1,0 +1,145 @@
+"""What a model looked like on the way: its codes and what it decodes, at some epochs; and TensorBoard's logs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.manifest import VectorInput
+from training.autoencoder import Autoencoder
+from training.inputs import Prepared
+from training.manifold import code_grid, code_lines
+from training.progress import Reporter
+from training.symptoms import spread
+from training.tensorboard_log import TensorBoardLog
+
+Float32 = NDArray[np.float32]
+
+_ITEMS = 1000
+_SIDE = 15
+_DRAWS = 100
+_EXPONENT = 1.7
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The model after an epoch."""
+
+    epoch: int
+    """0 before the first."""
+    codes: Float32
+    """z_mean (n, d) of the recorder's training items."""
+    decoded: Float32
+    """Images or sequences (rows, columns, *shape), or in the plane lines (m, points, 2)."""
+
+
+@dataclass
+class _Turn:
+    """One start of several that are trained in turn; there is one turn where they are trained side by side."""
+
+    frames: list[Frame] = field(default_factory=list)
+    val_losses: set[float] = field(default_factory=set)
+
+
+def frame_epochs(epochs: int) -> list[int]:
+    """Epochs near k^1.7 for k = 1, 2, …: every one at first, when most changes, then fewer and fewer; the last is in.
+
+    50 epochs have 10 of them, 1,000 have 59.
+    """
+    found = {round(k**_EXPONENT) for k in range(1, int(epochs ** (1 / _EXPONENT)) + 2)}
+    return sorted(epoch for epoch in found | {epochs} if epoch <= epochs)
+
+
+@dataclass
+class Recorder:
+    """Looks at a model while it is trained. What it draws is its own: a run is the same with it and without."""
+
+    model: Autoencoder
+    data: Prepared
+    epochs: int
+    log: TensorBoardLog | None = None
+    frames: list[Frame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._wanted = set(frame_epochs(self.epochs))
+        self._x = spread(self.data.train.x, _ITEMS)
+        labels = self.data.train.labels
+        self._labels = None if labels is None else spread(labels, _ITEMS)
+        self._turns: list[_Turn] = [_Turn()]
+        self._capture(0)
+
+    @property
+    def items(self) -> NDArray[np.int64]:
+        """Indices in the training split of the items whose codes are recorded."""
+        return spread(np.arange(len(self.data.train)), _ITEMS)
+
+    def epoch(self, done: int, row: Mapping[str, float]) -> None:
+        """An epoch is over, the `done`th of all starts in turn; `row` is its line of the history."""
+        epoch, turn = int(row["epoch"]), self._turns[-1]
+        if turn.val_losses and epoch == 1:
+            turn = _Turn()
+            self._turns.append(turn)
+        turn.val_losses.add(row["val_loss"])
+        if self.log is not None:
+            self.log.scalars(done, row)
+        if epoch in self._wanted:
+            self._capture(epoch)
+            if self.log is not None and self.data.is_image:
+                self.log.image("decoded", done, turn.frames[-1].decoded)
+
+    def finish(self, kept: Mapping[str, float]) -> None:
+        """The model has its final weights, those of the epoch whose row is `kept`: `frames` lead up to them."""
+        self._turns = [turn for turn in self._turns if kept["val_loss"] in turn.val_losses] or self._turns
+        self._capture(int(kept["epoch"]))
+        self.frames = self._turns[-1].frames
+
+    def _capture(self, epoch: int) -> None:
+        codes, _ = self.model.encode_array(self._x, self._labels)
+        self._turns[-1].frames.append(Frame(epoch, codes, self._decoded(codes)))
+
+    def _decoded(self, codes: Float32) -> Float32:
+        if isinstance(self.data.spec, VectorInput):
+            lines = code_lines(codes) if self.data.spec.shape[0] == 2 else []
+            return np.array([self.model.decode_array(line) for line in lines], np.float32)
+        z = self._image_codes(codes)
+        images = self.model.decode_array(z.reshape(-1, z.shape[-1]))
+        return images.reshape(*z.shape[:2], *images.shape[1:])
+
+    def _image_codes(self, codes: Float32) -> Float32:
+        """A grid that is the whole of a code of two; of longer ones the same hundred codes at every epoch."""
+        if self.model.latent_dim <= 2:
+            return code_grid(codes, gaussian=self.model.gaussian, side=_SIDE).codes
+        side = int(_DRAWS**0.5)
+        if self.model.gaussian:
+            draws = np.random.default_rng(0).standard_normal((_DRAWS, self.model.latent_dim))
+        else:
+            draws = spread(codes, _DRAWS)[np.arange(_DRAWS) % len(codes)]
+        return draws.astype(np.float32).reshape(side, side, -1)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A reporter that tells a recorder of each epoch too."""
+
+    reporter: Reporter
+    recorder: Recorder
+
+    def note(self, text: str) -> None:
+        """To the reporter."""
+        self.reporter.note(text)
+
+    def warn(self, text: str) -> None:
+        """To the reporter."""
+        self.reporter.warn(text)
+
+    def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
+        """To both."""
+        self.reporter.epoch(done, epochs, row)
+        self.recorder.epoch(done, row)
+
+    def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """To the reporter."""
+        self.reporter.table(title, rows)

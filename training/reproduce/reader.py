@@ -1,0 +1,56 @@
+"""A small classifier of the real items: it reads what was drawn, and its hidden layer compares sets of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.dataset import Labels
+
+Array = NDArray[Any]
+Float32 = NDArray[np.float32]
+
+_HIDDEN = 128
+_EPOCHS = 15
+_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A perceptron with one hidden layer of 128 ReLU units (scikit-learn), trained on items (n, *shape)."""
+
+    classifier: Any
+
+    @classmethod
+    def trained(cls, x: Float32, labels: Labels, *, seed: int = 0) -> Reader:
+        """On x (n, *shape) and class indices (n,); the same for the same seed."""
+        from sklearn.neural_network import MLPClassifier
+
+        classifier = MLPClassifier(
+            (_HIDDEN,), batch_size=min(_BATCH, len(x)), learning_rate_init=2e-3, random_state=seed
+        )
+        rng = np.random.default_rng(seed)
+        for _ in range(_EPOCHS):
+            order = rng.permutation(len(x))
+            classifier.partial_fit(_flat(x)[order], labels[order], classes=np.unique(labels))
+        return cls(classifier)
+
+    def read(self, x: Array) -> Labels:
+        """The class indices of items: (n, *shape) -> (n,)."""
+        return np.asarray(self.classifier.predict(_flat(x)), np.int64)
+
+    def share_read_as(self, x: Array, labels: Labels) -> float:
+        """The share of items (n, *shape) that is read as `labels` (n,)."""
+        return float((self.read(x) == labels).mean())
+
+    def features(self, x: Array) -> Float32:
+        """The hidden layer's answer: (n, *shape) -> (n, 128)."""
+        hidden = _flat(x) @ self.classifier.coefs_[0] + self.classifier.intercepts_[0]
+        return np.asarray(np.maximum(hidden, 0.0), np.float32)
+
+
+def _flat(x: Array) -> Float32:
+    return np.asarray(x, np.float32).reshape(len(x), -1)

@@ -1,0 +1,82 @@
+"""A published version as a client sees it: its two SavedModels, asked for any number of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_store.manifest import Manifest
+from model_store.verify import DECODER, ENCODER
+from training.data.dataset import Labels
+from training.tensorflow_import import import_tensorflow
+
+Tensor = Any
+Float32 = NDArray[np.float32]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Served:
+    """The version in `directory`. `labels` (n,) are class indices, for conditional models and no others."""
+
+    directory: Path
+    manifest: Manifest
+
+    def encode(self, x: Float32, labels: Labels | None = None) -> tuple[Float32, Float32 | None]:
+        """z_mean and z_log_var of x (n, *shape), each (n, d); the code and None where it is deterministic."""
+        parts = [self.encode_tensor(batch, given) for batch, given in self._batches(x, labels)]
+        means, log_vars = zip(*parts, strict=True)
+        return _joined(means), None if log_vars[0] is None else _joined(log_vars)
+
+    def decode(self, z: Float32, labels: Labels | None = None) -> Float32:
+        """Outputs (n, *shape) of codes (n, d)."""
+        return _joined([self.decode_tensor(batch, given) for batch, given in self._batches(z, labels)])
+
+    def reconstruct(self, x: Float32, labels: Labels | None = None) -> Float32:
+        """Outputs of x (n, *shape) at the mean of its code."""
+        return self.decode(self.encode(x, labels)[0], labels)
+
+    def encode_tensor(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """`encode` of one batch; `labels` one-hot (n, classes)."""
+        given = {} if labels is None else {"labels": labels}
+        codes = self._signatures[ENCODER](x=x, **given)
+        return (codes["z"], None) if "z" in codes else (codes["z_mean"], codes["z_log_var"])
+
+    def encode_gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z_mean and z_log_var of one batch, of a model whose code is gaussian."""
+        codes = self._signatures[ENCODER](x=x)
+        return codes["z_mean"], codes["z_log_var"]
+
+    def decode_tensor(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """`decode` of one batch; `labels` one-hot (n, classes)."""
+        given = {} if labels is None else {"labels": labels}
+        return self._signatures[DECODER](z=z, **given)["outputs"]
+
+    @cached_property
+    def _modules(self) -> dict[str, Any]:
+        tf = import_tensorflow()
+        return {half: tf.saved_model.load(str(self.directory / half)) for half in (ENCODER, DECODER)}
+
+    @cached_property
+    def _signatures(self) -> dict[str, Any]:
+        return {half: module.signatures["serving_default"] for half, module in self._modules.items()}
+
+    def _batches(self, items: Float32, labels: Labels | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+        tf = import_tensorflow()
+        classes = len(self.manifest.input.class_names or ())
+        for i in range(0, len(items), _BATCH):
+            given = None
+            if self.manifest.input.conditional and labels is not None:
+                given = tf.one_hot(labels[i : i + _BATCH], classes)
+            yield tf.constant(items[i : i + _BATCH]), given
+
+
+def _joined(parts: Any) -> Float32:  # noqa: ANN401 - a sequence of tensors
+    return np.concatenate([part.numpy() for part in parts])
