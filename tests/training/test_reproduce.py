@@ -20,7 +20,7 @@ from training.reproduce import Row, line, reproduce, table
 from training.reproduce.figures import QUICK, measure
 from training.reproduce.generation import pca_samples
 from training.reproduce.importance import importance_nll
-from training.reproduce.page import page
+from training.reproduce.page import UNITS, page
 from training.reproduce.reader import Reader
 from training.reproduce.results import TutorialCost, read_results, recipe_hash, with_row, write_results
 from training.reproduce.served import Served
@@ -94,6 +94,7 @@ def test_the_page_shows_failures_as_failures_and_what_is_missing() -> None:
     assert f"Not measured yet: {', '.join(f'`{name}`' for name in names if name != 'sine-linear-ae')}." in text
     assert "Measured on: a machine." in text
     assert "- `sine-linear-ae`: nothing is wrong." in text
+    assert not any("|" in unit for unit in UNITS.values())  # it would end a cell
 
 
 @pytest.mark.parametrize(("iwae", "verdict"), [(86.4, "reached"), (86.6, "**not reached**")])

@@ -20,7 +20,7 @@ UNITS = {
     "label_accuracy": "share of samples read as the label asked for",
     "principal_angle_deg": "angle to PCA, degrees",
     "rms_to_curve": "RMS distance of the manifold to the curve",
-    "spearman": "Spearman's |ρ| of code and curve",
+    "spearman": "size of Spearman's ρ of code and curve",
     "train_to_test_mse": "training MSE over test MSE",
 }
 _VERDICTS = {True: "reached", False: "**not reached**", None: "–"}
