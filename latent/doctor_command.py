@@ -13,7 +13,6 @@ import typer
 from latent.errors import CommandError, sentence
 from latent.options import DEFAULT_STORE, JsonOption, StoreOption
 from latent.output import print_json, print_pairs, print_table, say
-from latent.quiet import native_noise_dropped
 from model_store import Finding, ModelStore
 from model_store.errors import StoreError
 
@@ -108,6 +107,7 @@ def _try_engine(name: str, store: Path, tried_on: tuple[str, int] | None) -> Eng
     """Load the runtime and, where there is a version, replay its goldens."""
     from service.engines import EngineError, create_engine
     from service.served_model import check_directory
+    from training.tensorflow_import import native_noise_dropped
 
     try:
         with native_noise_dropped():

@@ -15,7 +15,6 @@ import structlog
 
 from latent.errors import CommandError
 from latent.options import Engine
-from latent.quiet import native_noise_dropped
 from latent.serve_command import read_settings
 from latent_client import AsyncClient, Client, ProblemError, verbs
 from latent_client.calls import Call
@@ -57,6 +56,8 @@ class LocalSession:
 
     def run(self, call: Call[T]) -> T:
         """Load the version, answer, leave. What a server limits for its other users' sake is not limited here."""
+        from training.tensorflow_import import native_noise_dropped
+
         with native_noise_dropped(), _logs_dropped():
             return asyncio.run(self._run(call))
 

@@ -92,6 +92,8 @@ async def _answer(request: Request, services: Services, verb: Verb[O], clock: Cl
         payload = await _parse(body, body_type, request, settings)
     _check_fields(payload, verb)
     options = read_options(verb.options, payload.options, query, verb.fields)
+    if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
+        raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
     clock.parse_s = time.monotonic() - started
     call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query))
     result = await _while_connected(request, verb.run(call, options))
@@ -198,8 +200,6 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
     if isinstance(options, PictureOptions):
         fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
         looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
-    if looks.as_png and result.images is None:
-        raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
 
     def render() -> bytes:
         if media_type == JSON:

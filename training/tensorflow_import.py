@@ -17,7 +17,7 @@ def import_tensorflow() -> ModuleType:
     # Level 3 silences the native library's log once it is up; what it prints before that goes past every level.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _standard_error_closed():
+    with native_noise_dropped():
         import tensorflow as tf
 
         tf.constant(0)  # starts the runtime, which logs too
@@ -37,8 +37,8 @@ def import_keras() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _standard_error_closed() -> Iterator[None]:
-    """Send the process's own descriptor 2 nowhere: native code does not write through sys.stderr."""
+def native_noise_dropped() -> Iterator[None]:
+    """Send the process's own descriptor 2 nowhere: TensorFlow greets past sys.stderr, whatever its log level."""
     sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -44,6 +44,7 @@ def time_tutorial(
     epoch_items = published.epoch_items or len(data.train)
     batch_size = min(published.batch_size, epoch_items)
     epoch_steps = math.ceil(epoch_items / batch_size)
+    config = _as_published(config)
     model = build(config, data)
     all_steps = published.epochs * epoch_steps
     if compete_s is None:
