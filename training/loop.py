@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,18 +34,27 @@ _CHECKPOINT_SHARE = 0.05
 """Of the run's time, at most, goes into writing checkpoints; the first epoch's is always written."""
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a run did."""
+
+    history: list[HistoryRow]
+    """A row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the validation
+    split, each the mean in nats per item but for a loss that has another form."""
+    seconds: float
+    """Of all epochs of all starts; tracing the step, one to three seconds whatever the size of a network, left out."""
+
+
 def fit(
     model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter, *, resume: bool = False
-) -> list[HistoryRow]:
+) -> Fitted:
     """Train until the epochs are over or the validation loss has stopped falling; keep the best epoch's weights.
 
     A recipe with restarts does so from as many starts, side by side where its network allows it, else one after the
     other, and keeps that with the lowest validation loss. Whenever `report` hears of an epoch, `model` is as it was
     then: the start that is best in it.
 
-    The history has one row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the
-    validation split, each the mean in nats per item but for a loss that has another form. Raises Diverged,
-    NothingToResume or BadSetting.
+    Raises Diverged, NothingToResume or BadSetting.
     """
     return _Fit(model, data, config, run, report).run_to_the_end(resume=resume)
 
@@ -69,11 +79,12 @@ class _Fit:
         self._objective = Objective(self._model, config, data.spec.value_range)
         self._train_steps = self._compile_training()
         self._validation_step = self._compile_validation()
+        self._began = time.perf_counter()
         self._history: list[HistoryRow] = []
         self._best = _values(self._model.state)
         self._saved_at = self._save_took = 0.0
 
-    def run_to_the_end(self, *, resume: bool) -> list[HistoryRow]:
+    def run_to_the_end(self, *, resume: bool) -> Fitted:
         if resume:
             checkpoint = self._run.load()
             self._history, self._best = checkpoint.history, list(checkpoint.best)
@@ -85,7 +96,8 @@ class _Fit:
         kept = int(self._kept_row()["start"])
         self._show(kept)
         rows = [row for row in self._history if row["start"] == kept]
-        return [{key: value for key, value in row.items() if key != "start"} for row in rows]
+        history = [{key: value for key, value in row.items() if key != "start"} for row in rows]
+        return Fitted(history, time.perf_counter() - self._began)
 
     def _run_start(self, start: int) -> None:
         training, objective = self._config.training, self._config.objective
@@ -147,7 +159,7 @@ class _Fit:
                 sums += train_step(rows[i], first + i, beta, start)
             return sums
 
-        compiled: Callable[..., Tensor] = train_steps
+        compiled: Callable[..., Tensor] = train_steps.get_concrete_function()
         return compiled
 
     def _compile_validation(self) -> Callable[..., Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -47,7 +46,7 @@ class TrainResult:
     """Numbers that the optimizer moved."""
     epochs: int
     training_s: float
-    """Seconds of the training loop alone: no import, evaluation or export."""
+    """Seconds of the epochs alone: no import, tracing, evaluation or export."""
 
 
 def train(
@@ -122,12 +121,11 @@ def _train(
 
     seed = config.training.seed
     model = build(config, data)
-    started = time.perf_counter()
     recorder = Recorder(model, data, config.training.epochs, log)
     watching = Watching(report, recorder) if pictures or log is not None else report
-    history = fit(model, data, config, run, watching, resume=resume)
+    fitted = fit(model, data, config, run, watching, resume=resume)
+    history = fitted.history
     recorder.finish(history[kept_epoch(history, config.training.patience) - 1])
-    training_s = time.perf_counter() - started
     report.note("evaluating on the test split, beside PCA")
     evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
@@ -157,7 +155,7 @@ def _train(
         report=store / name / str(manifest.version) / REPORT,
         parameters=sum(math.prod(variable.shape) for variable in model.trainable),
         epochs=len(history),
-        training_s=training_s,
+        training_s=fitted.seconds,
     )
 
 

@@ -38,7 +38,7 @@ def run(config: TrainConfig, data: Prepared, store: Path) -> tuple[list[HistoryR
 
     model = build(config, data)
     with claim(store, "m", config, "0" * 64) as claimed:
-        history = fit(model, data, config, claimed, Ear())
+        history = fit(model, data, config, claimed, Ear()).history
         claimed.discard()
     return history, heard
 

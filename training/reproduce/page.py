@@ -37,7 +37,8 @@ they are not edited by hand.
 - *Tutorial's seconds* is what the source's own settings would take here: an ordinary Keras fit of the same
   architecture with that optimizer and batch size, timed over some steps and extrapolated to all of its epochs. It was
   not run out.
-- *Seconds* is our training loop, validation included and imports, evaluation and export left out; all restarts count.
+- *Seconds* is our epochs, validation included; all restarts count. Of both, what is done once and not per epoch is left
+  out: imports, tracing and compiling the step, evaluation, export.
 - *PCA* has as many components as the code has dimensions, fitted to the same training items. Where the figure means
   nothing for PCA, both MSEs are given.
 """
