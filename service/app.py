@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
+from service.account import Account
 from service.exchange import Services
+from service.logs import RequestLog
 from service.metrics import Metrics
 from service.middleware import ExchangeMiddleware
 from service.problems import install_problems
@@ -27,16 +29,17 @@ DESCRIPTION = (
 
 def create_app(settings: Settings) -> FastAPI:
     """The application. Models load when its lifespan begins."""
-    metrics = Metrics()
+    metrics, request_log = Metrics(), RequestLog(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = Registry(settings, metrics.observe_answer)
+        registry = Registry(settings, metrics)
         metrics.watch(registry)
         app.state.services = Services(settings, registry)
         registry.open()
         yield
         await registry.close()
+        request_log.flush()
 
     app = FastAPI(
         title="Latent",
@@ -55,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     app.state.metrics = metrics
-    app.add_middleware(ExchangeMiddleware, metrics=metrics)
+    app.add_middleware(ExchangeMiddleware, account=Account(metrics, request_log), posts=inference.POSTS)
     routers = [module.router for module in (inference, models, health, pages)]
     for router in routers:
         app.include_router(router)

@@ -237,6 +237,16 @@ class Overloaded(ServiceError):
         super().__init__(detail, headers={"Retry-After": "1"})
 
 
+class EngineLost(ServiceError):
+    """The engine stopped in the middle of its work and is being restarted. Nothing of this request was answered: send
+    it again."""
+
+    status, slug, title = 503, "engine-lost", "The engine is being restarted"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
 class NotReady(ServiceError):
     """No version of the model is ready: it is still loading, or it failed. GET /models shows each version's state and
     the reason."""

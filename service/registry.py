@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,15 +18,16 @@ import structlog
 from model_store import Manifest, ModelStore
 from model_store.errors import StoreError
 from model_store.versions import LATEST, PRODUCTION, Reference, near, parse_reference
-from service.batching import Answer
-from service.cpus import usable_cpus
+from service.batching import EngineWorker
+from service.cpus import inline_limit_s, usable_cpus
 from service.engines import Engine, EngineError, cause_of, create_engine
 from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
-from service.served_model import Clock, LoadedVersion, ServedModel, load_version
+from service.served_model import Clock, LoadedVersion, Observer, ServedModel, load_version
 from service.settings import Settings
 
 State = Literal["available", "loading", "ready", "failed"]
-Observe = Callable[[str, str, Answer], None]
+
+_RESOLVED = 1000
 
 log = structlog.get_logger("latent.registry")
 
@@ -74,13 +75,16 @@ class Model:
 class Registry:
     """The models of one store. Used from one event loop; loading runs in a thread of its own."""
 
-    def __init__(self, settings: Settings, observe: Observe) -> None:
-        self._settings, self._observe = settings, observe
+    def __init__(self, settings: Settings, observer: Observer) -> None:
+        self._settings, self._observer = settings, observer
         self._store = ModelStore(settings.store)
         self._models: dict[str, Model] = {}
         self._engines: dict[str, Engine] = {}
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="latent-load")
-        self._engine_worker = ThreadPoolExecutor(1, thread_name_prefix="latent-engine")
+        self._engine_worker = EngineWorker()
+        self._cpus = usable_cpus()
+        self._resolved: dict[str | None, ServedModel] = {}
+        """What references have meant since something last changed."""
         self._start: set[asyncio.Task[ServedModel | None]] = set()
         self.draining = False
         """Set when the process is told to stop: still answering, no longer ready."""
@@ -108,7 +112,7 @@ class Registry:
             if slot.model is not None:
                 await slot.model.close()
         self._loader.shutdown(wait=True, cancel_futures=True)
-        self._engine_worker.shutdown(wait=True, cancel_futures=True)
+        self._engine_worker.close()
 
     # -- looking -------------------------------------------------------------------------------------------
 
@@ -156,6 +160,8 @@ class Registry:
         """Why this process is not ready, or nothing: the default model, or else any, must be ready."""
         if self.draining or self.closing:
             return ["the service is stopping"]
+        if not self._engine_worker.alive:
+            return ["the engine is being restarted"]
         if not self._models:
             return [f"the store has no model{_only(self._settings)}: train one, then start again"]
         default = self.default_name
@@ -168,6 +174,10 @@ class Registry:
         return [_why(slot) for model in models for slot in model.served()] or ["no version is served"]
 
     # -- what a request means ------------------------------------------------------------------------------
+
+    def ready(self, reference: str | None) -> ServedModel | None:
+        """The model that a request names, where it is loaded and nothing has to be asked: as `get`, at once."""
+        return None if self.closing else self._resolved.get(reference)
 
     async def get(self, reference: str | None, clock: Clock) -> ServedModel:
         """The model that a request names, loaded if it was not; waits for that until the deadline.
@@ -191,6 +201,8 @@ class Registry:
             raise DeadlineExceeded(f"{wanted} was not loaded before the request's deadline") from None
         if served is None:
             raise NotReady("; ".join(_why(slot) for slot in candidates))
+        if len(self._resolved) < _RESOLVED:
+            self._resolved[reference] = served
         return served
 
     def _reference(self, text: str | None) -> Reference:
@@ -260,19 +272,23 @@ class Registry:
         )
 
     def _admit(self, slot: Slot, loaded: LoadedVersion) -> None:
-        def observe(half: str, answer: Answer) -> None:
-            self._observe(slot.name, half, answer)
-
         slot.manifest = loaded.manifest
-        slot.model = ServedModel(loaded, self._engine_worker, queue_items=self._settings.queue_items, observe=observe)
+        slot.model = ServedModel(
+            loaded,
+            self._engine_worker,
+            queue_items=self._settings.queue_items,
+            inline_s=inline_limit_s(self._cpus),
+            observer=self._observer,
+        )
         slot.state = "ready"
+        self._resolved.clear()
         if loaded.fallback_reason is not None:
             slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
             log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
 
     def _engine(self, name: str) -> Engine:
         if name not in self._engines:
-            self._engines[name] = create_engine(name, self._settings.engine_threads or usable_cpus())
+            self._engines[name] = create_engine(name, self._settings.engine_threads or self._cpus)
         return self._engines[name]
 
     # -- the store -----------------------------------------------------------------------------------------
@@ -293,6 +309,7 @@ class Registry:
             for version in self._store.versions(name):
                 if version not in model.slots:
                     model.slots[version] = self._discover(name, version)
+                    self._resolved.clear()
         if first and not self._models:
             missing = not self._settings.store.is_dir()
             log.warning(

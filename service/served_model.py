@@ -5,12 +5,13 @@ Load = verify checksums -> load both halves -> replay the goldens -> warm every 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import structlog
@@ -21,8 +22,7 @@ from model_store.golden import Golden, compare, read_golden
 from model_store.manifest import Manifest, ManifestBody
 from model_store.prior import Mixture, read_prior
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
-from service.batching import Answer, MicroBatcher, Rows
-from service.buckets import BucketedProgram
+from service.batching import Batcher, BucketedProgram, CostCurve, EngineWorker, Rows
 from service.cpus import usable_cpus
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
 from service.errors import Overflow
@@ -30,12 +30,11 @@ from service.settings import EngineChoice
 
 Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
-Observe = Callable[[str, Answer], None]
 
 log = structlog.get_logger("latent.load")
 
 
-@dataclass
+@dataclass(slots=True)
 class Clock:
     """The deadline of one request, and where its time went, in seconds."""
 
@@ -75,6 +74,8 @@ class LoadedVersion:
     engine: str
     encoder: BucketedProgram
     decoder: BucketedProgram
+    encoder_costs: CostCurve
+    decoder_costs: CostCurve
     fallback_reason: str | None = None
     """Why `auto` did not take its first choice."""
 
@@ -101,16 +102,19 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
             version = f"{manifest.name}@{manifest.version}"
             log.warning("engine refused", model=version, engine=name, reason=str(error), cause=cause_of(error))
             continue
-        loaded = LoadedVersion(
+        condition = one_hot_rows(golden.labels, manifest)
+        buckets = BucketedProgram(encoder, {"x": golden.x} | condition, max_batch_items)
+        decoder_buckets = BucketedProgram(decoder, {"z": golden.z_mean} | condition, max_batch_items)
+        return LoadedVersion(
             manifest=manifest,
             prior=read_prior(directory / PRIOR, manifest.latent.dim),
             engine=engine.name,
-            encoder=BucketedProgram(encoder, max_batch_items),
-            decoder=BucketedProgram(decoder, max_batch_items),
+            encoder=buckets,
+            decoder=decoder_buckets,
+            encoder_costs=buckets.warm(),
+            decoder_costs=decoder_buckets.warm(),
             fallback_reason="; ".join(refused) or None,
         )
-        _warm(loaded, golden)
-        return loaded
     raise EngineError("no engine can run this version: " + "; ".join(refused))
 
 
@@ -168,32 +172,47 @@ def one_hot_rows(labels: NDArray[np.int64] | None, body: ManifestBody) -> dict[s
     return {"labels": np.eye(len(body.input.class_names or ()), dtype=np.float32)[labels]}
 
 
-def _warm(loaded: LoadedVersion, golden: Golden) -> None:
-    condition = one_hot_rows(golden.labels, loaded.manifest)
-    loaded.encoder.warm({"x": golden.x} | condition)
-    loaded.decoder.warm({"z": golden.z_mean} | condition)
-
-
 # -- serving: belongs to the event loop --------------------------------------------------------------------
+
+
+class Observer(Protocol):
+    """Hears what engines do."""
+
+    def observe_wait(self, model: str, half: str, seconds: float) -> None:
+        """How long a job waited for the engine."""
+
+    def observe_call(self, model: str, half: str, seconds: float, rows: int) -> None:
+        """One engine call."""
 
 
 class ServedModel:
     """A loaded version behind its queues. Everything is in the network's own units."""
 
-    def __init__(self, loaded: LoadedVersion, executor: Executor, *, queue_items: int, observe: Observe) -> None:
+    def __init__(
+        self,
+        loaded: LoadedVersion,
+        worker: EngineWorker,
+        *,
+        queue_items: int,
+        inline_s: float,
+        observer: Observer,
+    ) -> None:
         self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
         self.reference = f"{self.manifest.name}@{self.manifest.version}"
+        self._observer = observer
 
-        def batcher(half: str, program: BucketedProgram) -> MicroBatcher:
-            return MicroBatcher(
-                program.infer,
-                executor,
-                max_items=program.sizes[-1],
+        def batcher(half: str, program: BucketedProgram, costs: CostCurve) -> Batcher:
+            return Batcher(
+                program.run,
+                worker,
+                costs,
                 queue_items=queue_items,
-                observe=lambda answer: observe(half, answer),
+                inline_s=inline_s,
+                observe=partial(observer.observe_call, self.manifest.name, half),
             )
 
-        self._encoder, self._decoder = batcher(ENCODER, loaded.encoder), batcher(DECODER, loaded.decoder)
+        self._encoder = batcher(ENCODER, loaded.encoder, loaded.encoder_costs)
+        self._decoder = batcher(DECODER, loaded.decoder, loaded.decoder_costs)
 
     @property
     def gaussian(self) -> bool:
@@ -210,16 +229,20 @@ class ServedModel:
         """Items in both queues."""
         return self._encoder.waiting_items + self._decoder.waiting_items
 
+    def refuses(self, half: Literal["encoder", "decoder"]) -> bool:
+        """Whether the queue of a half is full, so that a request need not be read any further."""
+        return (self._encoder if half == "encoder" else self._decoder).full
+
     async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
         """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
-        rows = await self._infer(self._encoder, {"x": x}, labels, clock)
+        rows = await self._infer(ENCODER, self._encoder, {"x": x}, labels, clock)
         if not self.gaussian:
             return Posterior(rows["z"], None)
         return Posterior(rows["z_mean"], rows["z_log_var"])
 
     async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
         """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
-        rows = await self._infer(self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
+        rows = await self._infer(DECODER, self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
         return rows["outputs"]
 
     async def close(self) -> None:
@@ -227,13 +250,20 @@ class ServedModel:
         await self._encoder.close()
         await self._decoder.close()
 
-    async def _infer(self, batcher: MicroBatcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
-        answer = await batcher.submit({**rows, "labels": labels} if labels is not None else rows, clock.deadline)
+    async def _infer(self, half: str, batcher: Batcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
+        job = batcher.submit({**rows, "labels": labels} if labels is not None else rows, clock.deadline)
+        try:
+            answer = await job.answer
+        except asyncio.CancelledError:
+            batcher.forget(job)
+            raise
+        self._observer.observe_wait(self.manifest.name, half, answer.queue_s)
         clock.queue_s += answer.queue_s
         clock.infer_s += answer.infer_s
-        for array in answer.rows.values():
-            name, given = next(iter(rows.items()))
-            require_finite(array, "inputs" if name == "x" else name, given)
+        if not answer.finite:
+            for array in answer.rows.values():
+                name, given = next(iter(rows.items()))
+                require_finite(array, "inputs" if name == "x" else name, given)
         return answer.rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +37,12 @@ class Program(Protocol):
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch: arrays (n, …) by name -> arrays (n, …) by name, the caller's own."""
+
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """A call on these very arrays, C order, with whatever they hold when it is made.
+
+        What it answers may be the runtime's own memory, which the program's next call overwrites.
+        """
 
 
 class Engine(Protocol):

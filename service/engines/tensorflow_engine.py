@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,7 @@ class TensorFlowProgram:
         """Run a batch."""
         answer = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
         return {name: as_float32(tensor.numpy()) for name, tensor in answer.items()}
+
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """TensorFlow copies what it is given, and answers arrays of its own."""
+        return lambda: self.infer(inputs)

@@ -34,6 +34,15 @@ DECODE = Verb(decode, DecodeOptions, CODE_BODIES, ("z",), (PNG,))
 RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), (PNG,))
 INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), (PNG, GIF, WEBP))
 SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), (PNG,))
+POSTS: dict[str, Verb[Any]] = {
+    "/encode": ENCODE,
+    "/decode": DECODE,
+    "/reconstruct": RECONSTRUCT,
+    "/interpolate": INTERPOLATE,
+    "/sample": SAMPLE,
+}
+"""The verbs that are posted, by path."""
+
 GET_SAMPLE = Verb(sample, SampleOptions, pictures=(PNG,), picture_first=True)
 GET_MANIFOLD = Verb(manifold, ManifoldOptions, pictures=(PNG,), picture_first=True)
 

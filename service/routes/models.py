@@ -11,9 +11,9 @@ from fastapi.responses import FileResponse, JSONResponse
 from model_store.verify import REPORT
 from model_store.versions import parse_version
 from service import schemas
+from service.account import exchange_of
 from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
-from service.middleware import exchange_of
 from service.openapi import problems
 from service.registry import Model, Registry, Slot
 
