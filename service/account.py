@@ -30,7 +30,7 @@ class Exchange:
             self.request_id = given_id.decode("ascii")
         else:
             prefix, number = next(_own_ids)
-            self.request_id = f"{prefix}{number:08x}"
+            self.request_id = f"{prefix}{number:016x}"
         self.model = ""
         self.items = 0
         self.started = time.perf_counter()

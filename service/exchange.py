@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope
 
 from service.account import Exchange, exchange_of
 from service.codecs import replies
-from service.codecs.body import read_body
+from service.codecs.body import let_through, read_body
 from service.codecs.head import Head
 from service.codecs.image_body import parse_image, parse_multipart
 from service.codecs.json_body import parse_json
@@ -22,7 +22,7 @@ from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, 
 from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.pictures import moving, near_square, png, sheet
-from service.errors import InvalidValue, UnknownOption
+from service.errors import BodyTooLarge, InvalidValue, UnknownOption
 from service.patience import Patience
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
@@ -126,7 +126,12 @@ async def _respond(
     payload = _NOTHING
     if verb.bodies:
         body_type = head.body_type(verb.bodies)
-        body = await read_body(receive, head, max_bytes=settings.max_body_bytes)
+        try:
+            body = await read_body(receive, head, max_bytes=settings.max_body_bytes, came=patience.came)
+        except BodyTooLarge:
+            patience.end()
+            await let_through(receive, head, max_bytes=settings.max_body_bytes)
+            raise
         started = time.perf_counter()
         payload = await _parse(body, body_type, head, settings)
     patience.body_is_read()

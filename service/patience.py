@@ -21,7 +21,18 @@ _UNWATCHED_S = 0.05
 class Patience:
     """Cancels the task that made it, and knows why."""
 
-    __slots__ = ("_body_timeout_s", "_deadline", "_loop", "_reading", "_receive", "_task", "_timer", "_watcher", "why")
+    __slots__ = (
+        "_body_timeout_s",
+        "_came",
+        "_deadline",
+        "_loop",
+        "_reading",
+        "_receive",
+        "_task",
+        "_timer",
+        "_watcher",
+        "why",
+    )
 
     def __init__(self, receive: Receive, deadline: float, body_timeout_s: float) -> None:
         """`deadline` is on the clock of time.monotonic; a body may take `body_timeout_s` from now."""
@@ -31,12 +42,17 @@ class Patience:
         self._task, self._receive = task, receive
         self._loop = task.get_loop()
         self._deadline, self._body_timeout_s = deadline, body_timeout_s
+        self._came = 0
         self._reading: float | None = time.monotonic() + body_timeout_s
         self._watcher: asyncio.Task[None] | None = None
         self.why: Callable[[], Exception] | None = None
         """Makes the error that the cancellation stands for, where it came from here."""
         first_s = min(_UNWATCHED_S, deadline - time.monotonic())
         self._timer = self._loop.call_later(max(0.0, first_s), self._look)
+
+    def came(self, size: int) -> None:
+        """So many bytes of the body are there."""
+        self._came = size
 
     def body_is_read(self) -> None:
         """From now on the client is listened to for hanging up."""
@@ -78,7 +94,7 @@ class Patience:
         self._task.cancel()
 
     def _body_late(self) -> Exception:
-        error = BodyTimeout(f"the body did not arrive within {self._body_timeout_s:g} s")
+        error = BodyTimeout(f"the body did not arrive within {self._body_timeout_s:g} s; {self._came} bytes came")
         error.headers["Connection"] = "close"
         return error
 
