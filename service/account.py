@@ -36,6 +36,15 @@ class Exchange:
         self.started = time.perf_counter()
 
 
+def given_id(scope: Scope) -> bytes | None:
+    """X-Request-ID as it came."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: bytes = value
+            return given
+    return None
+
+
 def exchange_of(scope: Scope) -> Exchange:
     """The exchange of a request."""
     exchange: Exchange = scope["state"]["exchange"]

@@ -58,7 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
         ],
     )
     app.state.metrics = metrics
-    app.add_middleware(ExchangeMiddleware, account=Account(metrics, request_log), posts=inference.POSTS)
+    app.state.account = Account(metrics, request_log)
+    app.add_middleware(ExchangeMiddleware, account=app.state.account)
     routers = [module.router for module in (inference, models, health, pages)]
     for router in routers:
         app.include_router(router)

@@ -23,7 +23,7 @@ from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.pictures import moving, near_square, png, sheet
 from service.errors import BodyTooLarge, InvalidValue, UnknownOption
-from service.patience import Patience
+from service.patience import Patience, Watch
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
 from service.settings import Settings
@@ -75,6 +75,7 @@ class Services:
 
     settings: Settings
     registry: Registry
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
     """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
     head, settings = Head(scope), services.settings
     clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
-    patience = Patience(receive, clock.deadline, settings.body_timeout_s)
+    patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
     try:
         return await _respond(head, receive, services, verb, exchange, clock, patience)
     except asyncio.CancelledError:
@@ -106,7 +107,7 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
         asyncio.current_task().uncancel()  # type: ignore[union-attr]
         raise patience.why() from None
     finally:
-        patience.end()
+        services.watch.end(patience)
 
 
 async def _respond(
@@ -129,7 +130,7 @@ async def _respond(
         try:
             body = await read_body(receive, head, max_bytes=settings.max_body_bytes, came=patience.came)
         except BodyTooLarge:
-            patience.end()
+            services.watch.end(patience)
             await let_through(receive, head, max_bytes=settings.max_body_bytes)
             raise
         started = time.perf_counter()

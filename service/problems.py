@@ -28,6 +28,15 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     )
 
 
+def as_problem(error: Exception) -> ServiceError:
+    """Whatever was raised, as the problem that a client is told of."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, StoreError):
+        return from_store(error)
+    return ServiceError("something went wrong; the service's log has the cause under this id")
+
+
 def logged_problem(
     error: ServiceError, request_id: str, path: str, cause: BaseException | None
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:

@@ -13,7 +13,9 @@ import structlog
 import uvicorn
 
 from service.app import create_app
+from service.entrance import Entrance
 from service.logs import configure_logging
+from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
 log = structlog.get_logger("latent.server")
@@ -76,7 +78,7 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
         log.warning("unknown setting is ignored", name=name, meant=meant)
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        Entrance(app, POSTS, settings.root_path),
         log_config=None,
         access_log=False,
         server_header=False,

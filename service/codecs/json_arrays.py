@@ -7,6 +7,7 @@ regular array of two rows of three has the skeleton `[[,,],[,,]]`, and in a body
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -42,37 +43,30 @@ def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
         return None
     finally:
         del array, document  # the parser is not used again while anything of its last document lives
-    shape = _shape_of(skeleton[len(opening) - 1 : -1], flat.size)
-    return None if shape is None else flat.reshape(shape)
+    outline = skeleton[len(opening) - 1 : -1]
+    shape = _kept_shape_of(outline) if len(outline) <= _KEPT_OUTLINE_BYTES else _shape_of(outline)
+    # `[]` is the outline of no number and of one: only their count tells.
+    return flat.reshape(shape) if shape is not None and math.prod(shape) == flat.size else None
 
 
-def _shape_of(skeleton: bytes, size: int) -> tuple[int, ...] | None:
-    """The shape of `size` numbers whose brackets and commas these are; None where they have none.
-
-    `[]` is the skeleton of no number and of one: only `size` tells.
-    """
-    rank = len(skeleton) - len(skeleton.lstrip(b"["))
+def _shape_of(outline: bytes) -> tuple[int, ...] | None:
+    """The shape whose brackets and commas these are; None where they are no regular array's."""
+    rank = len(outline) - len(outline.lstrip(b"["))
     if rank > _MAX_RANK:
         return None
     counts: list[int] = []
     unit = b""
     for level in range(1, rank + 1):
-        end = len(skeleton) if level == rank else skeleton.find(b"]" * level) + level
+        end = len(outline) if level == rank else outline.find(b"]" * level) + level
         length = end - (rank - level)
         count, rest = divmod(length - 1, len(unit) + 1)
         if rest or count < 1:
             return None
-        unit = _kept_array_of(unit, count) if length <= _KEPT_SKELETON_BYTES else _array_of(unit, count)
+        unit = b"[" + b",".join([unit] * count) + b"]"
         counts.append(count)
-    if unit != skeleton or np.prod(counts) != size:
-        return None
-    return tuple(reversed(counts))
+    return tuple(reversed(counts)) if unit == outline else None
 
 
-def _array_of(unit: bytes, count: int) -> bytes:
-    """The skeleton of an array of `count` of these."""
-    return b"[" + b",".join([unit] * count) + b"]"
-
-
-_kept_array_of = lru_cache(maxsize=64)(_array_of)
-_KEPT_SKELETON_BYTES = 1 << 14
+_kept_shape_of = lru_cache(maxsize=256)(_shape_of)
+_KEPT_OUTLINE_BYTES = 1 << 12
+"""Clients send the same few shapes again and again."""
