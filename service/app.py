@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,6 +23,7 @@ from service.registry import Registry
 from service.routes import health, inference, models, pages
 from service.schemas import Problem
 from service.settings import Settings
+from service.workers.peers import Peers
 
 DESCRIPTION = (
     "Autoencoders and VAEs behind HTTP. JSON is always a batch; `application/x-npy` and `application/x-npz` carry the "
@@ -27,9 +31,10 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load when its lifespan begins."""
+def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
+    """The application. Models load when its lifespan begins; `line` leads a worker to its supervisor."""
     metrics, request_log = Metrics(), RequestLog(settings)
+    peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,8 +42,14 @@ def create_app(settings: Settings) -> FastAPI:
         metrics.watch(registry)
         app.state.services = Services(settings, registry)
         registry.open()
+        if peers is not None:
+            peers.open()
+            await registry.settled()  # the others answer until this one can
+        gc.freeze()
         yield
         await registry.close()
+        if peers is not None:
+            peers.close()
         request_log.flush()
 
     app = FastAPI(
@@ -57,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.state.metrics = metrics
+    app.state.metrics, app.state.peers = metrics, peers
     app.state.account = Account(metrics, request_log)
     app.add_middleware(ExchangeMiddleware, account=app.state.account)
     routers = [module.router for module in (inference, models, health, pages)]
@@ -67,6 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def _stop_this_process() -> None:
+    """The supervisor is gone: nobody would start or stop this worker any more."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

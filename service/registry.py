@@ -82,7 +82,7 @@ class Registry:
         self._engines: dict[str, Engine] = {}
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="latent-load")
         self._engine_worker = EngineWorker()
-        self._cpus = usable_cpus()
+        self._cpus = max(1, usable_cpus() // settings.workers)
         self._resolved: dict[str | None, ServedModel] = {}
         """What references have meant since something last changed."""
         self._start: set[asyncio.Task[ServedModel | None]] = set()
@@ -100,6 +100,11 @@ class Registry:
                 task = asyncio.create_task(self._load_served(name))
                 self._start.add(task)
                 task.add_done_callback(self._start.discard)
+
+    async def settled(self) -> None:
+        """Wait until what `open` began to load is ready or has failed."""
+        if self._start:
+            await asyncio.wait(self._start)
 
     async def close(self) -> None:
         """Stop every queue; callers that wait get ShuttingDown."""
@@ -288,7 +293,9 @@ class Registry:
 
     def _engine(self, name: str) -> Engine:
         if name not in self._engines:
-            self._engines[name] = create_engine(name, self._settings.engine_threads or self._cpus)
+            self._engines[name] = create_engine(
+                name, self._settings.engine_threads or self._cpus, self._settings.precision
+            )
         return self._engines[name]
 
     # -- the store -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_store.versions import near
+from service.engines.base import Precision
 
 PREFIX = "LATENT_"
 OF_OTHERS = ("LATENT_DATA_DIR",)
@@ -38,6 +39,9 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
+    )
     model: str | None = Field(
         None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."
     )
@@ -49,6 +53,10 @@ class Settings(BaseSettings):
     )
     engine: EngineChoice = Field(
         "auto", description="`auto` takes OpenVINO and falls back to TensorFlow, if installed, where that fails."
+    )
+    precision: Precision = Field(
+        "f32",
+        description="`bf16` computes in bfloat16: faster where the CPU has it, and off by up to a few percent; OpenVINO.",
     )
     engine_threads: Annotated[int, Field(ge=0)] = Field(
         0, description="Threads of one engine call; 0 takes the CPUs that the process may use."

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.float32]]
+
+
+Precision = Literal["f32", "bf16"]
+"""What an engine computes in: float32, or bfloat16 with its seven bits of mantissa, faster where the CPU has it."""
 
 
 class EngineError(Exception):
@@ -49,6 +53,7 @@ class Engine(Protocol):
     """A runtime."""
 
     name: str
+    precision: Precision
 
     def load(self, directory: Path) -> Program:
         """Load a SavedModel with one serving signature. Raises EngineError."""

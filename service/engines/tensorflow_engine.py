@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, as_float32
+from service.engines.base import Arrays, EngineError, Precision, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
 
@@ -22,7 +22,10 @@ class TensorFlowEngine:
 
     name = "tensorflow"
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, precision: Precision = "f32") -> None:
+        if precision != "f32":
+            raise EngineError(f"the tensorflow engine computes in float32, not in {precision}")
+        self.precision: Precision = precision
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
