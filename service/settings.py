@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     )
     precision: Precision = Field(
         "f32",
-        description="`bf16` computes in bfloat16: faster where the CPU has it, and off by up to a few percent; OpenVINO.",
+        description="`bf16` computes in bfloat16 (OpenVINO): faster where the CPU has it, off by up to a few percent.",
     )
     engine_threads: Annotated[int, Field(ge=0)] = Field(
         0, description="Threads of one engine call; 0 takes the CPUs that the process may use."

@@ -1,6 +1,7 @@
 """OpenVINO: the default engine on CPUs. Reads SavedModel directories with no TensorFlow in the process.
 
-Pinned to a precision, float32 by default: left to itself it computes in bfloat16 where the CPU can, and is then off by up to 6e-3.
+Pinned to a precision, float32 by default: left to itself it computes in bfloat16 where the CPU can, and is then off by
+up to 6e-3.
 """
 
 from __future__ import annotations
