@@ -58,6 +58,8 @@ def read_codes(paths: Sequence[Path], wanted: Wanted) -> Items:
 def _part(path: Path, wanted: Wanted) -> Chunk:
     if is_dataset(path):
         return whole(open_dataset(path, wanted))
+    if wanted.label is not None:
+        raise CommandError(f"--label-column names a column of a table, but {path} is none")
     if path.suffix.lower() == ".json":
         return Chunk(0, _read_json(path, wanted.arrays))
     return Chunk(0, [path])

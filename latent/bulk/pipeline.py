@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(pieces: Iterable[T], work: Callable[[T], R], *, workers: int) -> Iterator[R]:
+def in_order(pieces: Iterable[T], work: Callable[[T], R], *, workers: int) -> Generator[R, None, None]:
     """`work` of each piece, in the order of the pieces; at most 2 `workers` + 1 pieces are held at any time.
 
     The caller's own thread reads the pieces and takes what comes out, while the workers work. An error is raised in

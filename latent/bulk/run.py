@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -40,8 +41,14 @@ def run(dataset: Dataset, verb: Verb, output: Path, *, batch: int, workers: int,
     """
     started, items = time.perf_counter(), 0
     item_shape: tuple[int, ...] = ()
-    with _termination_cleans_up(), staged(output) as file, closing(writer_for(output, file)) as writer:
-        for rows in in_order(dataset.chunks(batch), verb, workers=workers):
+    with (
+        _termination_cleans_up(),
+        _warnings_dropped(),
+        staged(output) as file,
+        closing(writer_for(output, file)) as writer,
+        closing(in_order(dataset.chunks(batch), verb, workers=workers)) as answers,
+    ):
+        for rows in answers:
             with written(output):
                 writer.write(rows)
             items += len(rows)
@@ -69,3 +76,11 @@ def _termination_cleans_up() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _warnings_dropped() -> Iterator[None]:
+    """Decoding a picture silences Pillow for as long as that takes, which threads cannot do beside each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -12,7 +12,8 @@ from latent.errors import CommandError
 
 __all__ = ["FILES", "Chunk", "Dataset", "Wanted", "codes_wanted", "is_dataset", "items_wanted", "open_dataset", "whole"]
 
-FILES = (".npy", ".npz", ".csv", ".parquet")
+TABLES = (".csv", ".parquet")
+FILES = (".npy", ".npz", *TABLES)
 
 
 def is_dataset(path: Path) -> bool:
@@ -22,6 +23,8 @@ def is_dataset(path: Path) -> bool:
 
 def open_dataset(path: Path, wanted: Wanted) -> Dataset:
     """The data set at `path`, its header read. Raises CommandError that names the file and what is wrong with it."""
+    if wanted.label is not None and path.suffix.lower() not in TABLES:
+        raise CommandError(f"--label-column names a column of a table, but {path} is none")
     try:
         return _open(path, wanted)
     except OSError as error:

@@ -85,14 +85,11 @@ def _shape(path: Path) -> tuple[int, ...]:
 
 
 def _header(path: Path, file: IO[bytes]) -> tuple[int, ...]:
-    try:
-        zeros, kind, rank = struct.unpack(">HBB", file.read(4))
-        shape = struct.unpack(f">{rank}I", file.read(4 * rank))
-    except (EOFError, zlib.error, gzip.BadGzipFile, struct.error) as error:
-        raise CommandError(f"{path} cannot be read as an IDX file ({error})") from error
-    if zeros != 0 or kind != _UNSIGNED_BYTE or not shape:
+    start = _read(path, file, 4)
+    zeros, kind, rank = struct.unpack(">HBB", start)
+    if zeros != 0 or kind != _UNSIGNED_BYTE or not rank:
         raise CommandError(f"{path} is no IDX file of unsigned bytes")
-    return shape
+    return struct.unpack(f">{rank}I", _read(path, file, 4 * rank))
 
 
 def _read(path: Path, file: IO[bytes], size: int) -> bytes:
@@ -101,5 +98,5 @@ def _read(path: Path, file: IO[bytes], size: int) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CommandError(f"{path} cannot be read to its end ({error})") from error
     if len(data) != size:
-        raise CommandError(f"{path} is cut short: it holds fewer items than its header announces")
+        raise CommandError(f"{path} is cut short: it holds less than it announces")
     return data

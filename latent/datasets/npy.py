@@ -17,7 +17,7 @@ from latent.errors import CommandError
 Order = Literal["C", "F"]
 
 _HELD_BYTES = 32 << 20
-"""Pages of the file that may stay in this process's memory before they are given back."""
+"""Items read, after which the pages that they were read from are given back to the system."""
 
 
 class NpyDataset:
@@ -40,24 +40,21 @@ class NpyDataset:
         self.count: int | None = self._shape[0]
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Views of the file: nothing is read before it is used, and what was used is given back."""
+        """Views of the file: nothing is read before it is used, and what was used is given back.
+
+        In Fortran order every element of an item has a page of its own, and the system maps 64 KiB around each.
+        """
         with self.path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         array: NDArray[Any] = np.ndarray(self._shape, self._dtype, mapped, self._offset, order=self._order)
-        touched = 0
+        held_bytes = 0
         for start in range(0, self._shape[0], size):
-            yield Chunk(start, array[start : start + size])
-            touched += self._touched_bytes(min(size, self._shape[0] - start))
-            if touched > _HELD_BYTES:
+            items = array[start : start + size]
+            yield Chunk(start, items)
+            held_bytes += items.nbytes
+            if held_bytes > _HELD_BYTES:
                 mapped.madvise(mmap.MADV_DONTNEED)
-                touched = 0
-
-    def _touched_bytes(self, rows: int) -> int:
-        """Bytes of the pages that reading so many items maps; in Fortran order every element has pages of its own."""
-        elements = math.prod(self._shape[1:])
-        if self._order == "C":
-            return rows * elements * self._dtype.itemsize
-        return elements * (rows * self._dtype.itemsize + mmap.PAGESIZE)
+                held_bytes = 0
 
 
 def read_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:

@@ -30,13 +30,12 @@ class ParquetDataset:
         except ImportError as error:
             raise CommandError(NEEDS_PYARROW) from error
         self.path = path
+        path.open("rb").close()  # a missing file is said in the system's words, not in Arrow's
         try:
             with ParquetFile(path) as file:
                 self.count: int | None = file.metadata.num_rows
                 schema = file.schema_arrow
         except (ArrowException, OSError) as error:
-            if not path.is_file():
-                raise
             raise CommandError(f"{path} cannot be read as Parquet") from error
         header = list(schema.names)
         lists = [name for name in wanted.arrays if name in header and _is_list(types, schema.field(name).type)]

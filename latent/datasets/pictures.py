@@ -40,8 +40,8 @@ class PictureDataset:
             yield Chunk(
                 start,
                 [self.path / file for file in files],
-                [file.parts[0] for file in files] if self.labelled else None,
-                [file.as_posix() for file in files],
+                [_text(file.parts[0]) for file in files] if self.labelled else None,
+                [_text(file.as_posix()) for file in files],
             )
 
 
@@ -52,3 +52,8 @@ def _suffixes() -> frozenset[str]:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
+
+
+def _text(name: str) -> str:
+    """A name as text: one that is no UTF-8 can stand in no table as it is."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
