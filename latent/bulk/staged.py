@@ -26,11 +26,14 @@ def staged(target: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise _unwritable(target, error) from error
     try:
-        with file:
+        try:
             yield file
             with written(target):
                 file.flush()
                 os.fsync(file.fileno())
+        finally:
+            with suppress(OSError):  # of what a failed run has still in its buffer
+                file.close()
         with written(target):
             temporary.rename(target)
             fsync_path(target.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def complaint(name: str, wanted: Wanted = ANY) -> str:
     return str(raised.value)
 
 
-def table(**columns: Sequence[object]) -> Any:  # noqa: ANN401 - pyarrow publishes no types
+def table(**columns: Iterable[object]) -> Any:  # noqa: ANN401 - pyarrow publishes no types
     return pa.table({name: list(values) for name, values in columns.items()})
 
 
