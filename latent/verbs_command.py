@@ -159,8 +159,8 @@ def encode(
 ) -> None:
     """Items to codes.
 
-    One data set (a directory, .npy, .npz, .csv or .parquet) written to .npy, .csv or .parquet streams through the
-    engine, whatever its size. Anything else, and --sample or --url, is one request that is held in memory.
+    One data set (directory, .npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --sample or --url, is one request, held in memory.
     """
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind(pictures=False)
@@ -195,8 +195,8 @@ def decode(
 ) -> None:
     """Codes to items.
 
-    One file of codes (.npy, .npz, .csv or .parquet) written to .npy, or as a table to .csv or .parquet, streams
-    through the engine, whatever its size. Anything else, and --url, is one request that is held in memory.
+    One data set (.npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --url, is one request, held in memory.
     """
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind()
@@ -252,9 +252,9 @@ def reconstruct(
 ) -> None:
     """Items through the code and back, with errors and an anomaly score of each.
 
-    .npy, .csv and .parquet hold the scores: mse, nll, kl, elbo, percentile, is_anomaly; .npz and .json everything.
-    One data set (a directory, .npy, .npz, .csv or .parquet) written to .npy, .csv or .parquet streams through the
-    engine, whatever its size. Anything else, and --error-map or --url, is one request that is held in memory.
+    .npy, .csv and .parquet hold scores: mse, nll, kl, elbo, percentile, is_anomaly. .npz and .json hold everything.
+    One data set (directory, .npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --error-map or --url, is one request, held in memory.
     """
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind()

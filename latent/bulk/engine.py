@@ -44,21 +44,25 @@ class BulkModel:
         return f"{self.manifest.name}@{self.manifest.version}"
 
     def encode(self, x: Float32, condition: Rows) -> Posterior:
-        """The posterior of at most `batch` items (n, …) in the network's units."""
+        """The posterior of at most `batch` items (n, …) in the network's units. Raises EngineError."""
         rows = self._infer(self.encoder, {"x": x, **condition})
         if self.manifest.latent.distribution == "gaussian":
             return Posterior(rows["z_mean"], rows["z_log_var"])
         return Posterior(rows["z"], None)
 
     def decode(self, z: Float32, condition: Rows) -> Float32:
-        """What the decoder makes of at most `batch` codes (n, d), in the network's units."""
+        """What the decoder makes of at most `batch` codes (n, d), in the network's units. Raises EngineError."""
         return self._infer(self.decoder, {"z": z, **condition})["outputs"]
 
     def _infer(self, program: Program, rows: Rows) -> Rows:
         n = len(next(iter(rows.values())))
         if n < self.batch:
             rows = {name: np.concatenate([a, np.repeat(a[-1:], self.batch - n, axis=0)]) for name, a in rows.items()}
-        return {name: array[:n] for name, array in program.infer(rows).items()}
+        try:
+            answers = program.infer(rows)
+        except Exception as error:
+            raise EngineError(f"the engine fails on a batch of {n} items ({type(error).__name__})") from error
+        return {name: array[:n] for name, array in answers.items()}
 
 
 def load(directory: Path, choice: EngineChoice, threads: int) -> BulkModel:
@@ -85,8 +89,10 @@ def load(directory: Path, choice: EngineChoice, threads: int) -> BulkModel:
 
 def _engine(name: str, threads: int, quiet: ExitStack) -> Engine:
     if name == "openvino":
-        from service.engines.openvino_streams import OpenVinoStreamsEngine
-
+        try:
+            from service.engines.openvino_streams import OpenVinoStreamsEngine
+        except ImportError as error:
+            raise EngineError(f"the {name} engine is not installed ({error.name})") from error
         return OpenVinoStreamsEngine(threads)
     from training.tensorflow_import import native_noise_dropped
 

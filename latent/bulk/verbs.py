@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +22,8 @@ from model_store.manifest import Manifest, VectorInput
 from model_store.preprocess import output_to_user
 
 Array = NDArray[Any]
+
+_SCORED_ELEMENTS = 1 << 15
 
 
 class Verb(Protocol):
@@ -93,8 +97,8 @@ class Reconstruct:
         require_finite(decoded, chunk, self.path)
         outputs = _to_user(decoded, chunk, self)
         reconstruction = decoded if isinstance(manifest.input, VectorInput) else outputs
-        mse = scoring.mse_per_item(x, reconstruction)
-        nll = scoring.nll_per_item(x, reconstruction, manifest.likelihood)
+        mse = _by_pieces(scoring.mse_per_item, x, reconstruction)
+        nll = _by_pieces(partial(scoring.nll_per_item, likelihood=manifest.likelihood), x, reconstruction)
         kl = None
         if posterior.z_log_var is not None:
             require_finite(posterior.z_log_var, chunk, self.path)
@@ -146,6 +150,12 @@ def _to_user(outputs: Float32, chunk: Chunk, verb: Decode | Reconstruct) -> Floa
         answer = output_to_user(outputs, verb.model.manifest.input)
     require_finite(answer, chunk, verb.path)  # a table's units may make a number of it that float32 cannot hold
     return answer
+
+
+def _by_pieces(score: Callable[[Array, Array], Array], x: Float32, outputs: Float32) -> Array:
+    """A score of n items (n,), a few at a time: what is computed on the way, in float64, stays in the cache."""
+    size = max(1, _SCORED_ELEMENTS // x[0].size)
+    return np.concatenate([score(x[at : at + size], outputs[at : at + size]) for at in range(0, len(x), size)])
 
 
 def _known(rows: Rows, chunk: Chunk) -> Rows:
