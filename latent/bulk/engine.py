@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -16,7 +17,7 @@ from model_store.errors import GoldenMismatch
 from model_store.golden import read_golden
 from model_store.manifest import Manifest
 from model_store.verify import GOLDEN, verify_version
-from service.engines import ENGINES, Engine, EngineError, Program, create_engine
+from service.engines import ENGINES, Engine, EngineError, Precision, Program, create_engine
 from service.served_model import Posterior, load_and_prove
 
 Float32 = NDArray[np.float32]
@@ -65,7 +66,7 @@ class BulkModel:
         return {name: array[:n] for name, array in answers.items()}
 
 
-def load(directory: Path, choice: EngineChoice, threads: int) -> BulkModel:
+def load(directory: Path, choice: EngineChoice, threads: int, precision: Precision = "f32") -> BulkModel:
     """Verify a version, load it and replay its goldens, on the engine that was chosen.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
@@ -76,7 +77,7 @@ def load(directory: Path, choice: EngineChoice, threads: int) -> BulkModel:
     for name in ENGINES if choice == "auto" else (choice,):
         with ExitStack() as quiet:
             try:
-                engine = _engine(name, threads, quiet)
+                engine = _engine(name, threads, precision, quiet)
                 encoder, decoder = load_and_prove(directory, engine, manifest, golden)
             except (EngineError, GoldenMismatch) as error:
                 if choice != "auto":
@@ -87,17 +88,17 @@ def load(directory: Path, choice: EngineChoice, threads: int) -> BulkModel:
     raise EngineError("no engine can run this version: " + "; ".join(refused))
 
 
-def _engine(name: str, threads: int, quiet: ExitStack) -> Engine:
+def _engine(name: str, threads: int, precision: Precision, quiet: ExitStack) -> Engine:
     if name == "openvino":
         try:
             from service.engines.openvino_streams import OpenVinoStreamsEngine
         except ImportError as error:
             raise EngineError(f"the {name} engine is not installed ({error.name})") from error
-        return OpenVinoStreamsEngine(threads)
+        return OpenVinoStreamsEngine(threads, precision)
     from training.tensorflow_import import native_noise_dropped
 
     quiet.enter_context(native_noise_dropped())
-    return _OneByOne(create_engine(name, threads))
+    return _OneByOne(create_engine(name, threads, precision))
 
 
 def _batch_items(manifest: Manifest) -> int:
@@ -110,7 +111,7 @@ class _OneByOne:
     """An engine whose every call has all the threads already: its programs take one caller at a time."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self.name = engine, engine.name
+        self._engine, self.name, self.precision = engine, engine.name, engine.precision
 
     def load(self, directory: Path) -> Program:
         return _Guarded(self._engine.load(directory))
@@ -124,3 +125,6 @@ class _Guarded:
     def infer(self, inputs: Rows) -> dict[str, Float32]:
         with self._lock:
             return self._program.infer(inputs)
+
+    def bind(self, inputs: Rows) -> Callable[[], Rows]:
+        return partial(self.infer, inputs)

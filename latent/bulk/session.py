@@ -23,7 +23,7 @@ class BulkSession:
         """Raises StoreError where the store has no such model, CommandError for a LATENT_… variable that is wrong."""
         self._store, self._engine = ModelStore(store), engine
         self._name, self._version = self._store.resolve(reference)
-        self._threads: int = read_settings(store=store, engine=engine).engine_threads
+        self._settings = read_settings(store=store, engine=engine)
 
     @property
     def reference(self) -> str:
@@ -42,6 +42,11 @@ class BulkSession:
         """
         from service.cpus import usable_cpus
 
-        model = load(self._store.directory(self._name, self._version), self._engine, self._threads or usable_cpus())
+        model = load(
+            self._store.directory(self._name, self._version),
+            self._engine,
+            self._settings.engine_threads or usable_cpus(),
+            self._settings.precision,
+        )
         with bar(output.name, dataset.count, shown=shown) as advance:
             return run(dataset, verb(model), output, batch=model.batch, workers=model.workers, advance=advance)

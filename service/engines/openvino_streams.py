@@ -6,6 +6,8 @@ each thread has a batch of its own and waits for no other. Precision is the serv
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, as_float32
+from service.engines.base import Arrays, EngineError, Precision, as_float32
 from service.engines.openvino_engine import _UNCONVERTED, _name
 
 
@@ -23,11 +25,12 @@ class OpenVinoStreamsEngine:
 
     name = "openvino"
 
-    def __init__(self, streams: int) -> None:
+    def __init__(self, streams: int, precision: Precision = "f32") -> None:
+        self.precision = precision
         self._core = openvino.Core()
         self._streams = streams
         self._config = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": str(streams),
@@ -77,3 +80,7 @@ class OpenVinoStreamsProgram:
             return {name: as_float32(request.get_tensor(port).data) for name, port in self._outputs.items()}
         finally:
             self._idle.put(request)
+
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """A call on these arrays; its answers are the caller's own."""
+        return partial(self.infer, inputs)
