@@ -41,8 +41,10 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands apart: `11,234`, `35.7`, `0.0123`."""
+    """Three significant digits, thousands apart: `11,234`, `35.7`, `0.0123`, `5.96e-07`."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
+    if abs(value) < 0.001:
+        return f"{value:.2e}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{digits}f}"

@@ -1,22 +1,23 @@
 """The open loop: requests are sent when they are due, whether or not those before them were answered.
 
 So a server that falls behind is not spared: latency counts from the moment a request was due. Arrivals are evenly
-spaced; each takes a connection that is free, and waits where none is. Written for short answers of one known shape, so
-that one CPU sends tens of thousands a second.
+spaced; each takes a connection that is free, and waits where none is. Bare sockets and one loop, for requests and
+answers of a few kilobytes: one CPU is to send tens of thousands a second.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
 import re
+import selectors
+import socket
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import uvloop
 from numpy.typing import NDArray
 
 from benchmarks.serving.errors import BenchError
@@ -26,7 +27,8 @@ UNANSWERED = 0
 """In place of a status: the connection was lost, or nothing came before the end of the patience."""
 
 _TICK_S = 0.001
-_OPENED_AT_ONCE = 200
+_CONNECT_S = 30.0
+_RECEIVED_AT_ONCE = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 
@@ -88,133 +90,128 @@ def run(url: str, shot: Shot, phases: Sequence[Phase], *, connections: int, pati
     cannot be opened.
     """
     host, _, port = url.removeprefix("http://").partition(":")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Generator(host, int(port), shot, phases).run(connections, patience_s))
+    with selectors.DefaultSelector() as selector:
+        generator = _Generator((host, int(port)), request_bytes(f"{host}:{port}", shot), due_times(phases), selector)
+        try:
+            return generator.run(connections, patience_s)
+        finally:
+            generator.close()
+
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    """One request at a time."""
+
+    socket: socket.socket
+    index: int | None = None
+    """Of the request that is under way."""
+    received: bytes = b""
 
 
 class _Generator:
-    """The requests that are due, and the connections that are free."""
+    """The requests that are due, and the connections that are free: one thread, no callbacks."""
 
-    def __init__(self, host: str, port: int, shot: Shot, phases: Sequence[Phase]) -> None:
-        self._host, self._port = host, port
-        self.request = request_bytes(f"{host}:{port}", shot)
-        self._due = due_times(phases)
-        n = len(self._due)
-        self._sent, self._answered = np.full(n, np.inf), np.full(n, np.inf)
-        self._status, self._retry_after = np.zeros(n, np.int16), np.zeros(n, np.bool_)
-        self._settled, self._next = 0, 0
-        self._free: deque[_Connection] = deque()
+    def __init__(
+        self,
+        address: tuple[str, int],
+        request: bytes,
+        due_s: NDArray[np.float64],
+        selector: selectors.BaseSelector,
+    ) -> None:
+        self._address, self._request, self._selector = address, request, selector
+        self._due_s = due_s.tolist()  # lists: one number at a time is their business
+        n = len(self._due_s)
+        self._sent_s, self._answered_s = [math.inf] * n, [math.inf] * n
+        self._status, self._retry_after = [UNANSWERED] * n, [False] * n
+        self._next = self._settled = 0
         self._waiting: deque[int] = deque()
-        self._reopening: set[asyncio.Task[None]] = set()
+        self._free: deque[_Connection] = deque()
         self._started = 0.0
-        self._over = False
 
-    async def run(self, connections: int, patience_s: float) -> Arrivals:
+    def run(self, connections: int, patience_s: float) -> Arrivals:
+        """Send everything, wait for every answer."""
         try:
-            for start in range(0, connections, _OPENED_AT_ONCE):
-                count = min(_OPENED_AT_ONCE, connections - start)
-                await asyncio.gather(*(self._open() for _ in range(count)))
+            for _ in range(connections):
+                self._open()
         except OSError as error:
             raise BenchError(f"{connections} connections cannot be opened ({error.strerror or error})") from error
         self._started = time.perf_counter()
-        give_up = self._due[-1] + patience_s
-        while self._settled < len(self._due) and (now := self._now()) < give_up:
-            self._take_due(now)
-            await asyncio.sleep(_TICK_S)
-        self._over = True
-        for connection in self._free:
-            connection.close()
-        return Arrivals(self._due, self._sent, self._answered, self._status, self._retry_after)
+        give_up = self._due_s[-1] + patience_s
+        while self._settled < len(self._due_s) and (now := self._now()) < give_up:
+            self._send_due(now)
+            for key, _ in self._selector.select(_TICK_S):
+                self._receive(key.data)
+        return Arrivals(
+            np.array(self._due_s),
+            np.array(self._sent_s),
+            np.array(self._answered_s),
+            np.array(self._status, np.int16),
+            np.array(self._retry_after, np.bool_),
+        )
 
-    def is_free(self, connection: _Connection) -> None:
-        """The connection's answer is in: it takes whoever has waited longest."""
-        if self._waiting:
-            self._send(connection, self._waiting.popleft())
-        else:
-            self._free.append(connection)
+    def close(self) -> None:
+        """Close every connection."""
+        for key in list(self._selector.get_map().values()):
+            key.data.socket.close()
 
-    def answered(self, index: int, status: int, *, retry_after: bool) -> None:
-        """A complete answer."""
-        self._answered[index] = self._now()
-        self._status[index] = status
-        self._retry_after[index] = retry_after
-        self._settled += 1
-
-    def lost(self, connection: _Connection, index: int | None) -> None:
-        """The server closed a connection; its request, if it had one, stays unanswered."""
-        if index is not None:
-            self._settled += 1
-        if self._over:
-            return
-        if index is None:
-            self._free.remove(connection)
-        task = asyncio.get_running_loop().create_task(self._reopen())
-        self._reopening.add(task)
-        task.add_done_callback(self._reopening.discard)
-
-    def _take_due(self, now: float) -> None:
+    def _send_due(self, now: float) -> None:
         """Send what is due on the connections that are free, the one that rested longest first."""
-        end = int(np.searchsorted(self._due, now, side="right"))
-        self._waiting.extend(range(self._next, end))
-        self._next = end
+        while self._next < len(self._due_s) and self._due_s[self._next] <= now:
+            self._waiting.append(self._next)
+            self._next += 1
         while self._waiting and self._free:
-            self._send(self._free.popleft(), self._waiting.popleft())
+            connection, index = self._free.popleft(), self._waiting.popleft()
+            connection.index = index
+            self._sent_s[index] = self._now()
+            try:
+                connection.socket.sendall(self._request)  # nothing else is under way on it: the buffers hold it
+            except OSError:
+                self._lost(connection)
 
-    def _send(self, connection: _Connection, index: int) -> None:
-        self._sent[index] = self._now()
-        connection.send(index)
-
-    async def _open(self) -> None:
-        await asyncio.get_running_loop().create_connection(lambda: _Connection(self), self._host, self._port)
-
-    async def _reopen(self) -> None:
+    def _receive(self, connection: _Connection) -> None:
         try:
-            await self._open()
+            data = connection.socket.recv(_RECEIVED_AT_ONCE)
+        except BlockingIOError:
+            return
         except OSError:
-            await asyncio.sleep(_TICK_S)  # a full backlog: the others go on, and this place is lost
-
-    def _now(self) -> float:
-        return time.perf_counter() - self._started
-
-
-class _Connection(asyncio.Protocol):
-    """One request at a time."""
-
-    def __init__(self, generator: _Generator) -> None:
-        self._generator = generator
-        self._transport: Any = None
-        self._index: int | None = None
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._generator.is_free(self)
-
-    def send(self, index: int) -> None:
-        self._index = index
-        self._transport.write(self._generator.request)
-
-    def data_received(self, data: bytes) -> None:
-        if self._received:
-            data = self._received + data
+            data = b""
+        if not data:
+            self._lost(connection)
+            return
+        if connection.received:
+            data = connection.received + data
         head = data.find(b"\r\n\r\n")
         length = _LENGTH.search(data, 0, head + 2) if head >= 0 else None
         if length is None or len(data) < head + 4 + int(length[1]):
-            self._received = data
+            connection.received = data
             return
-        self._received = b""
-        index, self._index = self._index, None
+        index, connection.index, connection.received = connection.index, None, b""
         if index is None:
             return
-        status = int(data[9:12])
-        retry_after = status == 503 and _RETRY_AFTER.search(data, 0, head + 2) is not None
-        self._generator.answered(index, status, retry_after=retry_after)
-        self._generator.is_free(self)
+        self._answered_s[index] = self._now()
+        self._status[index] = status = int(data[9:12])
+        self._retry_after[index] = status == 503 and _RETRY_AFTER.search(data, 0, head + 2) is not None
+        self._settled += 1
+        self._free.append(connection)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc
-        index, self._index = self._index, None
-        self._generator.lost(self, index)
+    def _lost(self, connection: _Connection) -> None:
+        """The server closed it; its request, if it had one, stays unanswered. Another takes its place."""
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
+        if connection.index is None:
+            self._free.remove(connection)
+        else:
+            self._settled += 1
+        with suppress(OSError):  # a server that is no longer there: the others are about to find out
+            self._open()
 
-    def close(self) -> None:
-        self._transport.close()
+    def _open(self) -> None:
+        connected = socket.create_connection(self._address, timeout=_CONNECT_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected.setblocking(False)
+        connection = _Connection(connected)
+        self._selector.register(connected, selectors.EVENT_READ, connection)
+        self._free.append(connection)
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._started

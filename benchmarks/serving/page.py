@@ -27,7 +27,7 @@ def between_marks(page: str, text: str) -> str:
 
 def markdown(results: Results) -> str:
     """Every part in the order of a run, the figures to reach first."""
-    sections = ["## Figures to reach", _markdown(table(judgements(results.figures())))]
+    sections = ["### Figures to reach", _markdown(table(judgements(results.figures())))]
     for name, title in PARTS.items():
         if name in results.parts:
             sections += _section(name, title, results.parts[name])
@@ -36,8 +36,9 @@ def markdown(results: Results) -> str:
 
 def _section(name: str, title: str, part: Measured) -> list[str]:
     tables = [text for one in part.outcome.tables for text in (f"**{one.title}**", _markdown(one))]
-    heading = f"## {title[0].upper()}{title[1:]}"
-    return [heading, f"`--only {name}`. {part.machine.sentences()}", *part.outcome.notes, *tables]
+    heading = f"### {title[0].upper()}{title[1:]}"
+    pictures = [f"![{title}]({path})" for path in part.outcome.pictures]
+    return [heading, f"`--only {name}`. {part.machine.sentences()}", *part.outcome.notes, *tables, *pictures]
 
 
 def _markdown(one: Table) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
 from benchmarks.serving.errors import BenchError
 from benchmarks.serving.machine import Machine
+
+_NUMBERS = re.compile(r"\[\s*((?:-?\d[\d.eE+-]*,?\s*)+)\]")
+"""A JSON list of numbers."""
 
 
 class Table(BaseModel):
@@ -26,6 +30,8 @@ class Outcome(BaseModel):
     """One number a round; see `figures.Figures`."""
     notes: list[str] = []
     """Sentences without which the tables would be misread."""
+    pictures: list[str] = []
+    """Files that were drawn, relative to the page; see `Bench.keeps`."""
 
 
 class Measured(BaseModel):
@@ -62,6 +68,12 @@ def read_results(path: Path) -> Results:
 
 
 def write_results(path: Path, results: Results) -> None:
-    """As JSON, readable in a diff."""
+    """As JSON to read in a diff: six digits a number, the rounds of a figure on one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    document = results.model_dump_json(indent=1)
+    document = _NUMBERS.sub(lambda found: f"[{', '.join(_short(one) for one in found[1].split(','))}]", document)
+    path.write_text(document + "\n", encoding="utf-8")
+
+
+def _short(number: str) -> str:
+    return f"{float(number):.6g}"

@@ -27,7 +27,15 @@ def test_ratios_to_other_rounds_are_to_their_median() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0"), (0.012345, "0.0123"), (3.14159, "3.14"), (35.71, "35.7"), (987.6, "988"), (11234.4, "11,234")],
+    [
+        (0.0, "0"),
+        (5.96e-7, "5.96e-07"),
+        (0.012345, "0.0123"),
+        (3.14159, "3.14"),
+        (35.71, "35.7"),
+        (987.6, "988"),
+        (11234.4, "11,234"),
+    ],
 )
 def test_numbers_have_three_digits(value: float, text: str) -> None:
     assert number(value) == text

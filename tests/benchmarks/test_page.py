@@ -69,8 +69,9 @@ def test_the_page_can_be_written(tmp_path: Path) -> None:
 def test_results_survive_their_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "results.json"
     assert read_results(path).parts == {}
-    write_results(path, results(ready=[1.0]))
-    assert read_results(path) == results(ready=[1.0])
+    write_results(path, results(ready=[1.0, 0.95, 1234567.0], off=[-5.9604644775e-07], none=[]))
+    assert read_results(path) == results(ready=[1.0, 0.95, 1234570.0], off=[-5.96046e-07], none=[])
+    assert '"ready": [1, 0.95, 1.23457e+06]' in path.read_text(encoding="utf-8")
 
 
 def test_newer_parts_take_the_place_of_older_ones() -> None:

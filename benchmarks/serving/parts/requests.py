@@ -17,7 +17,7 @@ from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import CONSTANT, EMPTY, LATENT, NAIVE, Server, constant, empty, latent, naive
 
-_WARM_REQUESTS = 20
+_WARM_REQUESTS = 5
 
 
 def cases(*, quick: bool) -> list[Case]:
@@ -31,9 +31,10 @@ def cases(*, quick: bool) -> list[Case]:
     ]
 
 
-def seconds_of(case: Case, *, quick: bool) -> int:
-    """The cases that have a figure to reach are measured for longer."""
-    return 2 if not quick and case.model == DENSE and case.verb == "encode" else 1
+def seconds_of(name: str, case: Case, *, quick: bool) -> int:
+    """Where a figure is to be reached under load, both sides of it are measured for longer."""
+    counts = (case.model, case.verb) == (DENSE, "encode") and case.connections > 1 and name != CONSTANT
+    return 2 if counts and not quick else 1
 
 
 def measure(bench: Bench) -> Outcome:
@@ -47,7 +48,7 @@ def measure(bench: Bench) -> Outcome:
         for (name, model), server in servers.items():
             figures[f"{name}/{model}/idle_mb"].append(server.idle_mb)
         _check(bench, servers, asked, times=_WARM_REQUESTS)
-        turns = [(case, name) for _ in range(bench.rounds) for case in asked for name in _who(case)]
+        turns = [(case, name) for _ in range(bench.rounds) for case in asked for name in who(case)]
         for case, name in track(turns, "requests", console=bench.console, transient=True):
             _turn(bench, servers[name, case.model if name in (LATENT, NAIVE) else DENSE], case, figures)
         _check(bench, servers, asked, times=1)
@@ -77,7 +78,7 @@ def _servers(bench: Bench, asked: list[Case]) -> Iterator[tuple[str, str, Server
     yield CONSTANT, DENSE, constant()
 
 
-def _who(case: Case) -> tuple[str, ...]:
+def who(case: Case) -> tuple[str, ...]:
     """Who is asked, one after the other."""
     both = (LATENT, NAIVE)
     return (*both, EMPTY, CONSTANT) if (case.model, case.verb) == (DENSE, "encode") else both
@@ -95,7 +96,7 @@ def _check(bench: Bench, servers: dict[tuple[str, str], Running], asked: list[Ca
 def _turn(bench: Bench, server: Running, case: Case, figures: dict[str, list[float]]) -> None:
     counts_batches = server.server.name == LATENT and (case.verb, case.images) == ("encode", 1)
     before = encoder_batches(server.http.get("/metrics").text) if counts_batches else None
-    drive = bench.drive(server, case, seconds_of(case, quick=bench.quick))
+    drive = bench.drive(server, case, seconds_of(server.server.name, case, quick=bench.quick))
     name = f"{server.server.name}/{case.name}"
     figures[f"{name}/requests_per_s"].append(drive.load.per_second)
     figures[f"{name}/p50_ms"].append(drive.load.p50_ms)
@@ -129,7 +130,7 @@ def _tables(asked: list[Case], figures: dict[str, list[float]]) -> Iterator[Tabl
         [name, f"{case.format}, {case.images} × {case.connections}", *_alone(name, case, figures)]
         for name in (EMPTY, CONSTANT)
         for case in asked
-        if name in _who(case)
+        if name in who(case)
     ]
     headings = ["", "body, images × connections", "images/s", "p50 ms", "p99 ms", "CPU µs a request"]
     yield Table(title="The limits", headings=headings, rows=limits)

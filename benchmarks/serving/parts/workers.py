@@ -20,7 +20,8 @@ CASES = (
     Case(DENSE, "encode", "npy", 1, 64),
     Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
 )
-CHART = ROOT / "docs" / "images" / "workers.png"
+DOCS = ROOT / "docs"
+CHART = "images/workers.png"
 
 
 def counts(cpus: int) -> list[int]:
@@ -53,8 +54,9 @@ def measure(bench: Bench) -> Outcome:
         notes = [
             f"With {crowded[0]} workers or more the driver has no CPU of its own: it takes from theirs what it needs."
         ]
-    _draw(figures, numbers, CHART if bench.keeps else bench.scratch / CHART.name)
-    return Outcome(tables=[Table(title="Workers", headings=headings, rows=rows)], figures=dict(figures), notes=notes)
+    _draw(figures, numbers, DOCS / CHART if bench.keeps else bench.scratch / Path(CHART).name)
+    tables = [Table(title="Workers", headings=headings, rows=rows)]
+    return Outcome(tables=tables, figures=dict(figures), notes=notes, pictures=[CHART])
 
 
 def _measure(bench: Bench, model: str, workers: int, figures: dict[str, list[float]]) -> None:
@@ -74,14 +76,15 @@ def _draw(figures: dict[str, list[float]], numbers: list[int], path: Path) -> No
     with mpl.rc_context({"font.size": 9.0}):
         figure = Figure(figsize=(5.0, 3.2), layout="constrained")
         axes = figure.subplots()
+        axes.plot(numbers, numbers, color="0.6", linestyle="--", label="as many times as there are workers")
         for case in CASES:
-            found = [spread(figures[f"workers/{workers}/{case.name}/images_per_s"]) for workers in numbers]
-            medians = [one.median for one in found]
-            below = [one.median - one.least for one in found]
-            above = [one.most - one.median for one in found]
+            one = figures[f"workers/1/{case.name}/images_per_s"]
+            found = [spread(ratios(figures[f"workers/{count}/{case.name}/images_per_s"], one)) for count in numbers]
+            medians = [each.median for each in found]
+            bars = [[each.median - each.least for each in found], [each.most - each.median for each in found]]
             label = f"{case.model}, {case.format}, {case.images} a request"
-            axes.errorbar(numbers, medians, yerr=[below, above], marker="o", capsize=3, label=label)
-        axes.set(xlabel="worker processes", ylabel="images a second", xticks=numbers, yscale="log")
+            axes.errorbar(numbers, medians, yerr=bars, marker="o", capsize=3, label=label)
+        axes.set(xlabel="worker processes", ylabel="images a second, × one worker's", xticks=numbers, ylim=(0.0, None))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
         figure.savefig(path, dpi=150)
