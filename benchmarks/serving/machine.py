@@ -50,12 +50,12 @@ def describe(cpus: Cpus) -> Machine:
         cpu=cpu_name(CPUINFO.read_text(encoding="utf-8")) if CPUINFO.exists() else platform.processor(),
         cpus=len(cpus.every) or psutil.cpu_count() or 1,
         pinned=cpus.pinned,
-        memory_gb=psutil.virtual_memory().total / 2**30,
+        memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
         system=f"{platform.system()} {platform.release().split('-')[0]}",
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
         measured_at=datetime.now(UTC).replace(microsecond=0),
-        other_load=psutil.getloadavg()[0],
+        other_load=round(psutil.getloadavg()[0], 2),
     )
 
 
