@@ -6,7 +6,6 @@ up to 6e-3.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, Precision, as_float32
-
-_UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
+from service.engines.base import Arrays, Precision, as_float32
+from service.engines.openvino_models import by_name, compile_directory
 
 
 class OpenVinoEngine:
@@ -37,14 +35,7 @@ class OpenVinoEngine:
 
     def load(self, directory: Path) -> OpenVinoProgram:
         """Read and compile. Raises EngineError where an operation cannot be converted."""
-        try:
-            model = self._core.read_model(directory)
-            compiled = self._core.compile_model(model, "CPU", self._config)
-        except Exception as error:
-            lacking = _UNCONVERTED.search(str(error))
-            reason = f"it lacks {lacking[1]}" if lacking else type(error).__name__
-            raise EngineError(f"OpenVINO cannot load {directory.name} ({reason})") from error
-        return OpenVinoProgram(compiled)
+        return OpenVinoProgram(compile_directory(self._core, directory, self._config))
 
 
 class OpenVinoProgram:
@@ -52,8 +43,7 @@ class OpenVinoProgram:
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - openvino publishes no types
         self._request = compiled.create_infer_request()
-        self._inputs = {_name(port): port for port in compiled.inputs}
-        self._outputs = {_name(port): port for port in compiled.outputs}
+        self._inputs, self._outputs = by_name(compiled.inputs), by_name(compiled.outputs)
 
     @property
     def input_names(self) -> frozenset[str]:
@@ -83,10 +73,3 @@ class OpenVinoProgram:
             return {name: request.get_tensor(port).data for name, port in outputs}
 
         return call
-
-
-def _name(port: Any) -> str:  # noqa: ANN401 - openvino publishes no types
-    """The signature's name of a port: `z_mean`, where the frontend adds `serving_default_z_mean:0` and the like."""
-    names = {str(name).split(":")[0].removeprefix("serving_default_") for name in port.get_names()}
-    known = names & {"x", "z", "labels", "z_mean", "z_log_var", "outputs"}
-    return min(known or names)

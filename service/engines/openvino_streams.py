@@ -16,8 +16,8 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, Precision, as_float32
-from service.engines.openvino_engine import _UNCONVERTED, _name
+from service.engines.base import Arrays, Precision, as_float32
+from service.engines.openvino_models import by_name, compile_directory
 
 
 class OpenVinoStreamsEngine:
@@ -40,22 +40,14 @@ class OpenVinoStreamsEngine:
 
     def load(self, directory: Path) -> OpenVinoStreamsProgram:
         """Read and compile. Raises EngineError where an operation cannot be converted."""
-        try:
-            model = self._core.read_model(directory)
-            compiled = self._core.compile_model(model, "CPU", self._config)
-        except Exception as error:
-            lacking = _UNCONVERTED.search(str(error))
-            reason = f"it lacks {lacking[1]}" if lacking else type(error).__name__
-            raise EngineError(f"OpenVINO cannot load {directory.name} ({reason})") from error
-        return OpenVinoStreamsProgram(compiled, self._streams)
+        return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config), self._streams)
 
 
 class OpenVinoStreamsProgram:
     """A compiled model that any number of threads may call at once; beyond the streams they wait for each other."""
 
     def __init__(self, compiled: Any, streams: int) -> None:  # noqa: ANN401 - openvino publishes no types
-        self._inputs = {_name(port): port for port in compiled.inputs}
-        self._outputs = {_name(port): port for port in compiled.outputs}
+        self._inputs, self._outputs = by_name(compiled.inputs), by_name(compiled.outputs)
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
