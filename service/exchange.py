@@ -78,9 +78,16 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
 
 
 async def _answer(request: Request, services: Services, verb: Verb[O], clock: Clock) -> Response:
-    settings, exchange = services.settings, exchange_of(request.scope)
-    query = [(name, value) for name, value in request.query_params.multi_items() if name != "model"]
     model = await services.registry.get(_model_of(request), clock)
+    try:
+        return await _answer_by(model, request, services.settings, verb, clock)
+    finally:
+        model.release()
+
+
+async def _answer_by(model: ServedModel, request: Request, settings: Settings, verb: Verb[O], clock: Clock) -> Response:
+    exchange = exchange_of(request.scope)
+    query = [(name, value) for name, value in request.query_params.multi_items() if name != "model"]
     exchange.model = model.reference
     media_type = choose(_accept(request), verb.offers(model), wildcards_fall_back=verb.picture_first)
     body_type = _body_type(request, verb.bodies) if verb.bodies else None

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.batching import Answer
 from service.registry import Registry
+from service.registry.gauges import model_metrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -74,7 +76,7 @@ class _State(Collector):
     def __init__(self, registry: Registry) -> None:
         self._models = registry
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Gauges read from the state itself, never counted up and down."""
         build = GaugeMetricFamily("latent_build_info", "Version of this service.", labels=["version"])
         build.add_metric([importlib.metadata.version("latent")], 1)
@@ -95,3 +97,4 @@ class _State(Collector):
                 waiting.add_metric([slot.name, str(slot.version)], slot.model.waiting_items)
         yield versions
         yield waiting
+        yield from model_metrics(self._models.models())
