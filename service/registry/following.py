@@ -170,14 +170,17 @@ class Follower:
         for version in found.versions:
             manifest = snapshot.manifests.get((model.name, version))
             files = snapshot.signatures.get((model.name, version))
-            slot = model.slots.get(version)
+            slot, new = model.slots.get(version), False
             if slot is None and manifest is not None:
-                slot = model.slots[version] = Slot(model.name, version)
+                slot, new = Slot(model.name, version), True
                 slot.discover(manifest, files)
-                changed = True
+                model.slots[version] = slot
             elif slot is not None:
                 slot.removed = False
-                changed |= slot.state == "failed" and files is not None and slot.try_again(manifest, files)
+                new = slot.state == "failed" and files is not None and slot.try_again(manifest, files)
+            if slot is not None and new and slot.state == "failed":
+                log.warning("version failed", model=slot.reference, reason=slot.reason)
+            changed |= new
         for slot in [slot for slot in model.slots.values() if slot.version not in found.versions and not slot.removed]:
             slot.removed = changed = True
             log.info("version removed", model=slot.reference, serves=model.serves(slot))

@@ -49,13 +49,15 @@ class Loader:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _load(self, directory: Path) -> Attempt:
-        files, choice = signature_of(directory), self._settings.engine
+        files: Signature = ()
+        choice = self._settings.engine
         with suppress(EngineError):  # said when it is needed; what a runtime itself occupies is no version's memory
             self._engine(ENGINES[0] if choice == "auto" else choice)
-        before = resident_bytes()
         try:
+            files = signature_of(directory)
+            before = resident_bytes()
             loaded = load_version(directory, choice, self._engine, self._settings.max_batch_items)
-            memory_bytes = occupied_bytes(directory, before, resident_bytes())
+            memory_bytes = occupied_bytes(loaded.manifest, before, resident_bytes())
         except Exception as error:  # noqa: BLE001 - the caller says what it means, and serves on
             return Attempt(files, error=error)
         return Attempt(files, loaded, memory_bytes)

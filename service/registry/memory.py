@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from model_store import Manifest
 from model_store.verify import DECODER, ENCODER
 
 STATUS = Path("/proc/self/status")
@@ -61,18 +62,18 @@ def resident_bytes(status: Path = STATUS) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
 
 
-def network_bytes(version: Path) -> int:
+def network_bytes(manifest: Manifest) -> int:
     """Bytes of the files of both networks of a version."""
-    halves = (version / ENCODER, version / DECODER)
-    return sum(path.stat().st_size for half in halves for path in half.rglob("*") if path.is_file())
+    halves = (f"{ENCODER}/", f"{DECODER}/")
+    return sum(file.size for path, file in manifest.files.items() if path.startswith(halves))
 
 
-def occupied_bytes(version: Path, before: int | None, after: int | None) -> int:
+def occupied_bytes(manifest: Manifest, before: int | None, after: int | None) -> int:
     """What loading a version has cost: what the process grew by, or what its networks' files let expect.
 
     At least those files' size: what another version has just left may be reused, and hide the growth.
     """
-    files = network_bytes(version)
+    files = network_bytes(manifest)
     if before is None or after is None:
         return _PER_FILE_BYTE * files
     return max(files, after - before)

@@ -173,20 +173,19 @@ class Model:
     @property
     def held_back(self) -> str | None:
         """Why names do not mean what the store says, or None where every name does."""
-        said = []
-        for key, serving in self.serving.items():
-            wanted = self.wanted(key)
-            if wanted and wanted[0].version == serving:
-                continue
-            name = f"{self.name}@{key}" if key is not None else self.name
-            if wanted:
-                why = wanted[0].why
-            elif key in self.aliases:
-                why = f"{self.name}@{self.aliases[key]} does not exist"
-            else:
-                why = "there is no other"
-            said.append(f"{name} goes on as version {serving}: {why}")
-        return "; ".join(said) or None
+        said = [self._held_back(key) for key in {*self.serving, self.key(None)}]
+        return "; ".join(sorted(filter(None, said))) or None
+
+    def _held_back(self, key: Selector) -> str | None:
+        wanted, serving = self.wanted(key), self.serving.get(key)
+        if wanted and (serving is None or wanted[0].version == serving):
+            return None
+        name = self.name if key is None else f"{self.name}@{key}"
+        if wanted:
+            why = wanted[0].why
+        else:
+            why = f"{self.name}@{self.aliases[key]} does not exist" if key in self.aliases else "there is no other"
+        return f"{name} cannot be served: {why}" if serving is None else f"{name} goes on as version {serving}: {why}"
 
     @property
     def reason(self) -> str | None:

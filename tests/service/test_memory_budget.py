@@ -49,10 +49,11 @@ def test_the_least_recently_used_go_first(
 def test_what_a_version_occupies(affine_store: ModelStore, tmp_path: Path) -> None:
     version = affine_store.directory("image", 1)
     files = sum(path.stat().st_size for half in ("encoder", "decoder") for path in (version / half).rglob("*.*"))
-    assert network_bytes(version) == files
-    assert occupied_bytes(version, 100_000, 900_000) == 800_000
-    assert occupied_bytes(version, 900_000, 100_000) == files
-    assert occupied_bytes(version, None, None) == 5 * files
+    manifest = affine_store.manifest("image", 1)
+    assert network_bytes(manifest) == files
+    assert occupied_bytes(manifest, 100_000, 900_000) == 800_000
+    assert occupied_bytes(manifest, 900_000, 100_000) == files
+    assert occupied_bytes(manifest, None, None) == 5 * files
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmRSS:\t     300 kB\nRssAnon:\t     200 kB\n", encoding="ascii")
     assert resident_bytes(status) == 200 * 1024

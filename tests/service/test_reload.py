@@ -189,6 +189,18 @@ def test_one_alias_alone_is_followed(affine_store: ModelStore, tmp_path: Path) -
         assert decoded(server, "m") == ("2", "vector")
 
 
+def test_with_lazy_loading_a_name_is_followed_once_it_was_asked_for(affine_store: ModelStore, tmp_path: Path) -> None:
+    publisher = Publisher(ModelStore(tmp_path / "store"), affine_store, "m")
+    publisher.publish("image")
+    with running_server(publisher.store.path, watch_s=WATCH_S, load="lazy") as server:
+        publisher.publish("vector")
+        wait_until(server, "m", lambda model: states(model) == {1: "available", 2: "available"})
+        assert decoded(server, "m") == ("2", "vector")
+        publisher.publish("image")
+        wait_until(server, "m", lambda model: states(model) == {1: "available", 2: "available", 3: "ready"})
+        assert decoded(server, "m") == ("3", "image")
+
+
 def test_swaps_under_load_fail_no_request(server: RunningServer, publisher: Publisher, name: str) -> None:
     """Four callers ask without a pause while ten versions take over, one after the other."""
     kinds = {"1": "image"}
