@@ -99,8 +99,10 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
     head, settings = Head(scope), services.settings
     clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
+    model = None
     try:
-        return await _respond(head, receive, services, verb, exchange, clock, patience)
+        model = services.registry.lease(head.model) or await services.registry.get(head.model, clock)
+        return await _respond(model, head, receive, services, verb, exchange, clock, patience)
     except asyncio.CancelledError:
         if patience.why is None:
             raise
@@ -108,9 +110,12 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
         raise patience.why() from None
     finally:
         services.watch.end(patience)
+        if model is not None:
+            model.release()
 
 
 async def _respond(
+    model: ServedModel,
     head: Head,
     receive: Receive,
     services: Services,
@@ -120,7 +125,6 @@ async def _respond(
     patience: Patience,
 ) -> Reply:
     settings = services.settings
-    model = services.registry.ready(head.model) or await services.registry.get(head.model, clock)
     exchange.model = model.reference
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     started = time.perf_counter()

@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.registry import Registry
+from service.registry.gauges import Standing, families
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,6 +72,8 @@ class Counts:
     """By model, half; the next two too."""
     infer_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
     batch_items: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    swaps: Counter[str] = field(default_factory=Counter)
+    """By model."""
 
     def add(self, other: Counts) -> None:
         """Add what another process has counted."""
@@ -80,6 +83,7 @@ class Counts:
         _add(self.queue_seconds, other.queue_seconds)
         _add(self.infer_seconds, other.infer_seconds)
         _add(self.batch_items, other.batch_items)
+        self.swaps.update(other.swaps)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class State:
     versions: Mapping[tuple[str, str, str], bool]
     """Name, number, engine -> whether it is ready."""
     waiting_items: Mapping[Version, int]
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,10 @@ class Metrics:
         _observe(self.counts.infer_seconds, (model, half), SECONDS, seconds)
         _observe(self.counts.batch_items, (model, half), ITEMS, rows)
 
+    def observe_swap(self, model: str) -> None:
+        """A name of a model has moved from one version to another."""
+        self.counts.swaps[model] += 1
+
     def report(self) -> Report:
         """This process."""
         if self._registry is None:
@@ -138,7 +147,8 @@ class Metrics:
             for slot in slots
         }
         waiting = {(slot.name, str(slot.version)): slot.model.waiting_items for slot in slots if slot.model}
-        return Report(self.counts, State(not self._registry.unready(), versions, waiting))
+        standing = Standing.of(self._registry.models())
+        return Report(self.counts, State(not self._registry.unready(), versions, waiting, standing))
 
 
 def render(reports: Sequence[Report]) -> bytes:
@@ -176,6 +186,13 @@ class _Together(Collector):
         for version in dict.fromkeys(key for state in states for key in state.waiting_items):
             waiting.add_metric(version, sum(state.waiting_items.get(version, 0) for state in states))
         yield waiting
+        yield from families([state.standing for state in states])
+        swaps = CounterMetricFamily(
+            "latent_model_swaps", "Moves of a name from one version to another, in each process.", labels=["model"]
+        )
+        for model_name, moves in counts.swaps.items():
+            swaps.add_metric([model_name], moves)
+        yield swaps
         requests = CounterMetricFamily("latent_requests", "Requests answered.", labels=["verb", "model", "status"])
         for (verb, model, status), count in counts.requests.items():
             requests.add_metric([verb, model, str(status)], count)

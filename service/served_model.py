@@ -214,6 +214,11 @@ class ServedModel:
         self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
         self.reference = f"{self.manifest.name}@{self.manifest.version}"
         self._observer = observer
+        self.leases = 0
+        """Requests that have this version now: the registry counts up, `release` down."""
+        self.last_used = time.monotonic()
+        self.on_idle: Callable[[], None] | None = None
+        """Called when the last lease ends."""
 
         def batcher(half: str, program: BucketedProgram, costs: CostCurve) -> Batcher:
             return Batcher(
@@ -258,6 +263,13 @@ class ServedModel:
         """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
         rows = await self._infer(DECODER, self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
         return rows["outputs"]
+
+    def release(self) -> None:
+        """A request is through with this version; once for each lease."""
+        self.leases -= 1
+        self.last_used = time.monotonic()
+        if not self.leases and self.on_idle is not None:
+            self.on_idle()
 
     async def close(self) -> None:
         """Stop both queues."""

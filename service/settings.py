@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_store.versions import near
@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     )
     load: Literal["eager", "lazy"] = Field(
         "eager", description="`eager` loads each model's served version at start, `lazy` at its first request."
+    )
+    watch_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        2.0, description="Seconds between looks at the store for new versions and moved aliases; 0 never looks."
+    )
+    memory_budget_bytes: Annotated[int, Field(ge=0)] = Field(
+        0, description="Memory of all loaded versions; beyond it the least recently used are unloaded. 0: no limit."
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="Key of `POST /models/NAME/reload`, sent as `Authorization: Bearer KEY`; off without one."
     )
     engine: EngineChoice = Field(
         "auto", description="`auto` takes OpenVINO and falls back to TensorFlow, if installed, where that fails."
