@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+from platformdirs import user_cache_dir
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -39,6 +40,10 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
+    cache_dir: Path = Field(
+        Path(user_cache_dir("latent")),
+        description="Directory for what was measured of this machine; it may be missing, read-only or emptied.",
+    )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
     )

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -80,6 +81,9 @@ class Outputs(NamedTuple):
     rows: dict[str, Float32]
     finite: bool
 
+
+_REPEATS = 5
+_IDLE_LOOK_S = 0.1
 
 Observe = Callable[[float, int], None]
 """Gets the seconds and rows of every engine call."""
@@ -159,6 +163,27 @@ class Batcher:
         self._closed = True
         self._fail_waiting(ShuttingDown("this version is being unloaded"))
         await self._idle.wait()
+
+    async def calibrate(self, seconds_of: Callable[[int], float]) -> CostCurve | None:
+        """Measure what batches cost, size by size, whenever there is nothing else to do.
+
+        `seconds_of(size)` runs one batch and says how long it took. None where the queue was closed meanwhile.
+        """
+        measured: dict[int, float] = {}
+        for size in [size for size in self.costs.sizes for _ in range(_REPEATS)]:
+            while not self.idle:
+                await asyncio.sleep(_IDLE_LOOK_S)
+            if self._closed:
+                return None
+            self._running = True
+            self._idle.clear()
+            try:
+                seconds = await self._worker.run(partial(seconds_of, size))
+            finally:
+                self._next()
+            measured[size] = min(seconds, measured.get(size, seconds))
+        self.costs = CostCurve(tuple(measured), tuple(measured.values()))
+        return self.costs
 
     # -- one batch -----------------------------------------------------------------------------------------
 
