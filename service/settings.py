@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from platformdirs import user_cache_dir
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -40,9 +39,10 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
-    cache_dir: Path = Field(
-        Path(user_cache_dir("latent")),
-        description="Directory for what was measured of this machine; it may be missing, read-only or emptied.",
+    cache_dir: Path | None = Field(
+        None,
+        description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory."
+        " It may be missing, read-only or emptied.",
     )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
