@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 from fastapi import Request, Response
 from starlette.types import Receive, Scope
@@ -22,7 +22,7 @@ from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, 
 from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.pictures import moving, near_square, png, sheet
-from service.errors import BodyTooLarge, InvalidValue, UnknownOption
+from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption
 from service.patience import Patience, Watch
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
@@ -50,6 +50,8 @@ class Verb(Generic[O]):
     """Content types that are read; none for GET."""
     fields: Sequence[str] = field(default=())
     """What a JSON body holds beside options."""
+    half: Literal["encoder", "decoder"] = "encoder"
+    """Whose queue a request comes to first."""
     pictures: Sequence[str] = ()
     """Picture types that an image model answers."""
     picture_first: bool = False
@@ -126,6 +128,8 @@ async def _respond(
 ) -> Reply:
     settings = services.settings
     exchange.model = model.reference
+    if model.refuses(verb.half):
+        raise Overloaded(f"{model.waiting_items} items are waiting; nothing more is accepted")
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING

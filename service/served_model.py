@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from model_store.golden import Golden, compare, read_golden
 from model_store.manifest import Manifest, ManifestBody, Tolerance
 from model_store.prior import Mixture, read_prior
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
-from service.batching import Batcher, BucketedProgram, CostCurve, EngineWorker, Rows
+from service.batching import Batcher, BucketedProgram, CostCache, CostCurve, EngineWorker, Rows
 from service.cpus import usable_cpus
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
 from service.errors import Overflow
@@ -213,7 +213,7 @@ class ServedModel:
     ) -> None:
         self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
         self.reference = f"{self.manifest.name}@{self.manifest.version}"
-        self._observer = observer
+        self._observer, self._loaded = observer, loaded
         self.leases = 0
         """Requests that have this version now: the registry counts up, `release` down."""
         self.last_used = time.monotonic()
@@ -247,6 +247,26 @@ class ServedModel:
     def waiting_items(self) -> int:
         """Items in both queues."""
         return self._encoder.waiting_items + self._decoder.waiting_items
+
+    async def calibrate(self, cache: CostCache, machine: Mapping[str, str]) -> None:
+        """Measure both halves when there is time for it, or take what was measured on such a `machine` before."""
+        for half, batcher, program in (
+            (ENCODER, self._encoder, self._loaded.encoder),
+            (DECODER, self._decoder, self._loaded.decoder),
+        ):
+            identity = {
+                **machine,
+                "version": self.reference,
+                "created_at": self.manifest.created_at.isoformat(),
+                "half": half,
+                "engine": self.engine,
+                "sizes": str(program.sizes),
+            }
+            known = cache.read(identity)
+            if known is not None:
+                batcher.costs = known
+            elif (measured := await batcher.calibrate(program.seconds_of)) is not None:
+                cache.write(identity, measured)
 
     def refuses(self, half: Literal["encoder", "decoder"]) -> bool:
         """Whether the queue of a half is full, so that a request need not be read any further."""

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
+    cache_dir: Path | None = Field(
+        None,
+        description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory."
+        " It may be missing, read-only or emptied.",
+    )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
     )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from service.batching.cache import CostCache, cpu_model
 from service.batching.costs import CostCurve
 from service.batching.program import BucketedProgram, Piece, Rows
 from service.batching.queue import Answer, Batcher
 from service.batching.worker import EngineWorker
 
-__all__ = ["Answer", "Batcher", "BucketedProgram", "CostCurve", "EngineWorker", "Piece", "Rows"]
+__all__ = [
+    "Answer",
+    "Batcher",
+    "BucketedProgram",
+    "CostCache",
+    "CostCurve",
+    "EngineWorker",
+    "Piece",
+    "Rows",
+    "cpu_model",
+]

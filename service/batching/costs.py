@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,14 +32,3 @@ class CostCurve:
             if size / seconds >= _GAIN * rate:
                 best, rate = size, size / seconds
         return best
-
-
-def measure_costs(run: Callable[[int], object], sizes: Sequence[int], *, repeats: int) -> CostCurve:
-    """Time `run(size)` for every size: the least of `repeats` calls, which is what others' work disturbs least."""
-    return CostCurve(tuple(sizes), tuple(min(_seconds(run, size) for _ in range(repeats)) for size in sizes))
-
-
-def _seconds(run: Callable[[int], object], size: int) -> float:
-    started = time.perf_counter()
-    run(size)
-    return max(time.perf_counter() - started, 1e-9)

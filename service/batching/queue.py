@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +82,8 @@ class Outputs(NamedTuple):
     finite: bool
 
 
+_REPEATS = 5
+
 Observe = Callable[[float, int], None]
 """Gets the seconds and rows of every engine call."""
 
@@ -124,7 +127,7 @@ class Batcher:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
-        return not (self._jobs or self._running)
+        return self._idle.is_set()
 
     def submit(self, rows: Rows, deadline: float) -> Job:
         """Queue rows (n, …) by name, n >= 1, all arrays of one n; `job.answer` will have what becomes of them.
@@ -143,6 +146,7 @@ class Batcher:
         job = Job(rows, count, deadline, loop.create_future(), time.monotonic())
         self._jobs.append(job)
         self._waiting_items += count
+        self._idle.clear()
         if not (self._scheduled or self._running):
             self._scheduled = True
             loop.call_soon(self._flush)
@@ -158,7 +162,29 @@ class Batcher:
         """Answer everyone who waits with ShuttingDown, and stop once the running batch is through."""
         self._closed = True
         self._fail_waiting(ShuttingDown("this version is being unloaded"))
+        if not self._running:
+            self._idle.set()
         await self._idle.wait()
+
+    async def calibrate(self, seconds_of: Callable[[int], float]) -> CostCurve | None:
+        """Measure what batches cost, size by size, whenever there is nothing else to do.
+
+        `seconds_of(size)` runs one batch and says how long it took. None where the queue was closed meanwhile.
+        """
+        measured: dict[int, float] = {}
+        for size in [size for size in self.costs.sizes for _ in range(_REPEATS)]:
+            await self._idle.wait()
+            if self._closed:
+                return None
+            self._running = True
+            self._idle.clear()
+            try:
+                seconds = await self._worker.run(partial(seconds_of, size))
+            finally:
+                self._next()
+            measured[size] = min(seconds, measured.get(size, seconds))
+        self.costs = CostCurve(tuple(measured), tuple(measured.values()))
+        return self.costs
 
     # -- one batch -----------------------------------------------------------------------------------------
 
@@ -167,11 +193,11 @@ class Batcher:
         self._scheduled = False
         batch = self._gather()
         if not batch:
+            self._next()
             return
         rows = sum(stop - start for _, start, stop in batch)
         if self.costs.seconds_of(rows) > self._inline_s:
             self._running = True
-            self._idle.clear()
             self._in_thread = asyncio.ensure_future(self._run_in_thread(batch))
             self._in_thread.add_done_callback(lambda _: self._next())
             return
@@ -186,8 +212,9 @@ class Batcher:
 
     def _next(self) -> None:
         self._running = False
-        self._idle.set()
-        if self._jobs and not self._scheduled:
+        if not self._jobs:
+            self._idle.set()
+        elif not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 

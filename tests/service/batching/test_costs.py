@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from service.batching.costs import CostCurve, measure_costs
+from service.batching.cache import CostCache, cpu_model
+from service.batching.costs import CostCurve
 
 MS = 1e-3
 
@@ -30,9 +33,45 @@ def test_a_batch_grows_while_throughput_does(seconds: tuple[float, ...], best: i
     assert CostCurve((1, 2, 4, 8), seconds).best_size == best
 
 
-def test_every_size_is_timed_and_the_least_disturbed_time_counts() -> None:
-    calls: list[int] = []
-    curve = measure_costs(calls.append, (1, 4), repeats=3)
-    assert calls == [1, 1, 1, 4, 4, 4]
-    assert curve.sizes == (1, 4)
-    assert all(0 < seconds < 1 for seconds in curve.seconds)
+IDENTITY = {"version": "m@1", "half": "encoder"}
+
+
+def test_a_curve_is_kept_for_the_same_program_alone(tmp_path: Path) -> None:
+    cache, curve = CostCache(tmp_path / "new"), CostCurve((1, 2), (0.25, 0.5))
+    assert cache.read(IDENTITY) is None
+    cache.write(IDENTITY, curve)
+    assert CostCache(tmp_path / "new").read(IDENTITY) == curve
+    assert cache.read({**IDENTITY, "half": "decoder"}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"sizes": [1], "seconds": []}',
+        '{"sizes": [], "seconds": []}',
+        '{"sizes": [2, 1], "seconds": [1, 2]}',
+        '{"sizes": [1], "seconds": [0]}',
+        '{"sizes": [1], "seconds": ["x"]}',
+    ],
+)
+def test_a_file_that_is_no_curve_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    cache = CostCache(tmp_path)
+    cache.write(IDENTITY, CostCurve((1,), (1.0,)))
+    (file,) = tmp_path.iterdir()
+    file.write_text(text)
+    assert cache.read(IDENTITY) is None
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = CostCache(tmp_path / "file")
+    cache.write(IDENTITY, CostCurve((1,), (1.0,)))
+    assert cache.read(IDENTITY) is None
+
+
+def test_the_processor_has_a_name() -> None:
+    assert len(cpu_model()) > 2

@@ -341,3 +341,30 @@ async def test_the_wait_and_the_call_are_measured(worker: EngineWorker, engine: 
     assert answer.infer_s == seen[1][0]
     assert 0 < answer.queue_s < LONG_S
     assert 0 < answer.infer_s < LONG_S
+
+
+async def test_costs_are_measured_between_requests(batcher: Batcher, engine: Doubling) -> None:
+    timed: list[int] = []
+
+    def seconds_of(size: int) -> float:
+        timed.append(size)
+        return {1: 0.5, 2: 0.25, 4: 2.0, 8: 1.0}[size] / len(timed)
+
+    first = await busy(batcher, engine)
+    measuring = asyncio.create_task(batcher.calibrate(seconds_of))
+    await asyncio.sleep(0)
+    assert timed == []
+    engine.gate.set()
+    assert values(await first) == [2000]
+    curve = await measuring
+    assert curve is not None
+    assert curve.sizes == (1, 2, 4, 8)
+    assert curve.seconds == pytest.approx((0.1, 0.025, 2 / 15, 0.05))
+    assert batcher.costs is curve
+    assert timed == sorted(5 * [1, 2, 4, 8])
+    assert values(await job(batcher, 3)) == [6]
+
+
+async def test_costs_of_a_closed_queue_are_not_measured(batcher: Batcher) -> None:
+    await batcher.close()
+    assert await batcher.calibrate(lambda _: 1.0) is None
