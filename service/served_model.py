@@ -32,6 +32,8 @@ Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
 
 _BFLOAT16 = 0.03
+_SETTLE_S = 1.0
+"""A version that has just become ready has requests to answer, or a command to end."""
 
 log = structlog.get_logger("latent.load")
 
@@ -208,6 +210,7 @@ class ServedModel:
         worker: EngineWorker,
         *,
         queue_items: int,
+        queue_bytes: int,
         inline_s: float,
         observer: Observer,
     ) -> None:
@@ -225,7 +228,7 @@ class ServedModel:
                 program.run,
                 worker,
                 costs,
-                queue_items=queue_items,
+                queue_items=max(1, min(queue_items, queue_bytes // program.row_bytes)),
                 inline_s=inline_s,
                 observe=partial(observer.observe_call, self.manifest.name, half),
             )
@@ -265,7 +268,9 @@ class ServedModel:
             known = cache.read(identity)
             if known is not None:
                 batcher.costs = known
-            elif (measured := await batcher.calibrate(program.seconds_of)) is not None:
+                continue
+            await asyncio.sleep(_SETTLE_S)
+            if (measured := await batcher.calibrate(program.seconds_of)) is not None:
                 cache.write(identity, measured)
 
     def refuses(self, half: Literal["encoder", "decoder"]) -> bool:

@@ -80,6 +80,10 @@ class Settings(BaseSettings):
         4096, description="Most items that wait for one half of a model; beyond it, 503 at once."
     )
 
+    queue_bytes: PositiveInt = Field(
+        256 * 2**20, description="The same in bytes of their arrays, for models whose items are large."
+    )
+
     timeout_s: PositiveFloat = Field(30.0, description="Deadline of a request without `X-Request-Timeout`, seconds.")
     max_timeout_s: PositiveFloat = Field(300.0, description="Longest deadline that `X-Request-Timeout` may ask for.")
     body_timeout_s: PositiveFloat = Field(20.0, description="A body that has not arrived after this long is a 408.")

@@ -49,6 +49,11 @@ class BucketedProgram:
             size: program.bind({name: array[:size] for name, array in self._inputs.items()}) for size in self.sizes
         }
 
+    @property
+    def row_bytes(self) -> int:
+        """What one row takes, all inputs together."""
+        return sum(array[0].nbytes for array in self._inputs.values())
+
     def run(self, pieces: Sequence[Piece]) -> dict[str, Float32]:
         """One call for the rows of all pieces, no more than the largest size: (total, …) by name, the caller's own."""
         total = 0

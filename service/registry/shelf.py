@@ -13,11 +13,12 @@ from functools import partial
 from typing import Protocol
 
 import structlog
+from platformdirs import user_cache_path
 
 from model_store import ModelStore
 from model_store.errors import StoreError
 from model_store.versions import parse_reference
-from service.batching import EngineWorker
+from service.batching import CostCache, EngineWorker, cpu_model
 from service.cpus import inline_limit_s, usable_cpus
 from service.engines import EngineError, cause_of
 from service.registry.background import Background
@@ -44,6 +45,12 @@ class Shelf:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
         self._cpus = max(1, usable_cpus() // settings.workers)
         self._loader = Loader(settings, self._cpus)
+        self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
+        self._machine = {
+            "cpu": cpu_model(),
+            "threads": str(settings.engine_threads or self._cpus),
+            "precision": settings.precision,
+        }
         self.engine_worker = EngineWorker()
         self.models: dict[str, Model] = {}
         self.meant: dict[str | None, ServedModel] = {}
@@ -118,10 +125,12 @@ class Shelf:
             loaded,
             self.engine_worker,
             queue_items=self._settings.queue_items,
+            queue_bytes=self._settings.queue_bytes,
             inline_s=inline_limit_s(self._cpus),
             observer=self._observer,
         )
         slot.state, slot.reason, slot.proven, slot.memory_bytes = "ready", None, True, memory_bytes
+        self._background.spawn(slot.model.calibrate(self._costs, self._machine))
         if loaded.fallback_reason is not None:
             slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
             log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
