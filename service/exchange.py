@@ -80,7 +80,7 @@ class Services:
     watch: Watch = field(default_factory=Watch)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What goes back."""
 
@@ -101,6 +101,7 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
     head, settings = Head(scope), services.settings
     clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
+    clock.alone = services.watch.alone(scope.get("client"))
     model = None
     try:
         model = services.registry.lease(head.model) or await services.registry.get(head.model, clock)

@@ -91,6 +91,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._there: set[Patience] = set()
+        self._client: object = None
         self._ticking = False
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
@@ -106,6 +107,11 @@ class Watch:
         if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
             patience.look(time.monotonic())
         return patience
+
+    def alone(self, client: object) -> bool:
+        """Whether the requests of one connection are all there is at the moment, this one and the one before it."""
+        before, self._client = self._client, client
+        return len(self._there) == 1 and client == before
 
     def end(self, patience: Patience) -> None:
         """The answer is there."""

@@ -43,6 +43,8 @@ class Clock:
     """The deadline of one request, and where its time went, in seconds."""
 
     deadline: float
+    alone: bool = False
+    """No other request is being answered: there is nobody to wait for."""
     parse_s: float = 0.0
     queue_s: float = 0.0
     infer_s: float = 0.0
@@ -59,7 +61,7 @@ class Clock:
         return cls(deadline=time.monotonic() + timeout_s)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Posterior:
     """What the encoder says of n items; d is latent_dim."""
 
@@ -302,7 +304,9 @@ class ServedModel:
         await self._decoder.close()
 
     async def _infer(self, half: str, batcher: Batcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
-        job = batcher.submit({**rows, "labels": labels} if labels is not None else rows, clock.deadline)
+        if labels is not None:
+            rows = {**rows, "labels": labels}
+        job = batcher.submit(rows, clock.deadline, at_once=clock.alone)
         try:
             answer = await job.answer
         except asyncio.CancelledError:

@@ -32,7 +32,7 @@ from service.errors import EngineFailure, EngineLost, Overloaded, ServiceError, 
 Run = Callable[[Sequence[Piece]], dict[str, NDArray[np.float32]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What became of a job."""
 
@@ -129,8 +129,10 @@ class Batcher:
         """Whether nothing waits and nothing runs."""
         return self._idle.is_set()
 
-    def submit(self, rows: Rows, deadline: float) -> Job:
+    def submit(self, rows: Rows, deadline: float, *, at_once: bool = False) -> Job:
         """Queue rows (n, …) by name, n >= 1, all arrays of one n; `job.answer` will have what becomes of them.
+
+        `at_once` does not wait for what else may be read in this turn of the event loop.
 
         A caller that does not wait for it any longer, at the latest after `deadline` (time.monotonic), cancels it and
         calls `forget`. Raises Overloaded or ShuttingDown.
@@ -149,7 +151,10 @@ class Batcher:
         self._idle.clear()
         if not (self._scheduled or self._running):
             self._scheduled = True
-            loop.call_soon(self._flush)
+            if at_once:
+                self._flush()
+            else:
+                loop.call_soon(self._flush)
         return job
 
     def forget(self, job: Job) -> None:
