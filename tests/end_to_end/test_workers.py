@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import psutil
@@ -24,7 +25,7 @@ PATIENCE_S = 30.0
 
 
 @contextmanager
-def workers(store: ModelStore, **settings: object) -> Iterator[RunningServer]:
+def workers(store: ModelStore, **settings: Any) -> Iterator[RunningServer]:
     with running_server(store.path, model="image", engine="openvino", workers=WORKERS, **settings) as server:
         yield server
 
