@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import psutil
@@ -25,8 +24,8 @@ PATIENCE_S = 30.0
 
 
 @contextmanager
-def workers(store: ModelStore, **settings: Any) -> Iterator[RunningServer]:
-    with running_server(store.path, model="image", engine="openvino", workers=WORKERS, **settings) as server:
+def workers(store: ModelStore) -> Iterator[RunningServer]:
+    with running_server(store.path, model="image", engine="openvino", workers=WORKERS) as server:
         yield server
 
 
