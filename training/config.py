@@ -48,10 +48,10 @@ class DataConfig(Section):
     train_every: PositiveInt = Field(
         1, description="train on every n-th item of the source alone; the others are held out"
     )
-    binarise: bool = Field(
-        default=False,
-        description="draw each value anew, 0 or 1, at every look: 1 with its grey value as probability;"
-        " validation and test items once. What is served takes grey values as they are",
+    binarise: Literal["no", "anew", "once"] = Field(
+        "no",
+        description="make each value 0 or 1, 1 with its grey value as probability: of a training item anew at every"
+        " look, or once like those of validation and test. What is served takes grey values as they are",
     )
 
 
@@ -187,6 +187,7 @@ class PublishedConfig(Section):
     ]
     value: float | None = Field(None, description="null where the source gives no figure of its own")
     better: Literal["lower", "higher"] = "lower"
+    importance_samples: PositiveInt = Field(5000, description="of nll_is, per item")
     epochs: PositiveInt | None = Field(None, description="of the source, as are the next four")
     epoch_items: PositiveInt | None = Field(None, description="where the source repeats its items within an epoch")
     batch_size: PositiveInt | None = None

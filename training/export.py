@@ -215,7 +215,7 @@ def _as_served(
     model: Autoencoder, data: Prepared, evaluation: Evaluation, config: TrainConfig
 ) -> tuple[Float32, Float32, Float32]:
     """x, z_mean and outputs of the test split as the service has them: grey where the measured items are binary."""
-    if not config.data.binarise:
+    if config.data.binarise == "no":
         return data.test.x, evaluation.test.z_mean, evaluation.test_outputs
     x = data.served_x(data.test.inputs)
     z_mean, _ = model.encode_array(x, data.test.labels)

@@ -26,7 +26,8 @@ class Split:
     inputs: UInt8 | Float32
     """As a user has them: uint8 (n, h, w, c), or float32 (n, f) or (n, steps, f) in their own units."""
     x: Float32
-    """As the network takes them: (n, *shape); of a binarised recipe validation and test hold 0 and 1."""
+    """As the network takes them: (n, *shape); of a binarised recipe validation and test hold 0 and 1, training too
+    where it is binarised once."""
     labels: Labels | None
 
     def __len__(self) -> int:
@@ -85,7 +86,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     def part(indices: Indices, *, draw: int | None) -> Split:
         own = inputs[indices]
         x = _to_network(own, spec)
-        if config.data.binarise and draw is not None:
+        if draw is not None and config.data.binarise != "no":
             x = (np.random.default_rng((_BINARISE_SEED, draw)).uniform(size=x.shape) < x).astype(np.float32)
         return Split(own, x, None if dataset.labels is None else dataset.labels[indices])
 
@@ -99,7 +100,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     )
     return Prepared(
         spec,
-        part(splits.train, draw=None),
+        part(splits.train, draw=2 if config.data.binarise == "once" else None),
         part(splits.validation, draw=0),
         part(splits.test, draw=1),
         record,
@@ -126,7 +127,7 @@ def _require_consistent(config: TrainConfig, spec: ImageInput | VectorInput | Se
     # A Gaussian code may: the kl switches off what it does not need.
     if config.latent.distribution == "deterministic" and config.latent.dim > values:
         raise BadSetting(f"latent.dim is {config.latent.dim}, but an item has {values} values")
-    if config.data.binarise and (not bounded or config.likelihood.kind in ("gaussian", "continuous_bernoulli")):
+    if config.data.binarise != "no" and (not bounded or config.likelihood.kind in ("gaussian", "continuous_bernoulli")):
         raise BadSetting("data.binarise needs values in [0, 1] and likelihood.kind=bernoulli")
     if config.likelihood.sigma != "optimal" and config.likelihood.kind == "auto" and bounded:
         raise BadSetting("likelihood.sigma on images needs likelihood.kind=gaussian")

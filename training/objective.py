@@ -53,7 +53,7 @@ class Objective:
         tf = import_tensorflow()
         if self.config.augment.active:
             x = augment(x, self.config.augment, _stream(seed, _AUGMENT))
-        if self.config.data.binarise:
+        if self.config.data.binarise == "anew":
             drawn = tf.random.stateless_uniform(tf.shape(x), _stream(seed, _BINARISE)) < x
             x = tf.cast(drawn, tf.float32)
         return x

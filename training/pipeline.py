@@ -129,7 +129,7 @@ def _train(
     report.note("evaluating on the test split, beside PCA")
     evaluation = evaluate(model, data, config)
     prior = fit_prior(evaluation.train, evaluation.validation, seed).mixture
-    symptoms = measure(model, data, evaluation, prior, binarised=config.data.binarise)
+    symptoms = measure(model, data, evaluation, prior, binarised=config.data.binarise == "anew")
     findings = diagnose(symptoms, config)
     report.note("exporting and checking the export")
     with stage(store, name) as staging:

@@ -40,7 +40,7 @@ def measure(
 ) -> Symptoms:
     """Every number that the rules look at, on at most 2,000 training and 2,000 test items.
 
-    Where validation and test items are `binarised` at random, so are the training items that they are compared with.
+    Where training items are `binarised` at every look, so are the training items that they are compared with.
     """
     train_x, train_labels = spread(data.train.x, _ITEMS), _labels(data.train)
     test_x, test_labels = spread(data.test.x, _ITEMS), _labels(data.test)

@@ -31,6 +31,7 @@ LATENT_DIMS = {
     "mnist-vae": 16,
     "mnist-vae-binary": 50,
     "mnist-vae-bn": 2,
+    "mnist-vae-fixed": 40,
     "mnist-vae-mlp": 2,
     "mnist-vae-mse": 2,
     "scurve-vae": 1,

@@ -131,6 +131,14 @@ def test_held_out_digits_are_binarised_once_and_training_digits_stay_grey() -> N
     np.testing.assert_allclose(first.served_x(first.test.inputs), grey, atol=1e-6)
 
 
+def test_training_digits_too_may_be_binarised_once() -> None:
+    first, again = (prepare(IMAGES, training.configure("mnist-vae-fixed", seed=seed)) for seed in (0, 9))
+    assert set(np.unique(first.train.x)) == {0.0, 1.0}
+    np.testing.assert_array_equal(first.train.x, again.train.x)
+    assert first.train.x.mean() == pytest.approx(first.train.inputs.mean() / 255, abs=0.02)
+    np.testing.assert_array_equal(first.test.x, prepare(IMAGES, training.load_recipe("mnist-vae-binary")).test.x)
+
+
 @pytest.mark.parametrize(
     ("recipe", "dataset", "settings", "message"),
     [

@@ -62,7 +62,7 @@ def measure(served: Served, data: Prepared, config: TrainConfig, effort: Effort)
     """
     figures = dict(served.manifest.metrics) | _on_training_items(served, data)
     if config.published is not None and config.published.metric == "nll_is":
-        figures |= _importance(served, data, effort)
+        figures |= _importance(served, data, effort, config.published.importance_samples)
     if _is_our_own(config) and served.manifest.latent.distribution == "gaussian" and data.train.labels is not None:
         figures |= _bound(served, data, effort)
         figures |= frechet_figures(served, data.train.x, data.train.labels, data.test.x)
@@ -86,9 +86,9 @@ def _on_training_items(served: Served, data: Prepared) -> dict[str, float]:
     return figures
 
 
-def _importance(served: Served, data: Prepared, effort: Effort) -> dict[str, float]:
+def _importance(served: Served, data: Prepared, effort: Effort, samples: int) -> dict[str, float]:
     x, _ = _first(data.test, effort.importance_items)
-    nll = importance_nll(served, x, samples=effort.importance_samples)
+    nll = importance_nll(served, x, samples=min(samples, effort.importance_samples))
     return {"nll_is": float(nll.mean()), "nll_is_error": float(nll.std(ddof=1) / np.sqrt(len(nll)))}
 
 
