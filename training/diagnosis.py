@@ -98,15 +98,16 @@ def posterior_collapse(symptoms: Symptoms, config: TrainConfig) -> Finding | Non
         return None
     remedies: dict[str, str] = {}
     likelihood, objective = config.likelihood, config.objective
+    freed = _freed(config)
     if symptoms.sigma is None and symptoms.binary_share < MOSTLY_BINARY:
         remedies["likelihood.kind"] = (
             "values that are neither 0 nor 1 are measured too bluntly by a cross-entropy:"
-            " likelihood.kind=gaussian with likelihood.sigma=optimal"
+            f" likelihood.kind=gaussian with likelihood.sigma=optimal{freed}"
         )
     elif symptoms.sigma is not None and isinstance(likelihood.sigma, float):
         remedies["likelihood.sigma"] = (
             f"with sigma fixed at {symptoms.sigma:.3g} it costs next to nothing to say nothing:"
-            " likelihood.sigma=optimal"
+            f" likelihood.sigma=optimal{freed}"
         )
     if objective.beta > 1:
         remedies["objective.beta"] = f"beta is {objective.beta:g}: objective.beta=1"
@@ -154,7 +155,7 @@ def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | No
         return None
     fixed = isinstance(config.likelihood.sigma, float)
     # A sigma that was fitted to training items is too small for others where the network has learnt those by heart.
-    advice = "Set likelihood.sigma=optimal." if fixed else "More data help, or a smaller model.hidden."
+    advice = f"Set likelihood.sigma=optimal{_freed(config)}." if fixed else "More data help, or a smaller model.hidden."
     meaning = (
         "errors are made to look cheap, and the kl wins"
         if sigma > residual
@@ -213,6 +214,11 @@ def folded_manifold(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
         f" is no walk along the data. Try {'; '.join(settings.values())}.",
         tuple(settings),
     )
+
+
+def _freed(config: TrainConfig) -> str:
+    """What goes with another likelihood where the loss is written in a form that fixes it."""
+    return "" if config.objective.form == "nats" else " and objective.form=nats"
 
 
 def _sentence(text: str) -> str:

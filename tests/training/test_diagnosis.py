@@ -174,3 +174,10 @@ def test_a_torn_curve_counts_its_pieces_and_asks_for_restarts() -> None:
 def test_the_gravest_comes_first() -> None:
     ill = replace(ON_A_CURVE, latent_dim=2, test_mse=0.05, sigma=0.7, code_rho=0.2, prior_gap=30.0)
     assert found(ill) == ["overfitting", "sigma", "folded", "far_from_prior", "unused_dimensions"]
+
+
+def test_the_advice_fits_a_loss_whose_form_fixes_sigma() -> None:
+    ill = replace(CLEAN, sigma=0.707, residual=0.19, binary_share=0.1)
+    mse = training.load_recipe("mnist-vae-mse")
+    assert only(ill, mse).text.endswith("Set likelihood.sigma=optimal and objective.form=nats.")
+    training.configure("mnist-vae-mse", settings={"likelihood.sigma": "optimal", "objective.form": "nats"})
