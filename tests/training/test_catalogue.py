@@ -20,7 +20,7 @@ LATENT_DIMS = {
     "fashion-lstm-ae": 32,
     "fashion-sparse-ae": 32,
     "fashion-vae": 2,
-    "fashion-vae-best": 24,
+    "fashion-vae-best": 32,
     "mnist-ae": 32,
     "mnist-ae-2d": 2,
     "mnist-conv-ae": 49,
