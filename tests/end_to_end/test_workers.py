@@ -86,6 +86,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_counts_are_kept(affine_stor
             caller.start()
         victim = first[0]
         victim.kill()
+        psutil.wait_procs([victim], timeout=PATIENCE_S)
         now = processes(server)
         stop.set()
         for caller in callers:
