@@ -33,10 +33,13 @@ check: install  ## Format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: install  ## Speed beside a naive service, an empty route and the bare engine (QUICK=1: one minute; ONLY=part)
+	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 format: install  ## Put the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove what was installed and built; models in the store stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -37,6 +37,12 @@ def serve(
             help="Port; 0 takes a free one. [default: LATENT_PORT, else 8000]",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=1, max=256, help="Processes that answer. [default: LATENT_WORKERS, else 1]"
+        ),
+    ] = None,
     engine: Annotated[
         Engine | None,
         typer.Option("--engine", help="Runtime. [default: LATENT_ENGINE, else auto]", show_default=False),
@@ -50,7 +56,7 @@ def serve(
     from model_store import ModelStore
     from service.server import run
 
-    settings = read_settings(model=model, host=host, port=port, engine=engine, store=store)
+    settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
     keeper = ModelStore(settings.store)
     if settings.model is not None and keeper.names():
         keeper.resolve(settings.model)

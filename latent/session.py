@@ -69,6 +69,7 @@ class LocalSession:
                 store=self._store,
                 model=self._reference,
                 load="lazy",
+                log_level="error",
                 engine=self._engine,
                 timeout_s=_PATIENCE_S,
                 max_timeout_s=_PATIENCE_S,

@@ -1,6 +1,7 @@
 """`latent encode | decode | reconstruct | interpolate | sample | manifold`: the verbs, here or on a server.
 
-Answers go to a file by its extension, else to the terminal as a table, else down the pipe as JSON.
+Answers go to a file by its extension, else to the terminal as a table, else down the pipe as JSON. Data sets stream
+into files of rows (`latent.bulk`); everything else is one request (`latent.session`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import typer
 from latent.options import DEFAULT_STORE, Engine, EngineOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
+    from latent.bulk.command import Stream
+    from latent.items import Items
     from latent.session import Session
     from latent_client.calls import Call
 
 _PANEL = "Latent space"
+_STREAMED = (".npy", ".csv", ".parquet")
 _SHOWN_ROWS = 20
 _SHOWN_COLUMNS = 16
 
@@ -36,11 +40,15 @@ Fit = Literal["contain", "cover", "stretch"]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="NAME, NAME@3 or NAME@ALIAS.", show_default=False)]
 ItemFiles = Annotated[
     list[Path],
-    typer.Argument(metavar="FILES...", help="Pictures, or .npy, .npz, .csv or .json of items.", show_default=False),
+    typer.Argument(
+        metavar="FILES...",
+        help="Pictures or .json; or a data set: .npy, .npz, .csv, .parquet, a directory of pictures or IDX files.",
+        show_default=False,
+    ),
 ]
 CodeFiles = Annotated[
     list[Path],
-    typer.Argument(metavar="FILES...", help=".npy, .npz, .csv or .json of codes (n, d).", show_default=False),
+    typer.Argument(metavar="FILES...", help=".npy, .npz, .csv, .parquet or .json of codes (n, d).", show_default=False),
 ]
 OutputOption = Annotated[
     Path | None,
@@ -48,7 +56,7 @@ OutputOption = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="Write here: .npy, .npz, .json, .csv, .png, .gif or .webp.",
+        help="Write here: .npy, .npz, .json, .csv, .parquet, .png, .gif or .webp.",
         show_default=False,
     ),
 ]
@@ -65,6 +73,15 @@ LabelsOption = Annotated[
         "--labels",
         metavar="LABEL[,LABEL...]",
         help="Class of each item, or one for all: names or indices.",
+        show_default=False,
+    ),
+]
+LabelColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="COLUMN",
+        help="Column of a table that holds the class of each row: its name, or its number from 0.",
         show_default=False,
     ),
 ]
@@ -104,6 +121,21 @@ class Target:
             return RemoteSession(self.model, self.url, self.timeout_s)
         return LocalSession(self.model, self.store, self.engine)
 
+    def stream(
+        self, files: Sequence[Path], label_column: str | None, *, codes: bool = False, one_request: bool = False
+    ) -> Stream | None:
+        """One data set into a file of rows; None where it is to be `one_request`, held in memory."""
+        from latent.datasets import is_dataset
+
+        if one_request or self.url is not None or self.output is None or len(files) != 1 or not is_dataset(files[0]):
+            return None
+        if self.output.suffix.lower() not in _STREAMED:
+            return None
+        from latent.bulk.command import Stream
+
+        opened = Stream.of_codes if codes else Stream.of_items
+        return opened(self.model, self.store, self.engine, files[0], self.output, label_column)
+
 
 # -- commands ----------------------------------------------------------------------------------------------
 
@@ -114,6 +146,7 @@ def encode(
     *,
     output: OutputOption = None,
     labels: LabelsOption = None,
+    label_column: LabelColumnOption = None,
     sample: Annotated[bool, typer.Option("--sample", help="Draw from the posterior instead of its mean.")] = False,
     seed: SeedOption = None,
     fit: FitOption = None,
@@ -124,13 +157,25 @@ def encode(
     url: UrlOption = None,
     timeout: TimeoutOption = 60.0,
 ) -> None:
-    """Items to codes."""
+    """Items to codes.
+
+    One data set (directory, .npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --sample or --url, is one request, held in memory.
+    """
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind(pictures=False)
-    session, inputs = _with_items(target, files)
+    if stream := target.stream(files, label_column, one_request=sample or seed is not None):
+        from latent.bulk.verbs import Encode
+
+        condition, path = stream.condition(labels), files[0]
+        stream.run(lambda loaded: Encode(loaded, path, condition, fit, invert), as_json=as_json)
+        return
     from latent_client import verbs
 
-    call = verbs.encode(inputs, labels=_labels(labels, session), sample=sample, seed=seed, fit=fit, invert=invert)
+    session, items = _with_items(target, files, label_column)
+    call = verbs.encode(
+        items.inputs, labels=_labels(labels, session, items), sample=sample, seed=seed, fit=fit, invert=invert
+    )
     _answer(target, session, call, kind)
 
 
@@ -140,6 +185,7 @@ def decode(
     *,
     output: OutputOption = None,
     labels: LabelsOption = None,
+    label_column: LabelColumnOption = None,
     scale: ScaleOption = None,
     as_json: JsonOption = False,
     store: StoreOption = DEFAULT_STORE,
@@ -147,13 +193,29 @@ def decode(
     url: UrlOption = None,
     timeout: TimeoutOption = 60.0,
 ) -> None:
-    """Codes to items."""
+    """Codes to items.
+
+    One data set (.npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --url, is one request, held in memory.
+    """
     target = Target(model, output, as_json, url, timeout, store, engine)
-    kind, session = target.kind(), target.session()
+    kind = target.kind()
+    from latent.datasets import codes_wanted
+
+    if stream := target.stream(files, label_column, codes=True):
+        from latent.bulk.verbs import Decode
+        from latent.rows import require_tabular
+
+        if kind != ".npy":
+            require_tabular(stream.manifest)
+        condition, path = stream.condition(labels), files[0]
+        stream.run(lambda loaded: Decode(loaded, path, condition), as_json=as_json)
+        return
     from latent.items import read_codes
     from latent_client import verbs
 
-    call = verbs.decode(read_codes(files), labels=_labels(labels, session))
+    session, items = target.session(), read_codes(files, codes_wanted(label_column))
+    call = verbs.decode(items.inputs, labels=_labels(labels, session, items))
     _answer(target, session, call, kind, scale=scale)
 
 
@@ -163,6 +225,7 @@ def reconstruct(
     *,
     output: OutputOption = None,
     labels: LabelsOption = None,
+    label_column: LabelColumnOption = None,
     target_labels: Annotated[
         str | None,
         typer.Option(
@@ -187,15 +250,28 @@ def reconstruct(
     url: UrlOption = None,
     timeout: TimeoutOption = 60.0,
 ) -> None:
-    """Items through the code and back, with errors and an anomaly score of each."""
+    """Items through the code and back, with errors and an anomaly score of each.
+
+    .npy, .csv and .parquet hold scores: mse, nll, kl, elbo, percentile, is_anomaly. .npz and .json hold everything.
+    One data set (directory, .npy, .npz, .csv, .parquet) to .npy, .csv or .parquet streams, whatever its size.
+    Anything else, and --error-map or --url, is one request, held in memory.
+    """
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind()
-    session, inputs = _with_items(target, files)
+    if stream := target.stream(files, label_column, one_request=error_map):
+        from latent.bulk.verbs import Reconstruct, anomaly_threshold
+
+        condition, path = stream.condition(labels), files[0]
+        other = condition if target_labels is None else stream.condition(target_labels, "--target-labels")
+        limit = anomaly_threshold(stream.manifest, threshold, quantile)
+        stream.run(lambda loaded: Reconstruct(loaded, path, condition, other, limit, fit, invert), as_json=as_json)
+        return
     from latent_client import verbs
 
+    session, items = _with_items(target, files, label_column)
     call = verbs.reconstruct(
-        inputs,
-        labels=_labels(labels, session),
+        items.inputs,
+        labels=_labels(labels, session, items),
         target_labels=_labels(target_labels, session),
         threshold=threshold,
         quantile=quantile,
@@ -236,16 +312,17 @@ def interpolate(
     """From item to item through the latent space; .gif and .webp move."""
     target = Target(model, output, as_json, url, timeout, store, engine)
     kind = target.kind(moving=True)
+    from latent.datasets import codes_wanted
     from latent.items import read_codes
     from latent_client import verbs
 
     if codes:
-        session, inputs, z = target.session(), None, read_codes(files)
+        session, items = target.session(), read_codes(files, codes_wanted())
     else:
-        (session, inputs), z = _with_items(target, files), None
+        session, items = _with_items(target, files, None)
     call = verbs.interpolate(
-        inputs,
-        z=z,
+        None if codes else items.inputs,
+        z=items.inputs if codes else None,
         steps=steps,
         method=method,
         space=space,
@@ -342,20 +419,23 @@ def manifold(
 # -- what they share ---------------------------------------------------------------------------------------
 
 
-def _with_items(target: Target, files: Sequence[Path]) -> tuple[Session, Any]:
+def _with_items(target: Target, files: Sequence[Path], label_column: str | None) -> tuple[Session, Items]:
+    from latent.datasets import items_wanted
     from latent.items import read_items
 
     session = target.session()
-    return session, read_items(files, lambda: session.manifest)
+    return session, read_items(files, items_wanted(lambda: session.manifest, label_column))
 
 
-def _labels(text: str | None, session: Session) -> list[int | str] | None:
-    """Names and indices; a class whose name is a number is meant by its name."""
-    if text is None:
+def _labels(text: str | None, session: Session, items: Items | None = None) -> list[int | str] | None:
+    """Names and indices: those given, else what the files of a conditional model say."""
+    from latent.labels import as_label, listed_labels
+
+    if text is not None:
+        return listed_labels(text, session.manifest)
+    if items is None or items.labels is None or not session.manifest.input.conditional:
         return None
-    names = session.manifest.input.class_names or ()
-    parts = [part.strip() for part in text.split(",")]
-    return [int(part) if part.isdecimal() and part not in names else part for part in parts]
+    return [as_label(label, session.manifest) for label in items.labels]
 
 
 def _integers(option: str, text: str) -> list[int]:
@@ -388,7 +468,7 @@ def _answer(
     """Run the call; write or print what comes back."""
     from latent.answers import PICTURES, document, encoded_as, main_array
     from latent.errors import CommandError
-    from latent.output import json_bytes, on_terminal, say, write_whole
+    from latent.output import json_bytes, on_terminal, print_json, say, write_whole
     from latent_client.pictures import PictureStyle
 
     if kind in PICTURES and target.output is not None:
@@ -400,8 +480,11 @@ def _answer(
         return
     answer = session.run(call)
     if kind is not None and target.output is not None:
-        write_whole(target.output, encoded_as(kind, answer, lambda: session.manifest))
-        say(f"{target.output}: {' × '.join(map(str, main_array(answer).shape))} from {answer.model}")
+        write_whole(target.output, encoded_as(target.output, answer, lambda: session.manifest))
+        if target.as_json:
+            print_json({"model": answer.model, "items": len(main_array(answer)), "file": str(target.output)})
+        else:
+            say(f"{target.output}: {' × '.join(map(str, main_array(answer).shape))} from {answer.model}")
     elif target.as_json or not on_terminal():
         import sys
 
@@ -413,19 +496,18 @@ def _answer(
 def _print(answer: Any, session: Session) -> None:  # noqa: ANN401 - any of the client's answers
     """A table for people: the first rows and columns, with a word on what is left out."""
     from latent.answers import main_array, rows_of
-    from latent.errors import CommandError
     from latent.output import print_table, say
 
     count = len(main_array(answer))
     say(f"{answer.model}: {count} item{'s' if count != 1 else ''}")
-    try:
-        header, rows = rows_of(answer, session.manifest)
-    except CommandError:
+    columns = rows_of(answer, session.manifest).text
+    if not columns:
         say(f"{' × '.join(map(str, main_array(answer).shape))} numbers; -o FILE.png shows them, --json prints them")
         return
+    shown = columns[:_SHOWN_COLUMNS]
     print_table(
-        ["", *header[:_SHOWN_COLUMNS]],
-        [[at, *(float(number) for number in row[:_SHOWN_COLUMNS])] for at, row in enumerate(rows[:_SHOWN_ROWS])],
+        ["", *(name for name, _ in shown)],
+        [[at, *(float(values[at]) for _, values in shown)] for at in range(min(count, _SHOWN_ROWS))],
     )
-    if count > _SHOWN_ROWS or len(header) > _SHOWN_COLUMNS:
-        say(f"({count} rows of {len(header)} numbers in all: -o FILE or --json has them)")
+    if count > _SHOWN_ROWS or len(columns) > _SHOWN_COLUMNS:
+        say(f"({count} rows of {len(columns)} numbers in all: -o FILE or --json has them)")

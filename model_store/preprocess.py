@@ -203,7 +203,12 @@ def array_to_input(values: Array, spec: ImageInput | VectorInput | SequenceInput
     if isinstance(spec, VectorInput):
         x = table_to_input(values, spec)
         require_finite(x, given=values)
+    elif spec.value_range is None:
+        return to_float32(values)
     else:
+        low, high = spec.value_range
+        if values.size and low <= values.min() and values.max() <= high:
+            return np.ascontiguousarray(values, dtype=np.float32)  # and finite: NaN is in no order
         x = to_float32(values)
     return _within(x, spec.value_range) if spec.value_range is not None else x
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
+from service.account import Account
 from service.exchange import Services
+from service.logs import RequestLog
 from service.metrics import Metrics
 from service.middleware import ExchangeMiddleware
 from service.problems import install_problems
@@ -18,6 +23,7 @@ from service.registry import Registry
 from service.routes import health, inference, models, pages
 from service.schemas import Problem
 from service.settings import Settings
+from service.workers.peers import Peers
 
 DESCRIPTION = (
     "Autoencoders and VAEs behind HTTP. JSON is always a batch; `application/x-npy` and `application/x-npz` carry the "
@@ -25,18 +31,26 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application. Models load when its lifespan begins."""
-    metrics = Metrics()
+def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
+    """The application. Models load when its lifespan begins; `line` leads a worker to its supervisor."""
+    metrics, request_log = Metrics(), RequestLog(settings)
+    peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = Registry(settings, metrics.observe_answer)
+        registry = Registry(settings, metrics)
         metrics.watch(registry)
         app.state.services = Services(settings, registry)
         registry.open()
+        if peers is not None:
+            peers.open()
+            await registry.settled()  # the others answer until this one can
+        gc.freeze()
         yield
         await registry.close()
+        if peers is not None:
+            peers.close()
+        request_log.flush()
 
     app = FastAPI(
         title="Latent",
@@ -54,8 +68,9 @@ def create_app(settings: Settings) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.state.metrics = metrics
-    app.add_middleware(ExchangeMiddleware, metrics=metrics)
+    app.state.metrics, app.state.peers = metrics, peers
+    app.state.account = Account(metrics, request_log)
+    app.add_middleware(ExchangeMiddleware, account=app.state.account)
     routers = [module.router for module in (inference, models, health, pages)]
     for router in routers:
         app.include_router(router)
@@ -63,6 +78,11 @@ def create_app(settings: Settings) -> FastAPI:
     patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def _stop_this_process() -> None:
+    """The supervisor is gone: nobody would start or stop this worker any more."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

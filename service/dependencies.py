@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.exchange import Services
-from service.metrics import Metrics
+from service.metrics import Metrics, Report
 from service.registry import Registry
+from service.workers.peers import Peers
 
 
 def _services(request: Request) -> Services:
@@ -20,11 +21,12 @@ def _registry(request: Request) -> Registry:
     return _services(request).registry
 
 
-def _metrics(request: Request) -> Metrics:
+async def _reports(request: Request) -> list[Report]:
     metrics: Metrics = request.app.state.metrics
-    return metrics
+    peers: Peers | None = request.app.state.peers
+    return [metrics.report(), *(await peers.reports() if peers is not None else [])]
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
-MetricsDep = Annotated[Metrics, Depends(_metrics)]
+ReportsDep = Annotated[list[Report], Depends(_reports)]

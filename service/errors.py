@@ -79,6 +79,24 @@ class BadHeader(ServiceError):
     status, slug, title = 400, "bad-header", "A header cannot be read"
 
 
+# -- 401, 403 ----------------------------------------------------------------------------------------------
+
+
+class Unauthorized(ServiceError):
+    """The request needs the key of LATENT_ADMIN_KEY, sent as `Authorization: Bearer KEY`."""
+
+    status, slug, title = 401, "unauthorized", "A key is needed"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(ServiceError):
+    """The key that came is not the one of LATENT_ADMIN_KEY."""
+
+    status, slug, title = 403, "forbidden", "The key is not the right one"
+
+
 # -- 404, 405, 406, 408, 413, 415 --------------------------------------------------------------------------
 
 
@@ -232,6 +250,16 @@ class Overloaded(ServiceError):
     """Too many items are waiting. Retry after the time in Retry-After; nothing was computed."""
 
     status, slug, title = 503, "overloaded", "Too many requests are waiting"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "1"})
+
+
+class EngineLost(ServiceError):
+    """The engine stopped in the middle of its work and is being restarted. Nothing of this request was answered: send
+    it again."""
+
+    status, slug, title = 503, "engine-lost", "The engine is being restarted"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Retry-After": "1"})

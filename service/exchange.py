@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from functools import cached_property
+from typing import Any, Generic, Literal
 
 from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
+from service.account import Exchange, exchange_of
 from service.codecs import replies
-from service.codecs.body import read_body
+from service.codecs.body import let_through, read_body
+from service.codecs.head import Head
 from service.codecs.image_body import parse_image, parse_multipart
-from service.codecs.json_body import ARRAY_FIELDS, parse_json
-from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP, choose
+from service.codecs.json_body import parse_json
+from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP
 from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.pictures import moving, near_square, png, sheet
-from service.errors import BadHeader, DeadlineExceeded, InvalidValue, UnknownOption, UnsupportedMediaType
-from service.middleware import exchange_of
+from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption
+from service.patience import Patience, Watch
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
 from service.settings import Settings
@@ -34,8 +36,8 @@ ITEM_BODIES = (JSON, *IMAGES, MULTIPART, NPY)
 CODE_BODIES = (JSON, NPY)
 OPTION_BODIES = (JSON,)
 
-_INLINE_BYTES = 128 << 10
-_ALIASES = {"image/jpg": JPEG}
+_INLINE_BYTES = 512 << 10
+"""Bodies and answers up to this size are read and written in the event loop: two milliseconds of JSON."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,25 @@ class Verb(Generic[O]):
     """Content types that are read; none for GET."""
     fields: Sequence[str] = field(default=())
     """What a JSON body holds beside options."""
+    half: Literal["encoder", "decoder"] = "encoder"
+    """Whose queue a request comes to first."""
     pictures: Sequence[str] = ()
     """Picture types that an image model answers."""
     picture_first: bool = False
     """Whether a client that does not say gets a picture."""
 
-    def offers(self, model: ServedModel) -> Sequence[str]:
+    def offers(self, model: ServedModel) -> tuple[str, ...]:
         """Types that can be answered for a model, the default first."""
-        pictures = self.pictures if model.manifest.input.kind == "image" else ()
-        return (*pictures, *ARRAYS) if self.picture_first else (*ARRAYS, *pictures)
+        return self._with_pictures if model.manifest.input.kind == "image" else ARRAYS
+
+    @cached_property
+    def _with_pictures(self) -> tuple[str, ...]:
+        return (*self.pictures, *ARRAYS) if self.picture_first else (*ARRAYS, *self.pictures)
+
+    @cached_property
+    def defaults(self) -> O:
+        """The options of a request that has none."""
+        return read_options(self.options, {}, ())
 
 
 @dataclass(frozen=True)
@@ -65,126 +77,115 @@ class Services:
 
     settings: Settings
     registry: Registry
+    watch: Watch = field(default_factory=Watch)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What goes back."""
+
+    content: bytes
+    headers: list[tuple[bytes, bytes]]
 
 
 async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:
     """Answer one request of a verb, before its deadline."""
-    clock = Clock.until(_timeout_s(request, services.settings))
+    reply = await respond(request.scope, request.receive, services, verb, exchange_of(request.scope))
+    response = Response(reply.content)
+    response.raw_headers = reply.headers
+    return response
+
+
+async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
+    """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
+    head, settings = Head(scope), services.settings
+    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
+    clock.alone = services.watch.alone(scope.get("client"))
+    model = None
     try:
-        async with asyncio.timeout(clock.remaining_s):
-            return await _answer(request, services, verb, clock)
-    except TimeoutError:
-        raise DeadlineExceeded("the answer was not ready before the request's deadline") from None
+        model = services.registry.lease(head.model) or await services.registry.get(head.model, clock)
+        return await _respond(model, head, receive, services, verb, exchange, clock, patience)
+    except asyncio.CancelledError:
+        if patience.why is None:
+            raise
+        asyncio.current_task().uncancel()  # type: ignore[union-attr]
+        raise patience.why() from None
+    finally:
+        services.watch.end(patience)
+        if model is not None:
+            model.release()
 
 
-async def _answer(request: Request, services: Services, verb: Verb[O], clock: Clock) -> Response:
-    settings, exchange = services.settings, exchange_of(request.scope)
-    query = [(name, value) for name, value in request.query_params.multi_items() if name != "model"]
-    model = await services.registry.get(_model_of(request), clock)
+async def _respond(
+    model: ServedModel,
+    head: Head,
+    receive: Receive,
+    services: Services,
+    verb: Verb[O],
+    exchange: Exchange,
+    clock: Clock,
+    patience: Patience,
+) -> Reply:
+    settings = services.settings
     exchange.model = model.reference
-    media_type = choose(_accept(request), verb.offers(model), wildcards_fall_back=verb.picture_first)
-    body_type = _body_type(request, verb.bodies) if verb.bodies else None
-    started = time.monotonic()
-    payload = Payload(source="none")
-    if body_type is not None:
-        body = await read_body(request, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s)
-        started = time.monotonic()
-        payload = await _parse(body, body_type, request, settings)
-    _check_fields(payload, verb)
-    options = read_options(verb.options, payload.options, query, verb.fields)
+    if model.refuses(verb.half):
+        raise Overloaded(f"{model.waiting_items} items are waiting; nothing more is accepted")
+    media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
+    started = time.perf_counter()
+    payload = _NOTHING
+    if verb.bodies:
+        body_type = head.body_type(verb.bodies)
+        try:
+            body = await read_body(receive, head, max_bytes=settings.max_body_bytes, came=patience.came)
+        except BodyTooLarge:
+            services.watch.end(patience)
+            await let_through(receive, head, max_bytes=settings.max_body_bytes)
+            raise
+        started = time.perf_counter()
+        payload = await _parse(body, body_type, head, settings)
+    patience.body_is_read()
+    if payload.source == "json":
+        _check_fields(payload, verb)
+    query = head.options if head.query else []
+    if payload.options or query:
+        options = read_options(verb.options, payload.options, query, verb.fields)
+    else:
+        options = verb.defaults
     if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
         raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
-    clock.parse_s = time.monotonic() - started
-    call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query))
-    result = await _while_connected(request, verb.run(call, options))
+    clock.parse_s = time.perf_counter() - started
+    call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
+    result = await verb.run(call, options)
     exchange.items = result.items
-    started = time.monotonic()
+    started = time.perf_counter()
     content = await _render(result, media_type, options)
-    clock.render_s = time.monotonic() - started
-    return Response(content, media_type=media_type, headers=_headers(result, clock))
+    clock.render_s = time.perf_counter() - started
+    return Reply(content, _headers(result, media_type, len(content), clock))
 
 
-async def _while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for the work; a client that hangs up takes it back. Raises ClientDisconnect."""
-    task, watcher = asyncio.create_task(work), asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
-    finally:
-        task.cancel()
-        watcher.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+_NOTHING = Payload(source="none")
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 # -- in ----------------------------------------------------------------------------------------------------
 
 
-def _timeout_s(request: Request, settings: Settings) -> float:
-    text = request.headers.get("x-request-timeout")
-    if text is None:
-        return settings.timeout_s
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise BadHeader.at(
-            ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
-        )
-    return min(seconds, settings.max_timeout_s)
-
-
-def _model_of(request: Request) -> str | None:
-    given = request.query_params.getlist("model")
-    if len(given) > 1:
-        raise InvalidValue.at(["model"], "model is given twice", expected="one", got=f"{len(given)} values")
-    return given[0] if given else None
-
-
-def _accept(request: Request) -> str | None:
-    values = request.headers.getlist("accept")
-    return ",".join(values) if values else None
-
-
-def _body_type(request: Request, accepted: Sequence[str]) -> str:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    given = _ALIASES.get(given, given)
-    if not given and request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
-        given = JSON  # a bare POST: the defaults of every option
-    if given not in accepted:
-        raise UnsupportedMediaType(
-            f"the body's Content-Type must be one of {', '.join(accepted)}, not {given[:60] or 'nothing'}"
-        )
-    return given
-
-
-async def _parse(body: bytes, body_type: str, request: Request, settings: Settings) -> Payload:
-    if body_type == MULTIPART:
-        return await parse_multipart(body, request.headers, settings.max_items)
-    if body_type in IMAGES:
-        return parse_image(body)
+async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) -> Payload:
+    if body_type == JSON:
+        if not body and b"content-type" not in head.headers:
+            return Payload(source="json")
+        return parse_json(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(parse_json, body)
     if body_type == NPY:
         return parse_npy(body)
-    if not body and request.headers.get("content-type") is None:
-        return Payload(source="json")
-    if len(body) <= _INLINE_BYTES:
-        return parse_json(body)
-    return await asyncio.to_thread(parse_json, body)
+    if body_type == MULTIPART:
+        return await parse_multipart(body, head.headers.get(b"content-type", b""), settings.max_items)
+    return parse_image(body)
 
 
 def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
     """A JSON body may hold `inputs`, `images` and `z` only where the verb reads them."""
-    if payload.source != "json":
-        return
-    given = [name for name in ARRAY_FIELDS if name in payload.arrays] + (
-        ["images"] if payload.images is not None else []
-    )
+    given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
     for name in given:
         if name not in verb.fields:
             options = (field.alias or option for option, field in verb.options.model_fields.items())
@@ -196,7 +197,9 @@ def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
 
 
 async def _render(result: Result, media_type: str, options: Options) -> bytes:
-    looks = replies.Looks()
+    if media_type == NPY:
+        return replies.render_npy(result.fields[result.main])
+    looks = _PLAIN
     if isinstance(options, PictureOptions):
         fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
         looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
@@ -205,8 +208,6 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
         if media_type == JSON:
             images = result.images() if looks.as_png and result.images is not None else None
             return replies.render_json({"model": result.model, **result.fields}, images, looks)
-        if media_type == NPY:
-            return replies.render_npy(result.fields[result.main])
         if media_type == NPZ:
             return replies.render_npz(result.fields)
         if result.images is None:
@@ -217,18 +218,27 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
         whole = result.sheet(images) if result.sheet is not None else Sheet(images, near_square(len(images)))
         return png(sheet(whole.images, whole.columns), looks.scale)
 
-    small = result.fields[result.main].nbytes <= _INLINE_BYTES and media_type not in MOVING
+    small = result.fields[result.main].nbytes <= _INLINE_BYTES >> 2 and media_type not in MOVING
     return render() if small else await asyncio.to_thread(render)
 
 
-def _headers(result: Result, clock: Clock) -> Mapping[str, str]:
-    times = {"parse": clock.parse_s, "queue": clock.queue_s, "infer": clock.infer_s, "render": clock.render_s}
-    headers = {
-        "Server-Timing": ", ".join(f"{name};dur={1e3 * seconds:.3f}" for name, seconds in times.items()),
-        "Vary": "Accept",
-    }
+_PLAIN = replies.Looks()
+_MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, *IMAGES, *MOVING)}
+
+
+def _headers(result: Result, media_type: str, size: int, clock: Clock) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", _MEDIA_TYPES[media_type]),
+        (b"content-length", b"%d" % size),
+        (
+            b"server-timing",
+            b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, render;dur=%.3f"
+            % (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s),
+        ),
+        (b"vary", b"Accept"),
+    ]
     if "seed" in result.fields:
-        headers["X-Latent-Seed"] = str(result.fields["seed"])
+        headers.append((b"x-latent-seed", b"%d" % result.fields["seed"]))
     if not result.repeatable:
-        headers["Cache-Control"] = "no-store"
+        headers.append((b"cache-control", b"no-store"))
     return headers

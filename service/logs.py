@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import re
 import sys
+import time
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 
 from service.settings import Settings
@@ -14,11 +19,13 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they hold what callers sent, secrets included
 )
 
+_FLUSH_S = 0.05
+_PLAIN = re.compile(r"[\w@/ .:+=-]*", re.ASCII)
+
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line of the process to stderr, in the chosen form."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,7 +33,7 @@ def configure_logging(settings: Settings) -> None:
     ]
     renderer: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-        if people
+        if for_people(settings)
         else [TRACEBACKS, structlog.processors.JSONRenderer(sort_keys=False)]
     )
     structlog.configure(
@@ -44,3 +51,62 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+def for_people(settings: Settings) -> bool:
+    """Whether log lines are columns rather than JSON."""
+    return settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+
+
+class RequestLog:
+    """The line of every request. As JSON it is made in a microsecond, and written with others of the moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._on = settings.log_level in ("debug", "info")
+        self._people = for_people(settings)
+        self._structured = structlog.get_logger("latent.request")
+        self._lines: list[str] = []
+        self._second, self._prefix = -1, ""
+
+    def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
+        """Note an answered request. Lines come at the latest 50 ms afterwards, and in order."""
+        if not self._on:
+            return
+        if self._people:
+            self._structured.info(
+                "request",
+                id=request_id,
+                model=model or None,
+                verb=verb,
+                items=items,
+                status=status,
+                milliseconds=round(1e3 * seconds, 3),
+            )
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+        self._lines.append(
+            f'{{"id":{_quoted(request_id)},"model":{_quoted(model) if model else "null"},"verb":{_quoted(verb)},'
+            f'"items":{items},"status":{status},"milliseconds":{1e3 * seconds:.3f},'
+            f'"event":"request","level":"info","timestamp":"{self._now()}"}}\n'
+        )
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        lines, self._lines = "".join(self._lines), []
+        if lines:
+            sys.stderr.write(lines)
+            sys.stderr.flush()
+
+    def _now(self) -> str:
+        """UTC, ISO 8601."""
+        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._prefix}.{nanoseconds // 1000:06d}Z"
+
+
+def _quoted(text: str) -> str:
+    """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
+    return f'"{text}"' if _PLAIN.fullmatch(text) else orjson.dumps(text).decode()

@@ -28,6 +28,30 @@ def problem_response(error: ServiceError, request_id: str) -> Response:
     )
 
 
+def as_problem(error: Exception) -> ServiceError:
+    """Whatever was raised, as the problem that a client is told of."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, StoreError):
+        return from_store(error)
+    return ServiceError("something went wrong; the service's log has the cause under this id")
+
+
+def logged_problem(
+    error: ServiceError, request_id: str, path: str, cause: BaseException | None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a problem; `cause`, or what lies behind it, is logged where it is the service's."""
+    if error.status == 500 and cause is not None:
+        log.error("failed", id=request_id, path=path, exc_info=cause.__cause__ or cause)
+    content = orjson.dumps(error.problem(request_id))
+    headers = [
+        (b"content-type", PROBLEM.encode()),
+        (b"content-length", b"%d" % len(content)),
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in error.headers.items()),
+    ]
+    return error.status, headers, content
+
+
 def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
     """Methods of every route at a path: the framework names those of the first alone."""
     methods: set[str] = set()

@@ -144,9 +144,10 @@ class VersionSummary(BaseModel):
     state: Literal["available", "loading", "ready", "failed"]
     reason: str | None
     engine: str | None
-    aliases: list[str]
+    aliases: list[str] = Field(description="Aliases that mean this version now.")
     family: str | None
     created_at: str | None
+    memory_bytes: int | None = Field(description="What it occupies; null while it is not loaded.")
 
 
 class ModelSummary(BaseModel):
@@ -154,6 +155,8 @@ class ModelSummary(BaseModel):
 
     name: str
     default: bool
+    serves: int | None = Field(description="The version that the bare name means now; null before one is loaded.")
+    reason: str | None = Field(description="Why a name does not mean what the store says; null where all do.")
     versions: list[VersionSummary]
 
 

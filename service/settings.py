@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_store.versions import near
+from service.engines.base import Precision
 
 PREFIX = "LATENT_"
 OF_OTHERS = ("LATENT_DATA_DIR",)
@@ -38,6 +39,14 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
+    cache_dir: Path | None = Field(
+        None,
+        description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory."
+        " It may be missing, read-only or emptied.",
+    )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
+    )
     model: str | None = Field(
         None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."
     )
@@ -47,8 +56,21 @@ class Settings(BaseSettings):
     load: Literal["eager", "lazy"] = Field(
         "eager", description="`eager` loads each model's served version at start, `lazy` at its first request."
     )
+    watch_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        2.0, description="Seconds between looks at the store for new versions and moved aliases; 0 never looks."
+    )
+    memory_budget_bytes: Annotated[int, Field(ge=0)] = Field(
+        0, description="Memory of all loaded versions; beyond it the least recently used are unloaded. 0: no limit."
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="Key of `POST /models/NAME/reload`, sent as `Authorization: Bearer KEY`; off without one."
+    )
     engine: EngineChoice = Field(
         "auto", description="`auto` takes OpenVINO and falls back to TensorFlow, if installed, where that fails."
+    )
+    precision: Precision = Field(
+        "f32",
+        description="`bf16` computes in bfloat16 (OpenVINO): faster where the CPU has it, off by up to a few percent.",
     )
     engine_threads: Annotated[int, Field(ge=0)] = Field(
         0, description="Threads of one engine call; 0 takes the CPUs that the process may use."
@@ -56,6 +78,10 @@ class Settings(BaseSettings):
     max_batch_items: PositiveInt = Field(64, description="Most items in one engine call; larger requests are split.")
     queue_items: PositiveInt = Field(
         4096, description="Most items that wait for one half of a model; beyond it, 503 at once."
+    )
+
+    queue_bytes: PositiveInt = Field(
+        256 * 2**20, description="The same in bytes of their arrays, for models whose items are large."
     )
 
     timeout_s: PositiveFloat = Field(30.0, description="Deadline of a request without `X-Request-Timeout`, seconds.")

@@ -1,68 +1,69 @@
-"""Reading a request's bytes: whole, in time, and never more than allowed."""
+"""Reading a request's bytes: whole, and never more than allowed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
-from service.errors import BodyTimeout, BodyTooLarge, ServiceError, UnreadableBody, UnsupportedMediaType
+from service.codecs.head import Head
+from service.errors import BodyTooLarge, ServiceError, UnsupportedMediaType
 
 _LINGER_S = 0.5
 
 
-async def read_body(request: Request, *, max_bytes: int, timeout_s: float) -> bytes:
-    """The body's bytes. Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge, BodyTimeout."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding {encoding!r} is not supported: send the body as it is (identity)")
-    announced = _content_length(request)
+async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Callable[[int], None]) -> bytes:
+    """The body's bytes; `came` hears how many have come, where they come in pieces.
+
+    Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge or ClientDisconnect.
+    """
+    encoding = head.headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        text = encoding.decode("latin-1").strip().lower()
+        raise UnsupportedMediaType(f"Content-Encoding {text!r} is not supported: send the body as it is (identity)")
+    announced = head.content_length()
     if announced is not None and announced > max_bytes:
-        raise await _refused(request, f"the body has {announced} bytes; at most {max_bytes} are accepted", max_bytes)
+        raise _too_large(f"the body has {announced} bytes; at most {max_bytes} are accepted")
     pieces: list[bytes] = []
-    total = 0
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for piece in request.stream():
-                total += len(piece)
-                if total > max_bytes:
-                    break
-                pieces.append(piece)
-    except TimeoutError:
-        error = BodyTimeout(f"the body did not arrive within {timeout_s:g} s; {total} bytes came")
-        error.headers["Connection"] = "close"
-        raise error from None
-    if total > max_bytes:
-        raise await _refused(request, f"the body has more than the {max_bytes} bytes that are accepted", max_bytes)
+    total, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        total += len(piece)
+        if total > max_bytes:
+            raise _too_large(f"the body has more than the {max_bytes} bytes that are accepted")
+        if not more and not pieces:
+            return piece
+        pieces.append(piece)
+        came(total)
     return b"".join(pieces)
 
 
-def _content_length(request: Request) -> int | None:
-    text = request.headers.get("content-length")
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit():
-        raise UnreadableBody("Content-Length is no number")
-    return int(text)
-
-
-async def _refused(request: Request, detail: str, max_bytes: int) -> ServiceError:
-    """The 413, after what the client is still sending has been let through for a moment.
+async def let_through(receive: Receive, head: Head, *, max_bytes: int) -> None:
+    """Let what a client is still sending come, for a moment, before its body is refused.
 
     A connection that is closed with bytes unread is reset, and the client may never see the answer. A client that
     waits for `100 Continue` has sent nothing and is answered at once.
     """
-    if request.headers.get("expect", "").lower() != "100-continue":
-        discarded = 0
-        try:
-            async with asyncio.timeout(_LINGER_S):
-                while discarded <= max_bytes:
-                    message = await request.receive()
-                    discarded += len(message.get("body", b""))
-                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                        break
-        except (TimeoutError, ClientDisconnect):
-            pass
+    if head.headers.get(b"expect", b"").lower() == b"100-continue":
+        return
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while discarded <= max_bytes:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    break
+
+
+def _too_large(detail: str) -> ServiceError:
     error = BodyTooLarge(detail)
     error.headers["Connection"] = "close"
     return error

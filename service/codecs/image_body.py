@@ -26,12 +26,13 @@ class _InMemory(MultiPartParser):
     spool_max_size: ClassVar[int] = 1 << 40  # type: ignore[misc]
 
 
-async def parse_multipart(body: bytes, headers: Headers, max_items: int) -> Payload:
+async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> Payload:
     """Many image files, in order, whatever their fields are called.
 
     Raises UnreadableBody, TooManyItems, UnknownOption for a field that is no file, InvalidValue where there is none.
     """
 
+    headers = Headers(raw=[(b"content-type", content_type)])
     _require_end(body, headers)
 
     async def stream() -> AsyncGenerator[bytes, None]:

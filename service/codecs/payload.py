@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Source = Literal["json", "npy", "files", "none"]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Payload:
     """Arrays and pictures of a request, and the options that came with them in a JSON body."""
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from service.engines.base import Engine, EngineError, Program, cause_of
+from service.engines.base import Engine, EngineError, Precision, Program, cause_of
 
-__all__ = ["ENGINES", "Engine", "EngineError", "Program", "cause_of", "create_engine"]
+__all__ = ["ENGINES", "Engine", "EngineError", "Precision", "Program", "cause_of", "create_engine"]
 
 ENGINES = ("openvino", "tensorflow")
 
 
-def create_engine(name: str, threads: int) -> Engine:
-    """The engine of that name, with so many threads a call. Raises EngineError where it is not installed."""
+def create_engine(name: str, threads: int, precision: Precision = "f32") -> Engine:
+    """The engine of that name, with so many threads a call. Raises EngineError where it cannot be had."""
     try:
         if name == "openvino":
             from service.engines.openvino_engine import OpenVinoEngine
 
-            return OpenVinoEngine(threads)
+            return OpenVinoEngine(threads, precision)
         if name == "tensorflow":
             from service.engines.tensorflow_engine import TensorFlowEngine
 
-            return TensorFlowEngine(threads)
+            return TensorFlowEngine(threads, precision)
     except ImportError as error:
         raise EngineError(f"the {name} engine is not installed ({error.name})") from error
     raise EngineError(f"there is no engine {name!r} (there are {', '.join(ENGINES)})")

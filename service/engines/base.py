@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.float32]]
+
+
+Precision = Literal["f32", "bf16"]
+"""What an engine computes in: float32, or bfloat16 with its seven bits of mantissa, faster where the CPU has it."""
 
 
 class EngineError(Exception):
@@ -38,11 +42,18 @@ class Program(Protocol):
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch: arrays (n, …) by name -> arrays (n, …) by name, the caller's own."""
 
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """A call on these very arrays, C order, with whatever they hold when it is made.
+
+        What it answers may be the runtime's own memory, which the program's next call overwrites.
+        """
+
 
 class Engine(Protocol):
     """A runtime."""
 
     name: str
+    precision: Precision
 
     def load(self, directory: Path) -> Program:
         """Load a SavedModel with one serving signature. Raises EngineError."""

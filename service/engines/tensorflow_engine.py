@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, as_float32
+from service.engines.base import Arrays, EngineError, Precision, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
 
@@ -21,7 +22,10 @@ class TensorFlowEngine:
 
     name = "tensorflow"
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, precision: Precision = "f32") -> None:
+        if precision != "f32":
+            raise EngineError(f"the tensorflow engine computes in float32, not in {precision}")
+        self.precision: Precision = precision
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -60,3 +64,7 @@ class TensorFlowProgram:
         """Run a batch."""
         answer = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
         return {name: as_float32(tensor.numpy()) for name, tensor in answer.items()}
+
+    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+        """TensorFlow copies what it is given, and answers arrays of its own."""
+        return lambda: self.infer(inputs)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from service import schemas
-from service.dependencies import MetricsDep, RegistryDep
+from service.dependencies import RegistryDep, ReportsDep
 from service.errors import NotReady
-from service.metrics import CONTENT_TYPE
+from service.metrics import CONTENT_TYPE, render
 from service.openapi import problems
 
 router = APIRouter(tags=["operations"])
@@ -39,6 +39,6 @@ async def get_readyz(registry: RegistryDep) -> Response:
 @router.get(
     "/metrics", summary="Prometheus metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
 )
-async def get_metrics(metrics: MetricsDep) -> Response:
-    """Text exposition format 0.0.4."""
-    return Response(metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+async def get_metrics(reports: ReportsDep) -> Response:
+    """Text exposition format 0.0.4, all workers together."""
+    return Response(render(reports), headers={"Content-Type": CONTENT_TYPE})

@@ -30,12 +30,21 @@ router = APIRouter(tags=["latent space"])
 described = Described()
 
 ENCODE = Verb(encode, EncodeOptions, ITEM_BODIES, ("inputs", "images"))
-DECODE = Verb(decode, DecodeOptions, CODE_BODIES, ("z",), (PNG,))
-RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), (PNG,))
-INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), (PNG, GIF, WEBP))
-SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), (PNG,))
-GET_SAMPLE = Verb(sample, SampleOptions, pictures=(PNG,), picture_first=True)
-GET_MANIFOLD = Verb(manifold, ManifoldOptions, pictures=(PNG,), picture_first=True)
+DECODE = Verb(decode, DecodeOptions, CODE_BODIES, ("z",), "decoder", (PNG,))
+RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), pictures=(PNG,))
+INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), pictures=(PNG, GIF, WEBP))
+SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), "decoder", (PNG,))
+POSTS: dict[str, Verb[Any]] = {
+    "/encode": ENCODE,
+    "/decode": DECODE,
+    "/reconstruct": RECONSTRUCT,
+    "/interpolate": INTERPOLATE,
+    "/sample": SAMPLE,
+}
+"""The verbs that are posted, by path."""
+
+GET_SAMPLE = Verb(sample, SampleOptions, half="decoder", pictures=(PNG,), picture_first=True)
+GET_MANIFOLD = Verb(manifold, ManifoldOptions, half="decoder", pictures=(PNG,), picture_first=True)
 
 # Examples that work as they are with any image model, the codes with the default one: a stroke, and a seven.
 _STROKE = (

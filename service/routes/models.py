@@ -5,15 +5,16 @@ from __future__ import annotations
 import mimetypes
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from model_store.verify import REPORT
 from model_store.versions import parse_version
 from service import schemas
+from service.account import exchange_of
+from service.admin import require_admin
 from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
-from service.middleware import exchange_of
 from service.openapi import problems
 from service.registry import Model, Registry, Slot
 
@@ -27,19 +28,9 @@ router = APIRouter(tags=["models"])
     responses={200: {"model": schemas.ModelsReply}},
 )
 async def get_models(registry: RegistryDep) -> Response:
-    """State, engine and aliases of every version."""
-    return JSONResponse(
-        {
-            "models": [
-                {
-                    "name": model.name,
-                    "default": model.name == registry.default_name,
-                    "versions": [_summary(model, model.slots[version]) for version in sorted(model.slots)],
-                }
-                for model in registry.models()
-            ]
-        }
-    )
+    """State, engine and aliases of every version, as the store is now."""
+    await registry.look()
+    return JSONResponse({"models": [_listed(registry, model) for model in registry.models()]})
 
 
 @router.get(
@@ -50,7 +41,7 @@ async def get_models(registry: RegistryDep) -> Response:
 )
 async def get_model(name: str, request: Request, registry: RegistryDep) -> Response:
     """The manifest, state and aliases of the served version."""
-    model = registry.model(name)
+    model = await registry.model(name)
     served = model.served()
     if not served:
         raise UnknownModel(f"{name} has no version that could be served")
@@ -65,7 +56,8 @@ async def get_model(name: str, request: Request, registry: RegistryDep) -> Respo
 )
 async def get_version(name: str, version: str, request: Request, registry: RegistryDep) -> Response:
     """The manifest, state and aliases of a version."""
-    return _answer(request, registry, registry.model(name), _slot(registry, name, version))
+    slot = await _slot(registry, name, version)
+    return _answer(request, registry, await registry.model(name), slot)
 
 
 @router.get(
@@ -76,7 +68,7 @@ async def get_version(name: str, version: str, request: Request, registry: Regis
 )
 async def get_report(name: str, version: str, path: str, request: Request, services: ServicesDep) -> Response:
     """Only files that the manifest lists are served."""
-    slot = _slot(services.registry, name, version)
+    slot = await _slot(services.registry, name, version)
     listed = f"{REPORT}/{path}"
     if slot.manifest is None or listed not in slot.manifest.files:
         raise NotFound(f"the report of {slot.reference} has no {path[:100]}")
@@ -88,16 +80,41 @@ async def get_report(name: str, version: str, path: str, request: Request, servi
     return FileResponse(file, media_type=media_type)
 
 
+@router.post(
+    "/models/{name}/reload",
+    summary="Follow the store at once",
+    response_class=JSONResponse,
+    responses={200: {"model": schemas.ModelSummary}, **problems(401, 403, 404, 503, 504)},
+    dependencies=[Depends(require_admin)],
+)
+async def post_reload(name: str, request: Request, services: ServicesDep) -> Response:
+    """Look at the store now, load what the model's names are to mean, also what failed before, and answer what is
+    served then: `reason` says why a name does not mean what the store says. 404 unless LATENT_ADMIN_KEY is set."""
+    model = await services.registry.reload(name, services.settings.timeout_s)
+    exchange_of(request.scope).model = f"{name}@{model.meaning()}"
+    return JSONResponse(_listed(services.registry, model))
+
+
 def _answer(request: Request, registry: Registry, model: Model, slot: Slot) -> Response:
     exchange_of(request.scope).model = slot.reference
     return JSONResponse(_described(request, registry, model, slot))
 
 
-def _slot(registry: Registry, name: str, version: str) -> Slot:
+async def _slot(registry: Registry, name: str, version: str) -> Slot:
     number = parse_version(version)
     if number is None:
         raise UnknownModel(f"{version[:40]!r} is no version number")
-    return registry.slot(name, number)
+    return await registry.slot(name, number)
+
+
+def _listed(registry: Registry, model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "default": model.name == registry.default_name,
+        "serves": model.meaning(),
+        "reason": model.reason,
+        "versions": [_summary(model, model.slots[version]) for version in sorted(model.slots)],
+    }
 
 
 def _summary(model: Model, slot: Slot) -> dict[str, Any]:
@@ -107,9 +124,10 @@ def _summary(model: Model, slot: Slot) -> dict[str, Any]:
         "state": slot.state,
         "reason": slot.reason,
         "engine": slot.model.engine if slot.model is not None else None,
-        "aliases": sorted(alias for alias, version in model.aliases.items() if version == slot.version),
+        "aliases": model.aliases_of(slot.version),
         "family": manifest.family if manifest is not None else None,
         "created_at": manifest.created_at.isoformat() if manifest is not None else None,
+        "memory_bytes": slot.memory_bytes,
     }
 
 

@@ -51,7 +51,7 @@ Draw = Callable[[], UInt8]
 DrawSheet = Callable[[UInt8], Sheet]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Result:
     """The answer of a verb, before it is rendered."""
 
@@ -69,7 +69,7 @@ class Result:
     """False where another such request would be answered differently."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
     """One call of a verb."""
 

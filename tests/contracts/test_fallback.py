@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from latent.bulk.engine import load
 from model_store import ModelStore, stage
 from model_store.verify import ENCODER
+from service.engines import EngineError
 from tests.support.problems import assert_problem
 from tests.support.publisher import body_from, copy_files
 from tests.support.server import RunningServer, running_server
@@ -68,11 +71,11 @@ def test_auto_falls_back_for_the_one_model_that_needs_it(odd_server: RunningServ
     odd = only_version(odd_server, "odd")
     assert (odd["state"], odd["engine"]) == ("ready", "tensorflow")
     assert odd["reason"] == ("runs on tensorflow, because openvino: OpenVINO cannot load encoder (it lacks Lgamma)")
-    image = only_version(odd_server, "image")
-    assert (image["state"], image["engine"], image["reason"]) == ("ready", "openvino", None)
     for name in ("odd", "image"):
         reply = odd_server.http.post("/encode", params={"model": name}, json=HALF_GREY).json()
         assert reply["z_mean"] == [[pytest.approx(0.0, abs=1e-6)] * 2]
+    image = only_version(odd_server, "image")
+    assert (image["state"], image["engine"], image["reason"]) == ("ready", "openvino", None)
     fell_back = [line for line in odd_server.log_lines() if line["event"] == "engine fell back"]
     assert [(line["model"], line["engine"], line["level"]) for line in fell_back] == [
         ("odd@1", "tensorflow", "warning")
@@ -135,3 +138,13 @@ def test_auto_takes_tensorflow_where_openvino_is_not_installed(affine_store: Mod
             image["reason"] == "runs on tensorflow, because openvino: the openvino engine is not installed (openvino)"
         )
         assert server.http.post("/encode", json=HALF_GREY).json()["z_log_var"] == [[-2.0, -1.0]]
+
+
+def test_a_data_set_falls_back_as_well(odd_store: Path) -> None:
+    model = load(odd_store / "odd" / "1", "auto", threads=1)
+    grey = np.full((3, 4, 4, 1), 0.5, np.float32)
+    np.testing.assert_allclose(model.encode(grey, {}).z_mean, np.zeros((3, 2)), atol=1e-6)
+    with pytest.raises(EngineError, match=r"^the engine fails on a batch of 3 items \(InvalidArgumentError\)$"):
+        model.encode(2.0 * grey, {})
+    with pytest.raises(EngineError, match=r"^OpenVINO cannot load encoder \(it lacks Lgamma\)$"):
+        load(odd_store / "odd" / "1", "openvino", threads=1)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from model_store import ModelStore
@@ -98,6 +99,8 @@ def test_ctrl_c_is_quiet(tmp_path: Path) -> None:
         connection, _ = silent.accept()
         with connection:
             assert connection.recv(4) == b"POST"
+            while psutil.Process(waiting.pid).status() != psutil.STATUS_SLEEPING:
+                pass  # a signal between sending and listening is noticed when listening ends, a minute later
             waiting.send_signal(signal.SIGINT)
             assert waiting.communicate() == (b"", b"")
     assert waiting.returncode == 130

@@ -76,7 +76,7 @@ def test_a_table_is_matched_by_the_names_of_its_columns(latent: Latent, where: l
 def test_reconstruct_scores_each_row(latent: Latent, where: list[str], table: Path) -> None:
     latent("reconstruct", "vector", table, "-o", "scores.csv", *where)
     first, second = rows(Path("scores.csv"))
-    assert (first["depth"], float(first["mse"]), first["is_anomaly"]) == ("30.0", 0.0, "0.0")
+    assert (first["depth"], float(first["mse"]), first["is_anomaly"]) == ("30.0", 0.0, "0")
     assert float(second["mse"]) == pytest.approx(1.0 / 3.0)  # depth is one deviation off, of three columns
 
 
@@ -206,7 +206,7 @@ def test_tables_that_are_refused(latent: Latent, store: Path, content: str, comp
         (["manifold", "image", "--dims", "a,b"], "--dims takes integers separated by commas, not 'a,b'"),
         (["manifold", "image", "--dims", "0,7"], "dims"),
         (["decode", "image", "items.npy"], "(n, 2)"),
-        (["decode", "image", "grey.png"], "grey.png: codes are read from .npy, .npz, .csv, .json"),
+        (["decode", "image", "grey.png"], "grey.png: codes are read from .npy, .npz, .csv, .parquet, .json"),
         (["interpolate", "image", "grey.png"], "2"),
         (["sample", "image", "--url", "http://127.0.0.1:9"], "no answer from http://127.0.0.1:9/sample?model=image"),
         (["sample", "image", "--url", "nonsense"], "base_url 'nonsense' must look like http://host:port"),

@@ -26,7 +26,9 @@ def test_arrays_images_and_options_are_told_apart() -> None:
 
 
 def test_integers_are_numbers_of_the_value_range_and_never_bytes() -> None:
-    assert parse_json(b'{"inputs": [[0, 1]]}').arrays["inputs"].dtype == np.int64
+    assert parse_json(b'{"inputs": [[0, 1]]}').arrays["inputs"].dtype == np.float64
+    assert parse_json(b'{"inputs": [[0, 1]], "sample": false}').arrays["inputs"].dtype == np.float64
+    assert parse_json(b'{"inputs": [[0, 1]], "seed": 1}').arrays["inputs"].dtype == np.int64
 
 
 def test_null_is_the_same_as_nothing() -> None:

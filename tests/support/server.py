@@ -73,6 +73,7 @@ def environment(settings: Mapping[str, object], python_path: Sequence[Path] = ()
     Modules are looked for in `python_path` first.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LATENT_")}
+    settings = {"cache_dir": Path(tempfile.gettempdir()) / "latent-cache", **settings}
     own = {f"LATENT_{name.upper()}": str(value) for name, value in settings.items()}
     return {**inherited, "PYTHONPATH": os.pathsep.join(map(str, [*python_path, ROOT])), **own}
 

@@ -1,0 +1,113 @@
+"""Latent beside a naive service, an empty route and the bare engine, on this machine.
+
+    python -m benchmarks.serving [--quick] [--only PART…] [--write] [--latent PATH]
+
+Servers run on one CPU, the load comes from the others; what is compared is measured in turns, so compare ratios. A
+whole run takes under 20 minutes and writes docs/performance.json and the part of docs/performance.md between its marks;
+a quick one takes a minute and, as any choice of parts, writes .bench/results.json alone. The models are trained at the
+first run and kept in .bench/. Exits 1 where a part could not be measured, 2 where nothing could.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.serving import cpus
+from benchmarks.serving.bench import Bench
+from benchmarks.serving.children import ROOT
+from benchmarks.serving.errors import BenchError
+from benchmarks.serving.machine import describe
+from benchmarks.serving.models import are_made, prepare
+from benchmarks.serving.page import write_page
+from benchmarks.serving.parts import PARTS, QUICK, measure
+from benchmarks.serving.results import Measured, Results, read_results, write_results
+from benchmarks.serving.servers import OWN_LATENT
+from benchmarks.serving.targets import judgements
+from benchmarks.serving.terminal import show, show_targets
+from benchmarks.serving.wrk import require_wrk
+
+CACHE = ROOT / ".bench"
+PAGE = ROOT / "docs" / "performance.md"
+KEPT = ROOT / "docs" / "performance.json"
+_WIDTH_OF_A_FILE = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    given = _arguments(arguments)
+    terminal = sys.stdout.isatty()
+    console = Console() if terminal else Console(width=_WIDTH_OF_A_FILE)
+    shares = cpus.shared_out(cpus.available())
+    parts = given.only or (QUICK if given.quick else tuple(PARTS))
+    keeps = given.write or not (given.only or given.quick)
+    try:
+        require_wrk()
+        if not are_made(CACHE):
+            console.print("training the models: about a minute, once", style="dim")
+        models = prepare(CACHE)
+        with tempfile.TemporaryDirectory(prefix="latent-bench-") as scratch, cpus.on(shares.driver):
+            if not shares.pinned:
+                console.print("only one CPU: server and load share it, so the figures say little", style="yellow")
+            bench = Bench(shares, models, given.latent, Path(scratch), given.quick, keeps, console)
+            results, failed = _measure(parts, bench)
+        show_targets(console, judgements(results.figures()))
+        if keeps and not failed:
+            kept = read_results(KEPT).with_parts(results)
+            write_results(KEPT, kept)
+            write_page(PAGE, kept)
+        write_results(CACHE / "results.json", results)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    for line in failed:
+        print(f"bench: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    known = "\n".join(f"  {name:10} {what}" for name, what in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.serving",
+        description=__doc__,
+        epilog=f"parts:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help=f"one round of {' and '.join(QUICK)}: a minute")
+    parser.add_argument("--only", nargs="+", choices=tuple(PARTS), metavar="PART", help="measure these alone")
+    parser.add_argument("--write", action="store_true", help="put a choice of parts into docs/performance.* too")
+    parser.add_argument(
+        "--latent",
+        type=lambda path: (path,),
+        default=OWN_LATENT,
+        metavar="PATH",
+        help="the command of another environment, such as one without TensorFlow",
+    )
+    return parser.parse_args(given)
+
+
+def _measure(parts: Sequence[str], bench: Bench) -> tuple[Results, list[str]]:
+    """What was found, and a line for each part that failed; the others are measured all the same."""
+    machine, results, failed = describe(bench.cpus), Results(), []
+    for part in parts:
+        bench.tell(f"{part}: {PARTS[part]}")
+        try:
+            outcome = measure(part, bench)
+        except BenchError as error:
+            failed.append(f"{part}: {error}")
+            bench.console.print(failed[-1], style="red", highlight=False)
+            continue
+        show(bench.console, outcome)
+        results = results.with_parts(
+            Results(parts={part: Measured(machine=machine, quick=bench.quick, outcome=outcome)})
+        )
+    return results, failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

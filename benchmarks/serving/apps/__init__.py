@@ -1,0 +1,1 @@
+"""The services that Latent is measured against; each is one file that uvicorn runs."""

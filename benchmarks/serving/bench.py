@@ -1,0 +1,80 @@
+"""What every part is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.serving.answers import Closeness, compare
+from benchmarks.serving.cases import Case
+from benchmarks.serving.cpus import Cpus, on
+from benchmarks.serving.models import Models
+from benchmarks.serving.processes import Running, running
+from benchmarks.serving.servers import Server, latent
+from benchmarks.serving.wrk import Load, drive
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One run of wrk, and what it cost the server."""
+
+    load: Load
+    cpu_us: float
+    """CPU microseconds of the server a request, answered or refused."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The machine, the models, and how much time there is."""
+
+    cpus: Cpus
+    models: Models
+    latent: Sequence[str]
+    """The command that is `latent`."""
+    scratch: Path
+    """A directory for logs and other things that nobody keeps."""
+    quick: bool
+    keeps: bool
+    """Whether pictures go to where the docs show them."""
+    console: Console
+
+    @property
+    def rounds(self) -> int:
+        """How often everything is measured, in turns."""
+        return 1 if self.quick else 5
+
+    def tell(self, text: str) -> None:
+        """Say what is being done."""
+        self.console.print(text, style="dim", highlight=False)
+
+    def serve(self, server: Server) -> AbstractContextManager[Running]:
+        """Start a server on the server's CPU."""
+        return running(server, self.cpus.server, self.scratch)
+
+    def serve_latent(
+        self, model: str, options: Sequence[str] = (), **settings: object
+    ) -> AbstractContextManager[Running]:
+        """Start Latent with one model, in its default settings but for `options` of the command and `settings`."""
+        return self.serve(latent(self.models[model].store, self.latent, options, **settings))
+
+    def check(self, server: Running, case: Case, closeness: Closeness | None = None) -> float:
+        """The largest difference to TensorFlow's answer; by default the manifest's tolerance. Raises BenchError."""
+        model = self.models[case.model]
+        response = server.ask(server.server.shot(case, model.items))
+        allowed = closeness or Closeness(model.tolerance.rtol, model.tolerance.atol)
+        return compare(server.server.name, case, response.content, model.items, allowed)
+
+    def drive(self, server: Running, case: Case, seconds: int, cpus: AbstractSet[int] | None = None) -> Drive:
+        """Put `case` to a server for so long, from the driver's CPUs or others. Raises BenchError for any error."""
+        shot = server.server.shot(case, self.models[case.model].items)
+        before = server.cpu_s()
+        with on(self.cpus.driver if cpus is None else cpus):
+            load = drive(server.url, shot, connections=case.connections, seconds=seconds)
+        cpu_s = server.cpu_s() - before
+        load.require_good(f"{server.server.name}, {case.name}")
+        return Drive(load, 1e6 * cpu_s / load.requests)

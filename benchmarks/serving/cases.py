@@ -1,0 +1,85 @@
+"""What is asked: a model, a verb, a body format, so many images a request, so many connections."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+Verb = Literal["encode", "decode", "reconstruct"]
+Format = Literal["json", "npy"]
+
+VERBS: tuple[Verb, ...] = ("encode", "decode", "reconstruct")
+FORMATS: tuple[Format, ...] = ("json", "npy")
+LOADS = ((1, 1), (1, 16), (1, 64), (64, 4))
+"""Images a request, connections."""
+MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "npy": "application/x-npy"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the table, but for who answers."""
+
+    model: str
+    verb: Verb
+    format: Format
+    images: int
+    connections: int
+
+    @property
+    def name(self) -> str:
+        """`dense/encode/json/1x64`: 1 image a request, 64 connections."""
+        return f"{self.model}/{self.verb}/{self.format}/{self.images}x{self.connections}"
+
+
+@dataclass(frozen=True)
+class Items:
+    """What requests hold, and what TensorFlow answers to it: 64 items of each."""
+
+    inputs: NDArray[np.uint8]
+    """(64, h, w, 1)"""
+    z_mean: NDArray[np.float32]
+    """(64, d): of the inputs, and what decode is asked."""
+    z_log_var: NDArray[np.float32]
+    """(64, d)"""
+    outputs: NDArray[np.float32]
+    """(64, h, w, 1): of z_mean."""
+
+    @classmethod
+    def read(cls, path: Path) -> Items:
+        """From an npz with these names."""
+        with np.load(path) as arrays:
+            return cls(**{name: arrays[name] for name in ("inputs", "z_mean", "z_log_var", "outputs")})
+
+    def body(self, case: Case) -> bytes:
+        """The first images of `case`, as a user would send them: JSON (n, h, w) in float64, npy in float32."""
+        if case.verb == "decode":
+            return (
+                _json({"z": self.z_mean[: case.images]}) if case.format == "json" else npy(self.z_mean[: case.images])
+            )
+        pictures = self.inputs[: case.images, :, :, 0] / 255.0
+        return _json({"inputs": pictures}) if case.format == "json" else npy(pictures.astype(np.float32))
+
+    def expected(self, case: Case) -> dict[str, NDArray[Any]]:
+        """What TensorFlow answers to `body(case)`, by the names of a JSON reply; npy holds the first of them."""
+        arrays = {"outputs": self.outputs}
+        if case.verb == "encode":
+            arrays = {"z_mean": self.z_mean, "z_log_var": self.z_log_var}
+        return {name: array[: case.images] for name, array in arrays.items()}
+
+
+def npy(array: NDArray[Any]) -> bytes:
+    """What np.save writes."""
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array))
+    return stream.getvalue()
+
+
+def _json(document: Mapping[str, NDArray[Any]]) -> bytes:
+    return orjson.dumps({name: array.tolist() for name, array in document.items()})

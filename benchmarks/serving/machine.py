@@ -1,0 +1,75 @@
+"""What a figure holds for: the machine, the versions, the day."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel
+
+from benchmarks.serving.cpus import Cpus
+
+PACKAGES = ("latent", "fastapi", "uvicorn", "uvloop", "httptools", "openvino", "tensorflow", "tensorflow-cpu", "numpy")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+class Machine(BaseModel):
+    """A machine as it was on a day."""
+
+    cpu: str
+    cpus: int
+    """That the run could use."""
+    pinned: bool
+    """Whether server and load had CPUs of their own."""
+    memory_gb: float
+    system: str
+    python: str
+    packages: dict[str, str]
+    measured_at: datetime
+    other_load: float
+    """One minute's load average before the first measurement: above about 0.3, the figures are worth little."""
+
+    def sentences(self) -> str:
+        """Two sentences for a page."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.packages.items())
+        placing = "server and load on a CPU each" if self.pinned else "server and load on the same CPUs"
+        return (
+            f"{self.cpu}, {self.cpus} CPUs ({placing}), {self.memory_gb:.0f} GB, {self.system},"
+            f" {self.measured_at:%Y-%m-%d %H:%M} UTC, load average before it {self.other_load:.2f}."
+            f" Python {self.python}, {versions}."
+        )
+
+
+def describe(cpus: Cpus) -> Machine:
+    """This machine, now."""
+    return Machine(
+        cpu=cpu_name(CPUINFO.read_text(encoding="utf-8")) if CPUINFO.exists() else platform.processor(),
+        cpus=len(cpus.every) or psutil.cpu_count() or 1,
+        pinned=cpus.pinned,
+        memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
+        system=f"{platform.system()} {platform.release().split('-')[0]}",
+        python=platform.python_version(),
+        packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        measured_at=datetime.now(UTC).replace(microsecond=0),
+        other_load=round(psutil.getloadavg()[0], 2),
+    )
+
+
+def cpu_name(cpuinfo: str) -> str:
+    """The model's name in the text of /proc/cpuinfo, and which of the vector units that matter here it has."""
+    name = re.search(r"^model name\s*: (.+)$", cpuinfo, flags=re.MULTILINE)
+    flags = re.search(r"^flags\s*: (.+)$", cpuinfo, flags=re.MULTILINE)
+    known = flags[1].split() if flags else []
+    units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in known]
+    return " ".join([name[1].strip() if name else "unknown CPU", *([f"({', '.join(units)})"] if units else [])])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

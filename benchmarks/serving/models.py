@@ -1,0 +1,77 @@
+"""The models that are measured: made once, by the trainer, and kept in a directory that `make clean` removes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.serving.cases import Items
+from benchmarks.serving.children import run_child
+from model_store import ModelStore
+from model_store.manifest import SCHEMA_VERSION, Tolerance
+
+DENSE = "dense"
+"""784-256-64-(2+2) and back: the recipe mnist-vae-mse."""
+CONVOLUTIONAL = "convolutional"
+"""The default model, mnist-vae."""
+NAMES = (DENSE, CONVOLUTIONAL)
+TWO_VERSIONS = "two-versions"
+"""A store with two versions of the dense model."""
+REFERENCE = "reference.npz"
+
+_MADE = "made"
+_EDITION = f"1, manifest schema {SCHEMA_VERSION}"
+"""Another one makes the models anew."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model in a store of its own."""
+
+    name: str
+    store: Path
+    version: Path
+    """The directory of the version that is served."""
+    items: Items
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything that was made."""
+
+    by_name: dict[str, Model]
+    two_versions: Path
+
+    def __getitem__(self, name: str) -> Model:
+        """One of NAMES."""
+        return self.by_name[name]
+
+
+def are_made(cache: Path) -> bool:
+    """Whether `prepare` finds all of it there."""
+    marker = cache / _MADE
+    return marker.exists() and marker.read_text(encoding="utf-8") == _EDITION
+
+
+def prepare(cache: Path) -> Models:
+    """The models in `cache`, trained first where there are none, in a minute. Raises BenchError where that fails."""
+    if not are_made(cache):
+        shutil.rmtree(cache, ignore_errors=True)
+        cache.mkdir(parents=True)
+        run_child("benchmarks.serving.train_models", str(cache))
+        (cache / _MADE).write_text(_EDITION, encoding="utf-8")
+    return Models({name: _read(cache, name) for name in NAMES}, cache / TWO_VERSIONS)
+
+
+def _read(cache: Path, name: str) -> Model:
+    store = ModelStore(cache / name)
+    _, version = store.resolve(name)
+    return Model(
+        name=name,
+        store=store.path,
+        version=store.directory(name, version),
+        items=Items.read(cache / name / REFERENCE),
+        tolerance=store.manifest(name, version).tolerance,
+    )

@@ -1,0 +1,32 @@
+"""What can be measured: each part is one module with a function from a `Bench` to an `Outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from benchmarks.serving.bench import Bench
+from benchmarks.serving.results import Outcome
+
+PARTS: Mapping[str, str] = {
+    "requests": "requests a second, latency, CPU and memory, beside a naive service and an empty route",
+    "start": "seconds to ready and memory while idle",
+    "engine": "the engine alone, batch 1 to 256",
+    "breakdown": "where the microseconds of one request go",
+    "overload": "more requests than can be answered",
+    "swap": "another version every two seconds",
+    "workers": "throughput with several processes",
+    "bulk": "70,000 images from a file",
+    "precision": "float32 beside bfloat16",
+}
+"""Name of a part, which is its module's too, and what it measures; in the order of a whole run."""
+
+QUICK = ("requests", "engine")
+"""What a quick run measures unless told otherwise."""
+
+
+def measure(part: str, bench: Bench) -> Outcome:
+    """Run one of PARTS. Raises BenchError where it cannot."""
+    module = import_module(f"{__name__}.{part}")
+    outcome: Outcome = module.measure(bench)
+    return outcome

@@ -1,0 +1,233 @@
+"""The figures to reach, and whether a run reached them."""
+
+from __future__ import annotations
+
+import bisect
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.serving.figures import Figures, Spread, ratios, spread
+from benchmarks.serving.results import Table
+
+Values = Callable[[Figures], Sequence[float]]
+
+_ENCODE = "latent/dense/encode"
+_NAIVE = "naive/dense/encode/json"
+_EMPTY = "empty FastAPI route/dense/encode"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure with a bound. `values` raises KeyError where what it needs was not measured."""
+
+    what: str
+    sense: Literal["at least", "at most"]
+    bound: float
+    values: Values
+    unit: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """`≥ 9 ×`."""
+        return " ".join(
+            ["≥" if self.sense == "at least" else "≤", f"{self.bound:g}", *([self.unit] if self.unit else [])]
+        )
+
+    def judge(self, figures: Figures) -> Judgement:
+        """By the median of the rounds."""
+        try:
+            found = spread(self.values(figures))
+        except KeyError:
+            return Judgement(self, None, reached=None)
+        reached = found.median >= self.bound if self.sense == "at least" else found.median <= self.bound
+        return Judgement(self, found, reached=reached)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A target beside what was found."""
+
+    target: Target
+    found: Spread | None
+    reached: bool | None
+    """None where it was not measured."""
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return {None: "not measured", True: "reached", False: "not reached"}[self.reached]
+
+    @property
+    def result(self) -> str:
+        """Median, least and most, in the target's unit."""
+        if self.found is None:
+            return ""
+        return " ".join([str(self.found), *([self.target.unit] if self.target.unit else [])])
+
+
+def judgements(figures: Figures) -> list[Judgement]:
+    """Every target, in the order of the page."""
+    return [target.judge(figures) for target in TARGETS]
+
+
+def table(found: Sequence[Judgement]) -> Table:
+    """The last thing that a run prints."""
+    rows = [[one.target.what, one.target.wanted, one.result, one.verdict] for one in found]
+    return Table(title="Figures to reach", headings=["", "wanted", "found", ""], rows=rows)
+
+
+# -- what a figure is made of ------------------------------------------------------------------------------
+
+
+def _ratio(ours: str, theirs: str, unit_of_theirs: float = 1.0) -> Values:
+    """Ours to theirs, round by round; theirs multiplied first."""
+    return lambda figures: ratios(figures[ours], [unit_of_theirs * value for value in figures[theirs]])
+
+
+def _plain(name: str) -> Values:
+    return lambda figures: figures[name]
+
+
+def engine_us_per_image(figures: Figures, model: str, batch: float) -> float:
+    """The encoder's own microseconds an image at a batch size, linear between the sizes that were measured."""
+    prefix, suffix = f"engine/{model}/encoder/", "/us_per_call"
+    sizes = sorted(int(name[len(prefix) : -len(suffix)]) for name in figures if name.startswith(prefix))
+    if not sizes:
+        raise KeyError(prefix)
+    calls = [statistics.median(figures[f"{prefix}{size}{suffix}"]) for size in sizes]
+    at = bisect.bisect_left(sizes, batch)
+    if at == 0 or at == len(sizes):
+        nearest = min(at, len(sizes) - 1)
+        return calls[nearest] / sizes[nearest]
+    low, high = sizes[at - 1], sizes[at]
+    share = (batch - low) / (high - low)
+    return (calls[at - 1] + share * (calls[at] - calls[at - 1])) / batch
+
+
+def _convolutional_cpu(body: str) -> Values:
+    """CPU of a convolutional request to its engine's time plus 1.15 × what a dense one spends outside its engine."""
+
+    def values(figures: Figures) -> list[float]:
+        def engine(model: str) -> list[float]:
+            batches = figures[f"latent/{model}/encode/{body}/1x64/batch_items"]
+            return [engine_us_per_image(figures, model, batch) for batch in batches]
+
+        dense = figures[f"latent/dense/encode/{body}/1x64/cpu_us"]
+        outside = [cpu - own for cpu, own in zip(dense, engine("dense"), strict=True)]
+        allowed = [own + 1.15 * rest for own, rest in zip(engine("convolutional"), outside, strict=True)]
+        return ratios(figures[f"latent/convolutional/encode/{body}/1x64/cpu_us"], allowed)
+
+    return values
+
+
+def _share_of_engine(figures: Figures) -> list[float]:
+    alone = 1.0 / engine_us_per_image(figures, "convolutional", 64) * 1e6
+    return [64 * rate / alone for rate in figures["latent/convolutional/encode/npy/64x4/requests_per_s"]]
+
+
+def bound_at(load: float, refusal_cost: float) -> float:
+    """The goodput that refusing leaves at `load` times the capacity, as a share of the capacity, at least 0.
+
+    With ρ the cost of a refusal over that of an answer, g + ρ (load - g) = 1: (1 - load ρ) / (1 - ρ).
+    """
+    return max(0.0, (1.0 - load * refusal_cost) / (1.0 - refusal_cost)) if refusal_cost < 1.0 else 0.0
+
+
+def _beyond_bound(figures: Figures) -> list[float]:
+    """Goodput at 4 × the capacity less what refusing leaves, in points of a hundred."""
+    (cost,) = figures["overload/refusal_cost"]
+    return [100.0 * (share - bound_at(4.0, cost)) for share in figures["overload/4/goodput_share"]]
+
+
+def _worst_p99_over_p50(figures: Figures) -> list[float]:
+    name = f"{_ENCODE}/json/1x1"
+    return ratios(figures[f"{name}/p99_ms"], figures[f"{name}/p50_ms"])
+
+
+def _requests() -> list[Target]:
+    bounds = {
+        "json": {"empty64": 0.9, "naive64": 9, "empty16": 0.8, "naive1": 3, "many": 12},
+        "npy": {"empty64": 1.0, "naive64": 10, "empty16": 0.9, "naive1": 3.5, "many": 35},
+    }
+    found = []
+    for body, bound in bounds.items():
+        ours, empty, speed = f"{_ENCODE}/{body}", f"{_EMPTY}/{body}", "requests_per_s"
+        found += [
+            Target(
+                f"{what}, {body}: to {whom}", "at least", bound[key], _ratio(f"{ours}/{load}", f"{other}/{load}"), "×"
+            )
+            for what, whom, key, load, other in (
+                ("encode, 1 image, c=64", "the empty route", "empty64", f"1x64/{speed}", empty),
+                ("encode, 1 image, c=64", "the naive service", "naive64", f"1x64/{speed}", _NAIVE),
+                ("encode, 1 image, c=16", "the empty route", "empty16", f"1x16/{speed}", empty),
+                ("encode, 1 image, c=1", "the naive service", "naive1", f"1x1/{speed}", _NAIVE),
+                ("encode, 64 images a request", "the naive service", "many", f"64x4/{speed}", _NAIVE),
+            )
+        ]
+        p99 = f"{ours}/1x64/p99_ms"
+        found += [
+            Target(f"encode, 1 image, c=64, {body}: p99", "at most", 25, _plain(p99), "ms"),
+            Target(
+                f"encode, 1 image, c=64, {body}: p99 to the naive service's eighth",
+                "at most",
+                1,
+                _ratio(p99, f"{_NAIVE}/1x64/p99_ms", 1 / 8),
+                "×",
+            ),
+        ]
+    return [
+        *found,
+        Target("encode, 1 image, c=1, json: p99 to p50", "at most", 2, _worst_p99_over_p50, "×"),
+    ]
+
+
+TARGETS: tuple[Target, ...] = (
+    *_requests(),
+    Target("ready", "at most", 1.0, _plain("start/latent/dense/ready_s"), "s"),
+    Target(
+        "ready: to a third of the naive service's time",
+        "at most",
+        1,
+        _ratio("start/latent/dense/ready_s", "start/naive/dense/ready_s", 1 / 3),
+        "×",
+    ),
+    Target("resident while idle", "at most", 160, _plain("start/latent/dense/resident_mb"), "MB"),
+    *(
+        Target(
+            f"convolutional, {body}, c=64: CPU to the engine's and 1.15 × the dense model's rest",
+            "at most",
+            1,
+            _convolutional_cpu(body),
+            "×",
+        )
+        for body in ("json", "npy")
+    ),
+    Target("convolutional, 64 images, npy: to the engine alone", "at least", 0.8, _share_of_engine, "×"),
+    Target("bulk, 70,000 images: to the engine on every CPU", "at least", 0.85, _plain("bulk/share_of_engine"), "×"),
+    Target("swaps: failed requests", "at most", 0, _plain("swap/failed_requests")),
+    Target("swaps: p99 to the quiet run's", "at most", 4, _ratio("swap/p99_ms", "swap/quiet_p99_ms"), "×"),
+    Target("overload, 1.5 ×: goodput to the peak", "at least", 0.7, _plain("overload/1.5/goodput_share"), "×"),
+    Target("overload, 4 ×: goodput less what refusing leaves", "at least", -10, _beyond_bound, "points"),
+    *(
+        target
+        for load in ("1.5", "4")
+        for target in (
+            Target(f"overload, {load} ×: answers past their deadline", "at most", 0, _plain(f"overload/{load}/late")),
+            Target(
+                f"overload, {load} ×: neither 200 nor 503 with Retry-After",
+                "at most",
+                0,
+                _plain(f"overload/{load}/other"),
+            ),
+            Target(
+                f"overload, {load} ×: until every answer is a 200 again",
+                "at most",
+                2,
+                _plain(f"overload/{load}/recovery_s"),
+                "s",
+            ),
+        )
+    ),
+)

@@ -1,0 +1,130 @@
+"""A version loaded for throughput: every CPU has a batch of its own, and any thread may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent.options import Engine as EngineChoice
+from model_store.errors import GoldenMismatch
+from model_store.golden import read_golden
+from model_store.manifest import Manifest
+from model_store.verify import GOLDEN, verify_version
+from service.engines import ENGINES, Engine, EngineError, Precision, Program, create_engine
+from service.served_model import Posterior, load_and_prove
+
+Float32 = NDArray[np.float32]
+Rows = Mapping[str, Float32]
+
+_BATCH_ITEMS = 256
+_BATCH_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class BulkModel:
+    """Both halves of a version. Every call is padded to one batch size: an engine compiles each that it meets."""
+
+    manifest: Manifest
+    encoder: Program
+    decoder: Program
+    batch: int
+    """Items of a call."""
+    workers: int
+    """Threads that keep the engine busy."""
+
+    @property
+    def reference(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.manifest.name}@{self.manifest.version}"
+
+    def encode(self, x: Float32, condition: Rows) -> Posterior:
+        """The posterior of at most `batch` items (n, …) in the network's units. Raises EngineError."""
+        rows = self._infer(self.encoder, {"x": x, **condition})
+        if self.manifest.latent.distribution == "gaussian":
+            return Posterior(rows["z_mean"], rows["z_log_var"])
+        return Posterior(rows["z"], None)
+
+    def decode(self, z: Float32, condition: Rows) -> Float32:
+        """What the decoder makes of at most `batch` codes (n, d), in the network's units. Raises EngineError."""
+        return self._infer(self.decoder, {"z": z, **condition})["outputs"]
+
+    def _infer(self, program: Program, rows: Rows) -> Rows:
+        n = len(next(iter(rows.values())))
+        if n < self.batch:
+            rows = {name: np.concatenate([a, np.repeat(a[-1:], self.batch - n, axis=0)]) for name, a in rows.items()}
+        try:
+            answers = program.infer(rows)
+        except Exception as error:
+            raise EngineError(f"the engine fails on a batch of {n} items ({type(error).__name__})") from error
+        return {name: array[:n] for name, array in answers.items()}
+
+
+def load(directory: Path, choice: EngineChoice, threads: int, precision: Precision = "f32") -> BulkModel:
+    """Verify a version, load it and replay its goldens, on the engine that was chosen.
+
+    Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
+    """
+    manifest = verify_version(directory)
+    golden = read_golden(directory / GOLDEN, manifest)
+    refused: list[str] = []
+    for name in ENGINES if choice == "auto" else (choice,):
+        with ExitStack() as quiet:
+            try:
+                engine = _engine(name, threads, precision, quiet)
+                encoder, decoder = load_and_prove(directory, engine, manifest, golden)
+            except (EngineError, GoldenMismatch) as error:
+                if choice != "auto":
+                    raise
+                refused.append(f"{name}: {error}")
+                continue
+        return BulkModel(manifest, encoder, decoder, _batch_items(manifest), threads + 1)
+    raise EngineError("no engine can run this version: " + "; ".join(refused))
+
+
+def _engine(name: str, threads: int, precision: Precision, quiet: ExitStack) -> Engine:
+    if name == "openvino":
+        try:
+            from service.engines.openvino_streams import OpenVinoStreamsEngine
+        except ImportError as error:
+            raise EngineError(f"the {name} engine is not installed ({error.name})") from error
+        return OpenVinoStreamsEngine(threads, precision)
+    from training.tensorflow_import import native_noise_dropped
+
+    quiet.enter_context(native_noise_dropped())
+    return _OneByOne(create_engine(name, threads, precision))
+
+
+def _batch_items(manifest: Manifest) -> int:
+    """As many as are quickest, where their inputs are small; few of large ones, whose layers need memory."""
+    item_bytes = 4 * int(np.prod(manifest.input.shape))
+    return max(1, min(_BATCH_ITEMS, _BATCH_BYTES // item_bytes))
+
+
+class _OneByOne:
+    """An engine whose every call has all the threads already: its programs take one caller at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.name, self.precision = engine, engine.name, engine.precision
+
+    def load(self, directory: Path) -> Program:
+        return _Guarded(self._engine.load(directory))
+
+
+class _Guarded:
+    def __init__(self, program: Program) -> None:
+        self._program, self._lock = program, Lock()
+        self.input_names, self.output_names = program.input_names, program.output_names
+
+    def infer(self, inputs: Rows) -> dict[str, Float32]:
+        with self._lock:
+            return self._program.infer(inputs)
+
+    def bind(self, inputs: Rows) -> Callable[[], Rows]:
+        return partial(self.infer, inputs)

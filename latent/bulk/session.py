@@ -1,0 +1,52 @@
+"""A version of a store that answers data sets: the counterpart of `latent.session`, whose calls are requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from latent.bulk.engine import BulkModel, load
+from latent.bulk.progress import bar
+from latent.bulk.run import Summary, run
+from latent.bulk.verbs import Verb
+from latent.datasets import Dataset
+from latent.options import Engine
+from latent.serve_command import read_settings
+from model_store import Manifest, ModelStore
+
+
+class BulkSession:
+    """Knows its version at once, and loads it when a data set has come."""
+
+    def __init__(self, reference: str, store: Path, engine: Engine) -> None:
+        """Raises StoreError where the store has no such model, CommandError for a LATENT_… variable that is wrong."""
+        self._store, self._engine = ModelStore(store), engine
+        self._name, self._version = self._store.resolve(reference)
+        self._settings = read_settings(store=store, engine=engine)
+
+    @property
+    def reference(self) -> str:
+        """NAME@VERSION."""
+        return f"{self._name}@{self._version}"
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Of the version that answers."""
+        return self._store.manifest(self._name, self._version)
+
+    def run(self, dataset: Dataset, verb: Callable[[BulkModel], Verb], output: Path, *, shown: bool) -> Summary:
+        """Load the version; answer the data set into a file, on every CPU that the process may use.
+
+        `shown` asks for a progress bar, where there is a terminal. Raises CommandError, StoreError or EngineError.
+        """
+        from service.cpus import usable_cpus
+
+        model = load(
+            self._store.directory(self._name, self._version),
+            self._engine,
+            self._settings.engine_threads or usable_cpus(),
+            self._settings.precision,
+        )
+        with bar(output.name, dataset.count, shown=shown) as advance:
+            return run(dataset, verb(model), output, batch=model.batch, workers=model.workers, advance=advance)

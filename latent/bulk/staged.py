@@ -1,0 +1,56 @@
+"""A file that is written as it grows, and is there when it is whole: until then the old one stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from latent.errors import CommandError
+from model_store.durable import fsync_path
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[IO[bytes]]:
+    """A file beside `target` that takes its place at the end of the block; nothing is left of it on any error.
+
+    Raises CommandError where it cannot be written: no such directory, no permission, no space.
+    """
+    if target.exists() and not target.is_file():
+        raise CommandError(f"{target} is no file")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        file = temporary.open("wb")
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        try:
+            yield file
+            with written(target):
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            with suppress(OSError):  # of what a failed run has still in its buffer
+                file.close()
+        with written(target):
+            temporary.rename(target)
+            fsync_path(target.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+@contextmanager
+def written(target: Path) -> Iterator[None]:
+    """Raise CommandError, naming `target`, where the block cannot write."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _unwritable(target: Path, error: OSError) -> CommandError:
+    return CommandError(f"{target} cannot be written ({(error.strerror or str(error)).lower()})")

@@ -1,0 +1,162 @@
+"""What each verb makes of a chunk: the numbers that the service answers, and their place in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent.bulk.engine import BulkModel
+from latent.bulk.inputs import Fit, Float32, codes_of, items_of
+from latent.bulk.labels import Condition
+from latent.datasets import Chunk
+from latent.errors import CommandError
+from latent.rows import Rows, code_rows, output_rows, score_rows
+from model_store import scoring
+from model_store.manifest import Manifest, VectorInput
+from model_store.preprocess import output_to_user
+
+Array = NDArray[Any]
+
+_SCORED_ELEMENTS = 1 << 15
+
+
+class Verb(Protocol):
+    """Runs in several threads at once."""
+
+    def __call__(self, chunk: Chunk) -> Rows:
+        """Answer a chunk of at most `batch` items. Raises CommandError that names the item that is wrong."""
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Items to codes: z_mean, or the code itself where it is deterministic."""
+
+    model: BulkModel
+    path: Path
+    condition: Condition
+    fit: Fit | None = None
+    invert: bool = False
+
+    def __call__(self, chunk: Chunk) -> Rows:
+        """`z_mean` (n, d); tables of text have z_0, z_1 …, Parquet has `z_mean` and `z_log_var` as lists."""
+        x = items_of(chunk, self.path, self.model.manifest, self.fit, invert=self.invert)
+        posterior = self.model.encode(x, self.condition.of(chunk))
+        z = posterior.z_mean
+        require_finite(z, chunk, self.path)
+        if posterior.z_log_var is not None:
+            require_finite(posterior.z_log_var, chunk, self.path)
+        return _known(code_rows(z, z, posterior.z_log_var), chunk)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Codes to items."""
+
+    model: BulkModel
+    path: Path
+    condition: Condition
+
+    def __call__(self, chunk: Chunk) -> Rows:
+        """`outputs` (n, …) as a user has items: in the value range, or in the table's own units."""
+        z = codes_of(chunk, self.path, self.model.manifest)
+        outputs = self.model.decode(z, self.condition.of(chunk))
+        require_finite(outputs, chunk, self.path)
+        return _known(output_rows(_to_user(outputs, chunk, self), self.model.manifest), chunk)
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Items through z_mean and back: how far each is from its reconstruction, and whether that is an anomaly."""
+
+    model: BulkModel
+    path: Path
+    condition: Condition
+    target: Condition
+    threshold: float
+    """Mean squared error above which an item is an anomaly."""
+    fit: Fit | None = None
+    invert: bool = False
+
+    def __call__(self, chunk: Chunk) -> Rows:
+        """Scores of each item, after the reconstructed row where items are rows of a table.
+
+        mse in the network's units; nll, kl and elbo = -(nll + kl) in nats at z_mean, the latter two for Gaussian
+        codes; percentile in [0, 100] among the held-out items.
+        """
+        manifest = self.model.manifest
+        x = items_of(chunk, self.path, manifest, self.fit, invert=self.invert)
+        posterior = self.model.encode(x, self.condition.of(chunk))
+        require_finite(posterior.z_mean, chunk, self.path)
+        decoded = self.model.decode(posterior.z_mean, self.target.of(chunk))
+        require_finite(decoded, chunk, self.path)
+        outputs = _to_user(decoded, chunk, self)
+        reconstruction = decoded if isinstance(manifest.input, VectorInput) else outputs
+        mse = _by_pieces(scoring.mse_per_item, x, reconstruction)
+        nll = _by_pieces(partial(scoring.nll_per_item, likelihood=manifest.likelihood), x, reconstruction)
+        kl = None
+        if posterior.z_log_var is not None:
+            require_finite(posterior.z_log_var, chunk, self.path)
+            kl = scoring.kl_per_item(posterior.z_mean, posterior.z_log_var)
+        rows = score_rows(
+            outputs,
+            manifest,
+            mse=mse,
+            nll=nll,
+            kl=kl,
+            elbo=None if kl is None else -(nll + kl),
+            percentile=scoring.percentile_of(mse, manifest.anomaly),
+            is_anomaly=mse > self.threshold,
+        )
+        return _known(rows, chunk)
+
+
+def anomaly_threshold(manifest: Manifest, threshold: float | None, quantile: float | None) -> float:
+    """The threshold that was asked for, by value or as a quantile of the held-out errors; else the manifest's.
+
+    Raises CommandError for a value that is none.
+    """
+    if threshold is not None and quantile is not None:
+        raise CommandError("--threshold and --quantile exclude each other")
+    if threshold is not None:
+        if not (np.isfinite(threshold) and threshold >= 0):
+            raise CommandError(f"--threshold must be at least 0, not {threshold:g}")
+        return threshold
+    if quantile is not None:
+        if not 0 <= quantile <= 1:
+            raise CommandError(f"--quantile must be from 0 to 1, not {quantile:g}")
+        return scoring.threshold_at(quantile, manifest.anomaly)
+    return manifest.anomaly.threshold
+
+
+def require_finite(answers: Array, chunk: Chunk, path: Path) -> None:
+    """Raise CommandError at the first of n answers (n, …) that is no finite number."""
+    if np.isfinite(answers).all():
+        return
+    item = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).argmax())
+    raise CommandError(
+        f"{path}, item {chunk.start + item}: the model's answer is no finite number"
+        " (expected values near those that the model was trained on)"
+    )
+
+
+def _to_user(outputs: Float32, chunk: Chunk, verb: Decode | Reconstruct) -> Float32:
+    with np.errstate(over="ignore"):
+        answer = output_to_user(outputs, verb.model.manifest.input)
+    require_finite(answer, chunk, verb.path)  # a table's units may make a number of it that float32 cannot hold
+    return answer
+
+
+def _by_pieces(score: Callable[[Array, Array], Array], x: Float32, outputs: Float32) -> Array:
+    """A score of n items (n,), a few at a time: what is computed on the way, in float64, stays in the cache."""
+    size = max(1, _SCORED_ELEMENTS // x[0].size)
+    return np.concatenate([score(x[at : at + size], outputs[at : at + size]) for at in range(0, len(x), size)])
+
+
+def _known(rows: Rows, chunk: Chunk) -> Rows:
+    return replace(rows, start=chunk.start, files=chunk.files, labels=chunk.labels)

@@ -1,0 +1,84 @@
+""".npy files, mapped into memory: C or Fortran order, either byte order, any numbers."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from latent.datasets.base import Chunk
+from latent.errors import CommandError
+
+Order = Literal["C", "F"]
+
+_HELD_BYTES = 32 << 20
+"""Items read, after which the pages that they were read from are given back to the system."""
+
+
+class NpyDataset:
+    """One array (n, …)."""
+
+    labelled = False
+
+    def __init__(self, path: Path) -> None:
+        """Raises CommandError for what is no complete array of numbers."""
+        self.path = path
+        with path.open("rb") as file:
+            self._shape, self._order, self._dtype = read_header(file, path)
+            self._offset = file.tell()
+            follow = path.stat().st_size - self._offset
+        if not self._shape:
+            raise CommandError(f"{path} holds a single number, no items")
+        announced = math.prod(self._shape) * self._dtype.itemsize
+        if follow < announced:
+            raise CommandError(f"{path} is cut short: its header announces {announced} bytes, {follow} follow it")
+        self.count: int | None = self._shape[0]
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Views of the file: nothing is read before it is used, and what was used is given back.
+
+        In Fortran order every element of an item has a page of its own, and the system maps 64 KiB around each.
+        """
+        with self.path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        array: NDArray[Any] = np.ndarray(self._shape, self._dtype, mapped, self._offset, order=self._order)
+        held_bytes = 0
+        for start in range(0, self._shape[0], size):
+            items = array[start : start + size]
+            yield Chunk(start, items)
+            held_bytes += items.nbytes
+            if held_bytes > _HELD_BYTES:
+                mapped.madvise(mmap.MADV_DONTNEED)
+                held_bytes = 0
+
+
+def read_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
+    """Shape, order ("C" or "F") and type of the .npy file that `file` stands at the start of; leaves it at the data.
+
+    Raises CommandError for anything but numbers, Python objects above all.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        # Version 3 is for field names beyond Latin-1: no array of numbers has any.
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except OSError:
+        raise
+    except Exception as error:  # whatever numpy's parser meets in a header that is none
+        raise CommandError(f"{path} cannot be read as arrays ({_first_line(error)})") from error
+    if dtype.kind not in "buif" or min(shape, default=0) < 0:
+        raise CommandError(f"{path} cannot be read as arrays of numbers (it holds {_described(dtype)})")
+    return shape, "F" if fortran else "C", dtype
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".:")
+
+
+def _described(dtype: DTypeLike) -> str:
+    return "Python objects" if np.dtype(dtype).hasobject else str(np.dtype(dtype))

@@ -1,0 +1,66 @@
+"""What is known of a request while it is answered, and what is written down of it afterwards: metrics, one log line."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import secrets
+import time
+
+from starlette.types import Scope
+
+from service.logs import RequestLog
+from service.metrics import Metrics
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+"""Routes that are asked every few seconds: no log line unless they fail."""
+
+_own_ids = zip(itertools.repeat(secrets.token_hex(8)), itertools.count(secrets.randbits(31)), strict=False)
+
+
+class Exchange:
+    """One request; handlers fill in what they learn."""
+
+    __slots__ = ("items", "model", "request_id", "started")
+
+    def __init__(self, given_id: bytes | None) -> None:
+        """`given_id` is what came as X-Request-ID; where it is no visible ASCII of at most 128, one is made."""
+        if given_id is not None and _REQUEST_ID.fullmatch(given_id):
+            self.request_id = given_id.decode("ascii")
+        else:
+            prefix, number = next(_own_ids)
+            self.request_id = f"{prefix}{number:016x}"
+        self.model = ""
+        self.items = 0
+        self.started = time.perf_counter()
+
+
+def given_id(scope: Scope) -> bytes | None:
+    """X-Request-ID as it came."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: bytes = value
+            return given
+    return None
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """The exchange of a request."""
+    exchange: Exchange = scope["state"]["exchange"]
+    return exchange
+
+
+class Account:
+    """Closes exchanges."""
+
+    def __init__(self, metrics: Metrics, log: RequestLog) -> None:
+        self._metrics, self._log = metrics, log
+
+    def close(self, exchange: Exchange, method: str, path: str, route: str, status: int) -> None:
+        """Count a request and write its line; `route` is the path as routes have it, one of few."""
+        seconds = time.perf_counter() - exchange.started
+        name = exchange.model.partition("@")[0]
+        self._metrics.observe_request(route, name, status, exchange.items, seconds)
+        if status >= 500 or route not in _QUIET:
+            self._log.write(exchange.request_id, exchange.model, f"{method} {path}", exchange.items, status, seconds)

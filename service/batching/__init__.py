@@ -1,0 +1,21 @@
+"""Many small requests, few large engine calls: the queue, the batch sizes, what they cost, the thread they run in."""
+
+from __future__ import annotations
+
+from service.batching.cache import CostCache, cpu_model
+from service.batching.costs import CostCurve
+from service.batching.program import BucketedProgram, Piece, Rows
+from service.batching.queue import Answer, Batcher
+from service.batching.worker import EngineWorker
+
+__all__ = [
+    "Answer",
+    "Batcher",
+    "BucketedProgram",
+    "CostCache",
+    "CostCurve",
+    "EngineWorker",
+    "Piece",
+    "Rows",
+    "cpu_model",
+]

@@ -1,0 +1,53 @@
+"""Measured cost curves, kept between starts: one small file for each version, half, engine and kind of machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from model_store.durable import write_durably
+from service.batching.costs import CostCurve
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+class CostCache:
+    """A directory of curves. What cannot be read or written there is measured again at the next start."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def read(self, identity: Mapping[str, str]) -> CostCurve | None:
+        """The curve that was measured for such a program on such a machine."""
+        try:
+            document = json.loads(self._path(identity).read_bytes())
+            sizes, seconds = tuple(map(int, document["sizes"])), tuple(map(float, document["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        sound = len(sizes) == len(seconds) > 0 and sizes == tuple(sorted(set(sizes))) and min(seconds) > 0
+        return CostCurve(sizes, seconds) if sound else None
+
+    def write(self, identity: Mapping[str, str], curve: CostCurve) -> None:
+        """Keep a curve."""
+        document = {**identity, "sizes": curve.sizes, "seconds": curve.seconds}
+        with suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            write_durably(self._path(identity), json.dumps(document, indent=1).encode())
+
+    def _path(self, identity: Mapping[str, str]) -> Path:
+        digest = hashlib.sha256(json.dumps(sorted(identity.items())).encode()).hexdigest()
+        return self._directory / f"costs-{digest[:32]}.json"
+
+
+def cpu_model() -> str:
+    """What the processor calls itself."""
+    with suppress(OSError):
+        for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,131 @@
+"""How long a request is worked for: until its body is late, its deadline passes, or its client has hung up.
+
+Most requests are over within a few milliseconds and should not pay for a timer of their own. So one clock for all
+looks every 50 ms at who is still there: it listens for a hang-up of whoever waits for an answer, and gives every
+deadline that falls before its next look a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from service.errors import BodyTimeout, DeadlineExceeded
+
+_LOOK_S = 0.05
+
+
+class Patience:
+    """Of one request: cancels its task, and knows why."""
+
+    __slots__ = ("_body_timeout_s", "_came", "_deadline", "_reading", "_receive", "_task", "_timer", "_watcher", "why")
+
+    def __init__(self, task: asyncio.Task[object], receive: Receive, deadline: float, body_timeout_s: float) -> None:
+        """`deadline` is on the clock of time.monotonic; the body may take `body_timeout_s` from now."""
+        self._task, self._receive = task, receive
+        self._deadline, self._body_timeout_s = deadline, body_timeout_s
+        self._reading: float | None = min(deadline, time.monotonic() + body_timeout_s)
+        self._came = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.why: Callable[[], Exception] | None = None
+        """Makes the error that the cancellation stands for, where it came from here."""
+
+    def came(self, size: int) -> None:
+        """So many bytes of the body are there."""
+        self._came = size
+
+    def body_is_read(self) -> None:
+        """From now on the client may be listened to for hanging up."""
+        self._reading = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def end(self) -> None:
+        """The answer is there."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    def look(self, now: float) -> None:
+        """Take care of what falls before the next look."""
+        limit = self._deadline if self._reading is None else self._reading
+        if self._timer is None and limit - now <= _LOOK_S:
+            self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
+        if self._reading is None and self._watcher is None:
+            self._watcher = self._task.get_loop().create_task(self._listen())
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        if now < (self._deadline if self._reading is None else self._reading):  # the loop's clock runs ahead of ours
+            self._timer = None
+            self.look(now)
+        elif now >= self._deadline:
+            self._give_up(_late)
+        else:
+            self._give_up(self._body_late)
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._give_up(ClientDisconnect)
+
+    def _give_up(self, why: Callable[[], Exception]) -> None:
+        self.why = why
+        self._task.cancel()
+
+    def _body_late(self) -> Exception:
+        error = BodyTimeout(f"the body did not arrive within {self._body_timeout_s:g} s; {self._came} bytes came")
+        error.headers["Connection"] = "close"
+        return error
+
+
+class Watch:
+    """The clock of all requests of an event loop; it stands still while there are none."""
+
+    def __init__(self) -> None:
+        self._there: set[Patience] = set()
+        self._client: object = None
+        self._ticking = False
+
+    def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
+        """The patience with the request that the current task answers."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is answered in a task")
+        patience = Patience(task, receive, deadline, body_timeout_s)
+        self._there.add(patience)
+        if not self._ticking:
+            self._ticking = True
+            task.get_loop().call_later(_LOOK_S, self._tick)
+        if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
+            patience.look(time.monotonic())
+        return patience
+
+    def alone(self, client: object) -> bool:
+        """Whether the requests of one connection are all there is at the moment, this one and the one before it."""
+        before, self._client = self._client, client
+        return len(self._there) == 1 and client == before
+
+    def end(self, patience: Patience) -> None:
+        """The answer is there."""
+        self._there.discard(patience)
+        patience.end()
+
+    def _tick(self) -> None:
+        self._ticking = bool(self._there)
+        if self._ticking:
+            asyncio.get_running_loop().call_later(_LOOK_S, self._tick)
+            now = time.monotonic()
+            for patience in self._there:
+                patience.look(now)
+
+
+def _late() -> Exception:
+    return DeadlineExceeded("the answer was not ready before the request's deadline")

@@ -1,0 +1,33 @@
+"""What workers and their supervisor say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.metrics import Report
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The supervisor wants a worker's report now."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """A worker's report."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Collect:
+    """A worker wants the reports of all others; its own comes with the question."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Here they are."""
+
+    reports: list[Report]

@@ -1,0 +1,70 @@
+"""A worker's line to its supervisor, and through it to the others: whose metrics are to be added to its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from service.metrics import Report
+from service.workers.messages import Collect, Collected, Tell
+
+_PATIENCE_S = 2.0
+_TELL_S = 5.0
+
+
+class Peers:
+    """The other workers, as one of them knows them. Used from its event loop."""
+
+    def __init__(self, line: Connection, report: Callable[[], Report], orphaned: Callable[[], None]) -> None:
+        """`report` is this worker's own; `orphaned` is called when the supervisor is gone."""
+        self._line, self._report, self._orphaned = line, report, orphaned
+        self._collected: asyncio.Future[list[Report]] | None = None
+        self._telling: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Listen to the supervisor, and tell it every few seconds what would be lost with this process."""
+        asyncio.get_running_loop().add_reader(self._line.fileno(), self._read)
+        self._telling = asyncio.create_task(self._tell())
+
+    def close(self) -> None:
+        """Tell it one last time."""
+        asyncio.get_running_loop().remove_reader(self._line.fileno())
+        if self._telling is not None:
+            self._telling.cancel()
+        with suppress(OSError):
+            self._line.send(Tell(Report(self._report().counts, None)))
+
+    async def reports(self) -> list[Report]:
+        """Of the other workers, those that are gone included; none where the supervisor does not answer in time."""
+        if self._collected is None:
+            self._collected = asyncio.get_running_loop().create_future()
+            self._line.send(Collect(self._report()))
+        waiting = self._collected
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                return await asyncio.shield(waiting)
+        except TimeoutError:
+            self._collected = None
+            return []
+
+    def _read(self) -> None:
+        try:
+            message = self._line.recv()
+        except (EOFError, OSError):
+            asyncio.get_running_loop().remove_reader(self._line.fileno())
+            self._orphaned()
+            return
+        if isinstance(message, Collected):
+            if self._collected is not None and not self._collected.done():
+                self._collected.set_result(message.reports)
+            self._collected = None
+        else:
+            self._line.send(Tell(self._report()))
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_S)
+            with suppress(OSError):
+                self._line.send(Tell(self._report()))

@@ -1,0 +1,197 @@
+"""The process that owns the port, starts the workers that answer on it, and starts another where one has died.
+
+All workers accept from one listening socket, so a connection that nobody has accepted yet outlives the worker that
+might have. A worker that has just been started accepts only once its models are loaded.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+import structlog
+
+from service.metrics import Counts, Report
+from service.settings import Settings
+from service.workers.messages import Ask, Collect, Collected, Tell
+
+Work = Callable[[Settings, socket.socket, Connection], None]
+
+_ANSWER_S = 0.5
+_SHORT_LIFE_S = 5.0
+_LONGEST_PAUSE_S = 10.0
+_GRACE_S = 5.0
+"""Beyond what a worker allows itself for stopping."""
+
+log = structlog.get_logger("latent.supervisor")
+
+
+@dataclass(eq=False)
+class Worker:
+    """One process, or the pause before it is started again."""
+
+    number: int
+    process: SpawnProcess | None = None
+    line: Connection | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    """On the clock of time.monotonic; where there is no process."""
+    pause_s: float = 0.0
+    report: Report = field(default_factory=lambda: Report(Counts(), None))
+
+
+class Supervisor:
+    """Keeps a number of workers alive until it is told to stop."""
+
+    def __init__(self, settings: Settings, listener: socket.socket, work: Work) -> None:
+        """Each worker runs `work`, a function of a module, with the settings, the socket and a line to here."""
+        self._settings, self._listener, self._work = settings, listener, work
+        self._context = multiprocessing.get_context("spawn")
+        self._workers = [Worker(number) for number in range(settings.workers)]
+        self._past = Counts()
+        self._stop_signals = 0
+
+    def run(self) -> None:
+        """Start the workers; come back when all have ended after SIGTERM or SIGINT."""
+        awake, alarm = socket.socketpair()
+        awake.setblocking(False)
+        alarm.setblocking(False)
+        signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
+        for kind in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(kind, self._told_to_stop)
+        try:
+            while not self._stop_signals:
+                self._start_due()
+                self._listen(awake, self._until_next_start())
+            self._end(awake)
+        finally:
+            signal.set_wakeup_fd(-1)
+            for worker in self._workers:
+                if worker.process is not None and worker.process.is_alive():
+                    worker.process.kill()
+
+    def _told_to_stop(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._stop_signals += 1
+
+    # -- starting ------------------------------------------------------------------------------------------
+
+    def _start_due(self) -> None:
+        for worker in self._workers:
+            if worker.process is None and time.monotonic() >= worker.start_at:
+                here, there = self._context.Pipe()
+                worker.process = self._context.Process(
+                    target=self._work,
+                    args=(self._settings, self._listener, there),
+                    name=f"latent-worker-{worker.number}",
+                    daemon=True,
+                )
+                worker.process.start()
+                there.close()
+                worker.line, worker.started_at = here, time.monotonic()
+                log.info("worker started", worker=worker.number, pid=worker.process.pid)
+
+    def _until_next_start(self) -> float | None:
+        pauses = [worker.start_at - time.monotonic() for worker in self._workers if worker.process is None]
+        return max(0.0, min(pauses)) if pauses else None
+
+    def _buried(self, worker: Worker) -> None:
+        """A worker has ended: keep what it has counted, and plan its successor."""
+        if worker.process is None:
+            return
+        worker.process.join()
+        if worker.line is not None:
+            while worker.line.poll():
+                try:
+                    self._take(worker, worker.line.recv())
+                except (EOFError, OSError):
+                    break
+            worker.line.close()
+        self._past.add(worker.report.counts)
+        lived_s = time.monotonic() - worker.started_at
+        if not self._stop_signals:
+            log.error("worker died", worker=worker.number, exit_code=worker.process.exitcode, lived_s=round(lived_s, 1))
+        short = lived_s < _SHORT_LIFE_S
+        worker.pause_s = min(_LONGEST_PAUSE_S, max(0.1, 2 * worker.pause_s)) if short else 0.0
+        worker.start_at = time.monotonic() + worker.pause_s
+        worker.process, worker.line, worker.report = None, None, Report(Counts(), None)
+
+    # -- listening -----------------------------------------------------------------------------------------
+
+    def _listen(self, awake: socket.socket, timeout_s: float | None) -> None:
+        """Hear what workers say, and which have ended."""
+        lines = {worker.line: worker for worker in self._workers if worker.line is not None}
+        ends = {worker.process.sentinel: worker for worker in self._workers if worker.process is not None}
+        for ready in wait([awake, *lines, *ends], timeout_s):
+            if ready is awake:
+                with suppress(BlockingIOError):
+                    awake.recv(64)
+            elif isinstance(ready, Connection):
+                worker = lines[ready]
+                try:
+                    message = ready.recv()
+                except (EOFError, OSError):
+                    continue  # its end is heard of too
+                self._take(worker, message)
+                if isinstance(message, Collect):
+                    self._collect_for(worker)
+            elif isinstance(ready, int):
+                self._buried(ends[ready])
+
+    def _take(self, worker: Worker, message: object) -> None:
+        if isinstance(message, Tell | Collect):
+            worker.report = message.report
+
+    def _collect_for(self, asker: Worker) -> None:
+        """Ask all others for their reports; who is too late is known by what was last heard."""
+        others = [worker for worker in self._workers if worker is not asker and worker.line is not None]
+        waiting: dict[Connection, Worker] = {}
+        for worker in others:
+            if worker.line is not None:
+                with suppress(OSError):
+                    worker.line.send(Ask())
+                    waiting[worker.line] = worker
+        deadline, asking = time.monotonic() + _ANSWER_S, [asker]
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            for ready in wait(list(waiting), left):
+                if not isinstance(ready, Connection):
+                    continue
+                try:
+                    message = ready.recv()
+                except (EOFError, OSError):
+                    waiting.pop(ready)
+                    continue
+                self._take(waiting[ready], message)
+                if isinstance(message, Collect):
+                    asking.append(waiting[ready])
+                else:
+                    waiting.pop(ready)
+        for worker in asking:
+            reports = [Report(self._past, None)] + [peer.report for peer in self._workers if peer is not worker]
+            if worker.line is not None:
+                with suppress(OSError):
+                    worker.line.send(Collected(reports))
+
+    # -- ending --------------------------------------------------------------------------------------------
+
+    def _end(self, awake: socket.socket) -> None:
+        """Let every worker finish what it has begun; a second signal does not wait."""
+        log.info("stopping", workers=sum(worker.process is not None for worker in self._workers))
+        self._listener.close()
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.process.terminate()
+        deadline = time.monotonic() + self._settings.drain_s + self._settings.shutdown_timeout_s + _GRACE_S
+        while any(worker.process is not None for worker in self._workers):
+            left = deadline - time.monotonic()
+            if left <= 0 or self._stop_signals > 1:
+                return
+            self._listen(awake, left)

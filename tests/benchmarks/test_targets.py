@@ -1,0 +1,95 @@
+"""The figures to reach: how each is made of what was measured, and what is said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.serving import targets
+from benchmarks.serving.figures import Figures
+from benchmarks.serving.targets import TARGETS, Target, bound_at, engine_us_per_image, judgements
+
+ENGINE = {"dense": (20.0, 80.0, 256.0), "convolutional": (100.0, 400.0, 1280.0)}
+
+
+def figures() -> dict[str, list[float]]:
+    """Three rounds; only what the convolutional figures need."""
+    found: dict[str, list[float]] = {}
+    for model, calls in ENGINE.items():
+        for size, us in zip((1, 8, 64), calls, strict=True):
+            found[f"engine/{model}/encoder/{size}/us_per_call"] = [0.9 * us, us, 1.3 * us]
+    found["latent/dense/encode/json/1x64/cpu_us"] = [110.0, 110.0, 130.0]
+    found["latent/dense/encode/json/1x64/batch_items"] = [8.0, 8.0, 8.0]
+    found["latent/convolutional/encode/json/1x64/cpu_us"] = [165.0, 330.0, 165.0]
+    found["latent/convolutional/encode/json/1x64/batch_items"] = [8.0, 8.0, 8.0]
+    found["latent/convolutional/encode/npy/64x4/requests_per_s"] = [500.0, 625.0, 703.125]
+    return found
+
+
+def target(beginning: str) -> Target:
+    """The first one whose name begins so."""
+    return next(one for one in TARGETS if one.what.startswith(beginning))
+
+
+@pytest.mark.parametrize(
+    ("batch", "us"), [(1, 20.0), (8, 10.0), (64, 4.0), (36, (80 + 176 / 2) / 36), (0.5, 20.0), (200, 4.0)]
+)
+def test_the_engine_between_two_batch_sizes(batch: float, us: float) -> None:
+    assert engine_us_per_image(figures(), "dense", batch) == pytest.approx(us)
+
+
+def test_convolutional_cpu_allows_the_engine_and_more_of_the_rest() -> None:
+    # Dense spends 110 - 10 = 100 µs outside its engine; allowed are 50 + 1.15 × 100 = 165 µs.
+    found = target("convolutional, json").values(figures())
+    assert found == pytest.approx([1.0, 2.0, 165 / (50 + 1.15 * 120)])
+
+
+def test_the_share_of_the_engine() -> None:
+    found = target("convolutional, 64 images").judge(figures())
+    assert found.found is not None
+    assert found.found.median == pytest.approx(625 * 64 / 50_000)
+    assert found.reached is True
+
+
+@pytest.mark.parametrize(
+    ("load", "cost", "share"), [(4.0, 0.1, 0.6 / 0.9), (4.0, 0.25, 0.0), (1.5, 0.5, 0.5), (4, 1, 0)]
+)
+def test_what_refusing_leaves(load: float, cost: float, share: float) -> None:
+    assert bound_at(load, cost) == pytest.approx(share)
+
+
+def test_four_times_the_load_is_judged_by_what_refusing_leaves() -> None:
+    measured: Figures = {"overload/refusal_cost": [0.1], "overload/4/goodput_share": [0.58]}
+    found = target("overload, 4 ×: goodput").judge(measured)
+    assert found.found is not None
+    assert found.found.median == pytest.approx(58 - 100 * 0.6 / 0.9)
+    assert found.reached is True
+
+
+def test_a_ratio_to_an_eighth() -> None:
+    measured: Figures = {
+        "latent/dense/encode/json/1x64/p99_ms": [20.0, 24.0, 40.0],
+        "naive/dense/encode/json/1x64/p99_ms": [160.0, 160.0, 160.0],
+    }
+    found = target("encode, 1 image, c=64, json: p99 to the naive").judge(measured)
+    assert found.result == "1.20 (1.00–2.00) ×"
+    assert found.verdict == "not reached"
+    assert target("encode, 1 image, c=64, json: p99").judge(measured).verdict == "reached"
+
+
+def test_what_was_not_measured_is_not_reached() -> None:
+    assert {one.reached for one in judgements({})} == {None}
+    assert {row[3] for row in targets.table(judgements({})).rows} == {"not measured"}
+
+
+def test_npy_is_held_to_the_naive_service_in_json() -> None:
+    measured: Figures = {
+        "latent/dense/encode/npy/64x4/requests_per_s": [1400.0],
+        "naive/dense/encode/json/64x4/requests_per_s": [40.0],
+        "naive/dense/encode/npy/64x4/requests_per_s": [700.0],
+    }
+    assert target("encode, 64 images a request, npy").judge(measured).result == "35.0 ×"
+
+
+def test_names_are_told_apart() -> None:
+    names = [one.what for one in TARGETS]
+    assert len(set(names)) == len(names) == 32

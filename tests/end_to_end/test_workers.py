@@ -1,0 +1,118 @@
+"""Several processes on one port: together they are one service, and it outlives each of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import pytest
+
+from model_store import ModelStore
+from tests.support.server import RunningServer, running_server
+
+CODE = {"z": [[0.0, 0.0]]}
+WORKERS = 2
+PATIENCE_S = 30.0
+
+
+@contextmanager
+def workers(store: ModelStore) -> Iterator[RunningServer]:
+    with running_server(store.path, model="image", engine="openvino", workers=WORKERS) as server:
+        yield server
+
+
+def processes(server: RunningServer) -> list[psutil.Process]:
+    """The workers, once all of them answer; Python's own helper process is not one."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = [
+            child
+            for child in psutil.Process(server.process.pid).children()
+            if any("spawn_main" in part for part in child.cmdline())
+        ]
+        if len(found) == WORKERS and metric(server, "latent_workers") == WORKERS:
+            return found
+        time.sleep(0.05)  # nothing tells other processes that a worker is there
+    raise AssertionError(f"there are {len(found)} workers, not {WORKERS}")
+
+
+def metric(server: RunningServer, name: str) -> float:
+    """The sum of a metric over its labels, as any one of the workers tells it."""
+    text = httpx.get(f"{server.url}/metrics", timeout=PATIENCE_S).text
+    return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
+
+
+def ask(server: RunningServer) -> int:
+    """On a connection of its own, so that any worker may take it."""
+    return httpx.post(f"{server.url}/decode", json=CODE, timeout=PATIENCE_S).status_code
+
+
+def test_workers_answer_together_and_count_as_one(affine_store: ModelStore) -> None:
+    with workers(affine_store) as server:
+        assert len(processes(server)) == WORKERS
+        assert [ask(server) for _ in range(40)] == [200] * 40
+        for _ in range(6):  # whichever is asked
+            text = httpx.get(f"{server.url}/metrics", timeout=PATIENCE_S).text
+            assert 'latent_requests_total{model="image",status="200",verb="/decode"} 40.0' in text
+            assert 'latent_request_seconds_count{verb="/decode"} 40.0' in text
+            assert "latent_ready 1.0" in text
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_counts_are_kept(affine_store: ModelStore) -> None:
+    with workers(affine_store) as server:
+        first = processes(server)
+        assert [ask(server) for _ in range(20)] == [200] * 20
+        counted = metric(server, "latent_items_total")
+        outcomes: Counter[str] = Counter()
+        stop = threading.Event()
+
+        def keep_asking() -> None:
+            while not stop.is_set():
+                try:
+                    outcomes[str(ask(server))] += 1
+                except httpx.TransportError:
+                    outcomes["broken"] += 1
+
+        callers = [threading.Thread(target=keep_asking) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        victim = first[0]
+        victim.kill()
+        psutil.wait_procs([victim], timeout=PATIENCE_S)
+        now = processes(server)
+        stop.set()
+        for caller in callers:
+            caller.join()
+        assert victim.pid not in [process.pid for process in now]
+        assert set(outcomes) <= {"200", "broken"}
+        assert outcomes["broken"] <= len(callers)  # what the dead one had taken is lost, and nothing else
+        assert outcomes["200"] > 0
+        assert metric(server, "latent_items_total") >= counted
+        events = [line["event"] for line in server.log_lines()]
+        assert (events.count("worker died"), events.count("worker started")) == (1, WORKERS + 1)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_all_stop_with_exit_code_0(affine_store: ModelStore, kind: signal.Signals) -> None:
+    with workers(affine_store) as server:
+        before = processes(server)
+        server.process.send_signal(kind)
+        assert server.exit_code() == 0
+        assert not any(process.is_running() for process in before)
+        assert "worker died" not in [line["event"] for line in server.log_lines()]
+
+
+def test_workers_do_not_outlive_their_supervisor(affine_store: ModelStore) -> None:
+    with workers(affine_store) as server:
+        before = processes(server)
+        os.kill(server.process.pid, signal.SIGKILL)
+        gone, alive = psutil.wait_procs(before, timeout=PATIENCE_S)
+        assert (len(gone), len(alive)) == (WORKERS, 0)

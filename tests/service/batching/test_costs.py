@@ -1,0 +1,77 @@
+"""What a batch costs, and how large it should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from service.batching.cache import CostCache, cpu_model
+from service.batching.costs import CostCurve
+
+MS = 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (8, 4), (9, 5), (12, 7), (16, 8), (30, 16)]
+)
+def test_a_batch_costs_what_the_size_that_holds_it_does(rows: int, seconds: float) -> None:
+    curve = CostCurve((1, 2, 4, 8), (1.0, 2.0, 3.0, 4.0))
+    assert curve.seconds_of(rows) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        ((1 * MS, 1 * MS, 1 * MS, 1 * MS), 8),  # rows are free
+        ((1 * MS, 2 * MS, 4 * MS, 8 * MS), 1),  # nothing is gained
+        ((1 * MS, 1.5 * MS, 2.9 * MS, 5.8 * MS), 2),  # 3 % more is no reason to wait
+        ((1 * MS, 2 * MS, 4 * MS, 4 * MS), 8),  # a plateau that ends
+    ],
+)
+def test_a_batch_grows_while_throughput_does(seconds: tuple[float, ...], best: int) -> None:
+    assert CostCurve((1, 2, 4, 8), seconds).best_size == best
+
+
+IDENTITY = {"version": "m@1", "half": "encoder"}
+
+
+def test_a_curve_is_kept_for_the_same_program_alone(tmp_path: Path) -> None:
+    cache, curve = CostCache(tmp_path / "new"), CostCurve((1, 2), (0.25, 0.5))
+    assert cache.read(IDENTITY) is None
+    cache.write(IDENTITY, curve)
+    assert CostCache(tmp_path / "new").read(IDENTITY) == curve
+    assert cache.read({**IDENTITY, "half": "decoder"}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"sizes": [1], "seconds": []}',
+        '{"sizes": [], "seconds": []}',
+        '{"sizes": [2, 1], "seconds": [1, 2]}',
+        '{"sizes": [1], "seconds": [0]}',
+        '{"sizes": [1], "seconds": ["x"]}',
+    ],
+)
+def test_a_file_that_is_no_curve_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    cache = CostCache(tmp_path)
+    cache.write(IDENTITY, CostCurve((1,), (1.0,)))
+    (file,) = tmp_path.iterdir()
+    file.write_text(text)
+    assert cache.read(IDENTITY) is None
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = CostCache(tmp_path / "file")
+    cache.write(IDENTITY, CostCurve((1,), (1.0,)))
+    assert cache.read(IDENTITY) is None
+
+
+def test_the_processor_has_a_name() -> None:
+    assert len(cpu_model()) > 2

@@ -1,0 +1,88 @@
+"""The short way of JSON bodies: it reads what it reads exactly, and leaves everything else alone."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as shapes
+
+from service.codecs.json_arrays import only_array
+from service.codecs.json_body import numbers
+from service.errors import ServiceError
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    FINITE | st.integers() | st.booleans() | st.none() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=20,
+)
+
+
+@given(
+    array=shapes.arrays(np.float64, shapes.array_shapes(min_dims=1, max_dims=5, max_side=4), elements=FINITE),
+    indent=st.sampled_from([None, 0, 3]),
+)
+def test_a_regular_array_arrives_as_it_was_sent(array: np.ndarray, indent: int | None) -> None:
+    body = json.dumps({"z": array.tolist()}, indent=indent).encode()
+    read = only_array(body, "z")
+    assert read is not None
+    assert read.shape == array.shape
+    np.testing.assert_array_equal(read, array)
+    assert only_array(body, "inputs") is None
+
+
+@given(value=JSON)
+def test_whatever_is_read_is_what_the_careful_way_reads(value: object) -> None:
+    read = only_array(json.dumps({"z": value}).encode(), "z")
+    try:
+        careful = numbers(value, "z")
+    except (ServiceError, OverflowError):
+        assert read is None
+    else:
+        if read is not None:
+            assert read.shape == careful.shape
+            np.testing.assert_array_equal(read, careful.astype(np.float64))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param('{"z": [[1, 2], [3]]}', id="short row"),
+        pytest.param('{"z": [[1, 2, 3], [4]]}', id="rows that make up for each other"),
+        pytest.param('{"z": [[[1], 2], [3, 4]]}', id="a number in brackets"),
+        pytest.param('{"z": [[1, 2], [], [3, 4]]}', id="an empty row"),
+        pytest.param('{"z": [[], [1, 2], [3]]}', id="an empty first row"),
+        pytest.param('{"z": [[], [1]]}', id="an empty row among single ones"),
+        pytest.param('{"z": []}', id="no rows"),
+        pytest.param('{"z": [[]]}', id="a row of nothing"),
+        pytest.param('{"z": [[1, 2,]]}', id="trailing comma"),
+        pytest.param('{"z": [[1, -]]}', id="a lone sign"),
+        pytest.param('{"z": [[1 2]]}', id="a comma too few"),
+        pytest.param('{"z": [[1e999, 2]]}', id="too large"),
+        pytest.param('{"z": [[1, true]]}', id="a boolean"),
+        pytest.param('{"z": [[1, null]]}', id="null"),
+        pytest.param('{"z": [["1", 2]]}', id="text"),
+        pytest.param('{"z": [[1, 2]], "seed": 1}', id="an option"),
+        pytest.param('{"z": [[1, 2]]}]}', id="text after it"),
+        pytest.param('{"z1": [[1, 2]]}', id="another name"),
+        pytest.param('{"z ": [[1, 2]]}', id="a name with a blank"),
+        pytest.param('{"z": ' + "[" * 9 + "1" + "]" * 9 + "}", id="nine levels"),
+        pytest.param('{"z": 5}', id="a number"),
+    ],
+)
+def test_everything_else_is_left_alone(body: str) -> None:
+    assert only_array(body.encode(), "z") is None
+
+
+def test_bodies_of_every_size_one_after_the_other() -> None:
+    for n in (1, 40_000, 2, 200_000, 3):
+        array = np.arange(2.0 * n).reshape(n, 2) / math.pi
+        read = only_array(json.dumps({"z": array.tolist()}).encode(), "z")
+        assert read is not None
+        np.testing.assert_array_equal(read, array)
