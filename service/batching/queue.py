@@ -178,7 +178,8 @@ class Batcher:
         """
         measured: dict[int, float] = {}
         for size in [size for size in self.costs.sizes for _ in range(_REPEATS)]:
-            await self._idle.wait()
+            while not self._idle.is_set():  # others may have come between its being set and our waking up
+                await self._idle.wait()
             if self._closed:
                 return None
             self._running = True
@@ -196,6 +197,8 @@ class Batcher:
     def _flush(self) -> None:
         """Run what is there; come again, after whatever else is ready, if that was not all."""
         self._scheduled = False
+        if self._running:
+            return  # what runs comes back here
         batch = self._gather()
         if not batch:
             self._next()

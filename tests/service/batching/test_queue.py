@@ -368,3 +368,27 @@ async def test_costs_are_measured_between_requests(batcher: Batcher, engine: Dou
 async def test_costs_of_a_closed_queue_are_not_measured(batcher: Batcher) -> None:
     await batcher.close()
     assert await batcher.calibrate(lambda _: 1.0) is None
+
+
+async def test_a_job_that_comes_while_costs_are_measured_runs_afterwards(worker: EngineWorker) -> None:
+    inside, met = threading.Event(), []
+
+    def run(pieces: Sequence[Piece]) -> dict[str, Float32]:
+        met.append(inside.is_set())
+        return {"y": np.concatenate([rows["x"][start:stop] for rows, start, stop in pieces])}
+
+    def seconds_of(size: int) -> float:
+        inside.set()
+        time.sleep(0.002)  # long enough to be met
+        inside.clear()
+        return float(size)
+
+    batcher = Batcher(run, worker, costs(8), queue_items=100, inline_s=INLINE)
+    measuring = asyncio.create_task(batcher.calibrate(seconds_of))
+    while not measuring.done():
+        assert len((await ask(batcher, [1, 2])).rows["y"]) == 2
+        await asyncio.sleep(0.001)
+    assert met
+    assert not any(met)
+    assert (await measuring) is batcher.costs
+    await batcher.close()
