@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import signal
 from collections.abc import AsyncIterator
@@ -45,7 +44,6 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         if peers is not None:
             peers.open()
             await registry.settled()  # the others answer until this one can
-        gc.freeze()
         yield
         await registry.close()
         if peers is not None:

@@ -86,6 +86,31 @@ class LoadedVersion:
     """Why `auto` did not take its first choice."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why `auto` did not take an engine."""
+
+    engine: str
+    reason: str
+    cause: str | None
+    """What lies behind it, for the log."""
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A version on an engine that has reproduced its goldens."""
+
+    manifest: Manifest
+    golden: Golden
+    engine: Engine
+    encoder: Program
+    decoder: Program
+    refused: tuple[Refusal, ...]
+
+
 # -- loading: runs in a thread -----------------------------------------------------------------------------
 
 
@@ -94,9 +119,34 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
+    proven = prove_first(directory, choice, get_engine, _log_refusal)
+    manifest = proven.manifest
+    condition = one_hot_rows(proven.golden.labels, manifest)
+    buckets = BucketedProgram(proven.encoder, {"x": proven.golden.x} | condition, max_batch_items)
+    decoder_buckets = BucketedProgram(proven.decoder, {"z": proven.golden.z_mean} | condition, max_batch_items)
+    return LoadedVersion(
+        manifest=manifest,
+        prior=read_prior(directory / PRIOR, manifest.latent.dim),
+        engine=proven.engine.name,
+        encoder=buckets,
+        decoder=decoder_buckets,
+        encoder_costs=buckets.warm(),
+        decoder_costs=decoder_buckets.warm(),
+        fallback_reason="; ".join(map(str, proven.refused)) or None,
+    )
+
+
+def prove_first(
+    directory: Path, choice: EngineChoice, get_engine: GetEngine, hear: Callable[[Manifest, Refusal], None]
+) -> Proven:
+    """Verify a published version and load it on the engine that was chosen, for `auto` the first that proves itself.
+
+    `hear` is told of every engine that `auto` does not take.
+    Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
+    """
     manifest = verify_version(directory)
     golden = read_golden(directory / GOLDEN, manifest)
-    refused: list[str] = []
+    refused: list[Refusal] = []
     for name in ENGINES if choice == "auto" else (choice,):
         try:
             engine = get_engine(name)
@@ -104,24 +154,16 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
         except (EngineError, GoldenMismatch) as error:
             if choice != "auto":
                 raise
-            refused.append(f"{name}: {error}")
-            version = f"{manifest.name}@{manifest.version}"
-            log.warning("engine refused", model=version, engine=name, reason=str(error), cause=cause_of(error))
-            continue
-        condition = one_hot_rows(golden.labels, manifest)
-        buckets = BucketedProgram(encoder, {"x": golden.x} | condition, max_batch_items)
-        decoder_buckets = BucketedProgram(decoder, {"z": golden.z_mean} | condition, max_batch_items)
-        return LoadedVersion(
-            manifest=manifest,
-            prior=read_prior(directory / PRIOR, manifest.latent.dim),
-            engine=engine.name,
-            encoder=buckets,
-            decoder=decoder_buckets,
-            encoder_costs=buckets.warm(),
-            decoder_costs=decoder_buckets.warm(),
-            fallback_reason="; ".join(refused) or None,
-        )
-    raise EngineError("no engine can run this version: " + "; ".join(refused))
+            refused.append(Refusal(name, str(error), cause_of(error)))
+            hear(manifest, refused[-1])
+        else:
+            return Proven(manifest, golden, engine, encoder, decoder, tuple(refused))
+    raise EngineError("no engine can run this version: " + "; ".join(map(str, refused)))
+
+
+def _log_refusal(manifest: Manifest, refusal: Refusal) -> None:
+    version = f"{manifest.name}@{manifest.version}"
+    log.warning("engine refused", model=version, engine=refusal.engine, reason=refusal.reason, cause=refusal.cause)
 
 
 def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: Golden) -> tuple[Program, Program]:
@@ -267,13 +309,13 @@ class ServedModel:
                 "engine": self.engine,
                 "sizes": str(program.sizes),
             }
-            known = cache.read(identity)
+            known = await asyncio.to_thread(cache.read, identity)
             if known is not None:
                 batcher.costs = known
                 continue
             await asyncio.sleep(_SETTLE_S)
             if (measured := await batcher.calibrate(program.seconds_of)) is not None:
-                cache.write(identity, measured)
+                await asyncio.to_thread(cache.write, identity, measured)
 
     def refuses(self, half: Literal["encoder", "decoder"]) -> bool:
         """Whether the queue of a half is full, so that a request need not be read any further."""

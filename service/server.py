@@ -37,6 +37,11 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._drain_s, self._drain, self._draining = drain_s, drain, False
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
+        await super().startup(sockets)
+        gc.freeze()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by uvicorn from its signal handler. A second signal does not wait."""
         del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0

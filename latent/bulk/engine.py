@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent.options import Engine as EngineChoice
-from model_store.errors import GoldenMismatch
-from model_store.golden import read_golden
 from model_store.manifest import Manifest
-from model_store.verify import GOLDEN, verify_version
-from service.engines import ENGINES, Engine, EngineError, Precision, Program, create_engine
-from service.served_model import Posterior, load_and_prove
+from service.engines import Engine, EngineError, Precision, Program, create_engine
+from service.served_model import Posterior, Refusal, prove_first
 
 Float32 = NDArray[np.float32]
 Rows = Mapping[str, Float32]
@@ -71,21 +68,14 @@ def load(directory: Path, choice: EngineChoice, threads: int, precision: Precisi
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
-    manifest = verify_version(directory)
-    golden = read_golden(directory / GOLDEN, manifest)
-    refused: list[str] = []
-    for name in ENGINES if choice == "auto" else (choice,):
-        with ExitStack() as quiet:
-            try:
-                engine = _engine(name, threads, precision, quiet)
-                encoder, decoder = load_and_prove(directory, engine, manifest, golden)
-            except (EngineError, GoldenMismatch) as error:
-                if choice != "auto":
-                    raise
-                refused.append(f"{name}: {error}")
-                continue
-        return BulkModel(manifest, encoder, decoder, _batch_items(manifest), threads + 1)
-    raise EngineError("no engine can run this version: " + "; ".join(refused))
+    with ExitStack() as quiet:
+        proven = prove_first(directory, choice, lambda name: _engine(name, threads, precision, quiet), _said_by_nobody)
+    manifest = proven.manifest
+    return BulkModel(manifest, proven.encoder, proven.decoder, _batch_items(manifest), threads + 1)
+
+
+def _said_by_nobody(_manifest: Manifest, _refusal: Refusal) -> None:
+    """The command answers with the engine that works, whether it is served by a request or by a stream."""
 
 
 def _engine(name: str, threads: int, precision: Precision, quiet: ExitStack) -> Engine:

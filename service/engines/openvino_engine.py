@@ -15,7 +15,7 @@ import openvino
 from numpy.typing import NDArray
 
 from service.engines.base import Arrays, Precision, as_float32
-from service.engines.openvino_models import by_name, compile_directory
+from service.engines.openvino_models import NamedPorts, compile_directory
 
 
 class OpenVinoEngine:
@@ -38,22 +38,12 @@ class OpenVinoEngine:
         return OpenVinoProgram(compile_directory(self._core, directory, self._config))
 
 
-class OpenVinoProgram:
+class OpenVinoProgram(NamedPorts):
     """A compiled model with one request, which one thread uses at a time."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - openvino publishes no types
         self._request = compiled.create_infer_request()
-        self._inputs, self._outputs = by_name(compiled.inputs), by_name(compiled.outputs)
-
-    @property
-    def input_names(self) -> frozenset[str]:
-        """Names that `infer` takes."""
-        return frozenset(self._inputs)
-
-    @property
-    def output_names(self) -> frozenset[str]:
-        """Names that `infer` answers."""
-        return frozenset(self._outputs)
+        super().__init__(compiled)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch; every batch size that was not seen before is compiled first, 3 to 20 ms."""

@@ -24,6 +24,23 @@ def compile_directory(core: openvino.Core, directory: Path, config: Mapping[str,
         raise EngineError(f"OpenVINO cannot load {directory.name} ({reason})") from error
 
 
+class NamedPorts:
+    """What goes into a compiled model and comes out of it."""
+
+    def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - openvino publishes no types
+        self._inputs, self._outputs = by_name(compiled.inputs), by_name(compiled.outputs)
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        """Names that `infer` takes."""
+        return frozenset(self._inputs)
+
+    @property
+    def output_names(self) -> frozenset[str]:
+        """Names that `infer` answers."""
+        return frozenset(self._outputs)
+
+
 def by_name(ports: Any) -> dict[str, Any]:  # noqa: ANN401 - openvino publishes no types
     """Inputs or outputs of a compiled model by the signature's names."""
     return {port_name(port): port for port in ports}

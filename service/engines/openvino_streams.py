@@ -17,7 +17,7 @@ import openvino
 from numpy.typing import NDArray
 
 from service.engines.base import Arrays, Precision, as_float32
-from service.engines.openvino_models import by_name, compile_directory
+from service.engines.openvino_models import NamedPorts, compile_directory
 
 
 class OpenVinoStreamsEngine:
@@ -43,24 +43,14 @@ class OpenVinoStreamsEngine:
         return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config), self._streams)
 
 
-class OpenVinoStreamsProgram:
+class OpenVinoStreamsProgram(NamedPorts):
     """A compiled model that any number of threads may call at once; beyond the streams they wait for each other."""
 
     def __init__(self, compiled: Any, streams: int) -> None:  # noqa: ANN401 - openvino publishes no types
-        self._inputs, self._outputs = by_name(compiled.inputs), by_name(compiled.outputs)
+        super().__init__(compiled)
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
-
-    @property
-    def input_names(self) -> frozenset[str]:
-        """Names that `infer` takes."""
-        return frozenset(self._inputs)
-
-    @property
-    def output_names(self) -> frozenset[str]:
-        """Names that `infer` answers."""
-        return frozenset(self._outputs)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch on a stream of its own; a batch size that a stream has not seen is compiled first."""
