@@ -75,6 +75,12 @@ def test_more_samples_tighten_the_bound_and_leave_the_terms() -> None:
     assert losses[1] > losses[5] > losses[50]
 
 
+def test_one_sample_of_several_is_the_elbo() -> None:
+    own, data, _ = objective("mnist-iwae", {"model.hidden": "[8]"})
+    outcome = own.of_one_sample().outcome(tf.constant(data.train.x), None, 1.0, tf.constant(SEED), training=False)
+    assert float(outcome.loss) == pytest.approx(float(outcome.nll) + float(outcome.kl), rel=1e-6)
+
+
 def test_the_price_on_the_code_stands_beside_the_mean_error_of_an_element() -> None:
     free, data, _ = objective("mnist-deep-ae-16", {"model.hidden": "[8]"})
     priced, _, _ = objective("mnist-sparse-ae-16", {"model.hidden": "[8]", "objective.l1_activity": "0.01"})
