@@ -13,13 +13,15 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from service.account import Account
+from service.cors import cross_origin
 from service.exchange import Services
 from service.logs import RequestLog
+from service.maps import Maps
 from service.metrics import Metrics
 from service.middleware import ExchangeMiddleware
 from service.problems import install_problems
 from service.registry import Registry
-from service.routes import health, inference, models, pages
+from service.routes import document, health, inference, maps, models, pages
 from service.schemas import Problem
 from service.settings import Settings
 from service.workers.peers import Peers
@@ -57,6 +59,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         lifespan=lifespan,
         root_path=settings.root_path,
         redirect_slashes=False,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -66,10 +69,12 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.state.metrics, app.state.peers = metrics, peers
+    app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
+    app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store)
     app.state.account = Account(metrics, request_log)
     app.add_middleware(ExchangeMiddleware, account=app.state.account)
-    routers = [module.router for module in (inference, models, health, pages)]
+    app.add_middleware(cross_origin, origins=settings.allowed_origins)
+    routers = [module.router for module in (inference, models, maps, health, document, pages)]
     for router in routers:
         app.include_router(router)
     install_problems(app, [route for router in routers for route in router.routes])

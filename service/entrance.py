@@ -6,7 +6,8 @@ of the FastAPI application all the same: for its document, and for whoever runs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
+from service.cors import cross_origin
 from service.exchange import Services, Verb, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
@@ -21,20 +23,24 @@ from service.problems import CLIENT_GONE, as_problem, logged_problem
 class Entrance:
     """Around an application."""
 
-    def __init__(self, app: FastAPI, posts: Mapping[str, Verb[Any]], root_path: str) -> None:
-        """`posts` are the verbs by the path that they are posted to, below `root_path` or not."""
+    def __init__(
+        self, app: FastAPI, posts: Mapping[str, Verb[Any]], root_path: str, origins: Sequence[str] = ()
+    ) -> None:
+        """`posts` are the verbs by the path that they are posted to, below `root_path` or not; `origins` those whose
+        pages may read the answers, as the application knows for itself."""
         self._app = app
-        self._posts = {prefix + path: (path, verb) for path, verb in posts.items() for prefix in {"", root_path}}
+        self._posts = {
+            prefix + path: cross_origin(partial(self._answer, path, verb), origins)
+            for path, verb in posts.items()
+            for prefix in {"", root_path}
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the application's lifespan."""
-        found = self._posts.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
-            await self._app(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send, *found)
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        await (self._posts.get(scope["path"], self._app) if posted else self._app)(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, route: str, verb: Verb[Any]) -> None:
+    async def _answer(self, route: str, verb: Verb[Any], scope: Scope, receive: Receive, send: Send) -> None:
         exchange, status, path = Exchange(given_id(scope)), 200, scope["path"]
         services: Services = self._app.state.services
         account: Account = self._app.state.account

@@ -107,7 +107,7 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     gc.set_threshold(*_GC_THRESHOLDS)
     app = create_app(settings, line)
     config = uvicorn.Config(
-        Entrance(app, POSTS, settings.root_path),
+        Entrance(app, POSTS, settings.root_path, settings.allowed_origins),
         log_config=None,
         access_log=False,
         server_header=False,

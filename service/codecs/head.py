@@ -13,6 +13,7 @@ from service.codecs.negotiation import JPEG, JSON, choose
 from service.errors import BadHeader, InvalidValue, UnreadableBody, UnsupportedMediaType
 
 _ALIASES = {"image/jpg": JPEG}
+_LISTS = (b"accept", b"if-none-match")
 
 
 class Head:
@@ -22,9 +23,11 @@ class Head:
 
     def __init__(self, scope: Scope) -> None:
         given: list[tuple[bytes, bytes]] = scope["headers"]
-        self.headers = dict(reversed(given))  # the first of several, but for Accept
-        if len(self.headers) != len(given) and b"accept" in self.headers:
-            self.headers[b"accept"] = b",".join(value for name, value in given if name == b"accept")
+        self.headers = dict(reversed(given))  # the first of several, but for lists
+        if len(self.headers) != len(given):
+            for listed in _LISTS:
+                if listed in self.headers:
+                    self.headers[listed] = b",".join(value for name, value in given if name == listed)
         text = scope["query_string"]
         self.query = parse_qsl(text.decode("latin-1"), keep_blank_values=True) if text else []
 
