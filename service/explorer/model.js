@@ -110,7 +110,7 @@ export class Model {
     }
     const { x, y, width, height } = this.place(i);
     Object.assign(canvas, { width, height });
-    canvas.getContext("2d").drawImage(this.sprite, x, y, width, height, 0, 0, width, height);
+    canvas.getContext("2d", { willReadFrequently: true }).drawImage(this.sprite, x, y, width, height, 0, 0, width, height);
   }
 
   // Items: "h12" is a held-out one, "p…" a PNG, "v1,2,3" a vector or, row after row, a sequence.
@@ -155,7 +155,7 @@ export class Model {
       await image.decode();
       const [height, width] = this.input.shape;
       Object.assign(canvas, { width, height });
-      canvas.getContext("2d").drawImage(image, 0, 0);
+      canvas.getContext("2d", { willReadFrequently: true }).drawImage(image, 0, 0);
     }
     return this.fromPixels(canvas);
   }
