@@ -29,18 +29,23 @@ PATIENCE_MS = 20_000
 # The browser lives no longer than this package: while Playwright is there, no other event loop can run in its thread.
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def _skip_without_a_browser() -> None:
     missing = why_none()
     if missing:
         pytest.skip(missing)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    _skip_without_a_browser()
     with chromium() as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def explorer_store(browser: Browser, affine_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+def explorer_store(affine_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """digits@1 and @2, trained; one version of each affine model; image@2, whose network answers wrongly."""
+    _skip_without_a_browser()
     store = ModelStore(shutil.copytree(affine_store.path, tmp_path_factory.mktemp("explorer") / "store"))
     trained = subprocess.run(
         [sys.executable, "-m", "tests.explorer.trained", str(store.path)],
@@ -57,9 +62,7 @@ def explorer_store(browser: Browser, affine_store: ModelStore, tmp_path_factory:
 
 @pytest.fixture(scope="package")
 def server(explorer_store: ModelStore) -> Iterator[RunningServer]:
-    with running_server(
-        explorer_store.path, default_model="digits", engine="openvino", max_items=MAX_ITEMS
-    ) as running:
+    with running_server(explorer_store.path, default_model="digits", engine="openvino", max_items=MAX_ITEMS) as running:
         yield running
 
 

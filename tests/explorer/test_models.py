@@ -42,12 +42,12 @@ def test_a_version_that_cannot_be_loaded_says_why_beside_the_picture(visit: Visi
     """Its map is there all the same, and others can be opened."""
     with visit.refused("the server responded with a status of 503"):
         visit.open_failed(model="image@2")
-    assert visit.text("now-error").startswith("image@2 is failed (GoldenMismatch")
-    assert visit.by_id("banner").is_hidden(), "the server is there"
-    assert len(visit.places_of("#map", (0x4E, 0x79, 0xA7))) > 500
-    visit.by_id("model").select_option("image@1")
-    visit.until_still()
-    assert visit.text("now-error") == ""
+        assert visit.text("now-error").startswith("image@2 is failed (GoldenMismatch")
+        assert visit.by_id("banner").is_hidden(), "the server is there"
+        assert len(visit.places_of("#map", (0x4E, 0x79, 0xA7))) > 500
+        visit.by_id("model").select_option("image@1")
+        visit.until_still()
+        assert visit.text("now-error") == ""
 
 
 def test_held_out_figures_stand_beside_those_of_pca(visit: Visit) -> None:
@@ -76,4 +76,6 @@ def test_the_diagnosis_and_the_figures_of_the_report(visit: Visit) -> None:
     assert images.count() == sum(name.endswith((".png", ".gif")) for name in links)
     for image in images.all():
         image.scroll_into_view_if_needed()
-    visit.page.wait_for_function("() => [...document.querySelectorAll('.figures img')].every((image) => image.naturalWidth > 50)")
+    visit.page.wait_for_function(
+        "() => [...document.querySelectorAll('.figures img')].every((image) => image.naturalWidth > 50)"
+    )

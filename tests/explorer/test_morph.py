@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tests.explorer.visit import Visit, assert_same_picture
 
@@ -19,8 +20,9 @@ STEPS = 6
 def strips(visit: Visit, pictures: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The pictures through latent space and those through data space, once each strip has so many."""
     visit.page.wait_for_function(
-        "n => [...document.querySelectorAll('#strips .frames')].map((strip) => strip.children.length).join() === `${n},${n}`",
-        arg=pictures,
+        """wanted => [...document.querySelectorAll("#strips .frames")]
+            .map((strip) => strip.children.length).join() === wanted""",
+        arg=f"{pictures},{pictures}",
     )
     found = [
         [visit.pixels_of(picture)[..., 0] for picture in strip.locator("canvas").all()]
@@ -118,7 +120,8 @@ def test_the_player_shows_every_frame_in_turn(visit: Visit) -> None:
         """() => {
             window.seen = [];
             const frame = document.getElementById("frame");
-            new MutationObserver(() => window.seen.push(Number(frame.dataset.at))).observe(frame, { attributeFilter: ["data-at"] });
+            new MutationObserver(() => window.seen.push(Number(frame.dataset.at)))
+                .observe(frame, { attributeFilter: ["data-at"] });
         }"""
     )
     visit.press("play")
@@ -149,11 +152,11 @@ def test_the_gif_plays_the_whole_path(visit: Visit, tmp_path: Path) -> None:
     assert saved == told.content
     with Image.open(io.BytesIO(saved)) as gif:
         played: list[tuple[np.ndarray, int]] = []
-        for at in range(gif.n_frames):
-            gif.seek(at)
-            played.append((np.asarray(gif.convert("L"))[4::9, 4::9].astype(float), int(gif.info["duration"])))
+        for frame in ImageSequence.Iterator(gif):
+            grey = np.asarray(frame.convert("L"))[4::9, 4::9].astype(float)
+            played.append((grey, int(frame.info["duration"])))
     assert sum(duration for _, duration in played) == pytest.approx(100 * len(latent))
-    merged = [latent[0], *(b for a, b in zip(latent, latent[1:], strict=False) if not np.array_equal(a, b))]
+    merged = [latent[0], *(b for a, b in pairwise(latent) if not np.array_equal(a, b))]
     assert len(played) == len(merged)
-    for (frame, _), meant in zip(played, merged, strict=True):
-        assert np.abs(frame - meant).max() <= 2
+    for (shown, _), meant in zip(played, merged, strict=True):
+        assert np.abs(shown - meant).max() <= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ Places = list[tuple[float, float]]
 
 
 def line(*corners: tuple[float, float]) -> Places:
-    """Through corners, given in shares of the pad's sides; 12 steps from each to the next."""
-    legs = [np.linspace(a, b, 12) for a, b in zip(corners, corners[1:], strict=False)]
+    """Through corners, given in shares of the pad's sides; four steps from each to the next."""
+    legs = [np.linspace(a, b, 4) for a, b in pairwise(corners)]
     return [(float(x), float(y)) for leg in legs for x, y in leg]
 
 
@@ -119,7 +120,9 @@ def test_a_file_that_is_chosen(visit: Visit, write: Callable[[str, bytes], Path]
 
     visit.by_id("invert").check()
     visit.by_id("file").set_input_files(write("dark.png", file_of(255 - heldout["inputs"][6])))
-    visit.page.wait_for_function("before => document.getElementById('numbers').textContent !== before", arg=visit.text("numbers"))
+    visit.page.wait_for_function(
+        "before => document.getElementById('numbers').textContent !== before", arg=visit.text("numbers")
+    )
     arrived_at(visit, heldout["codes"][6])
 
 
@@ -175,7 +178,9 @@ def test_the_gallery_has_the_held_out_items_by_class(visit: Visit) -> None:
     gallery.nth(1).click()
     item = int(threes[1][1:])
     wait_for_verdict(visit)
-    visit.page.wait_for_function("item => document.getElementById('readout').textContent.startsWith(`Held-out item ${item},`)", arg=item)
+    visit.page.wait_for_function(
+        "item => document.getElementById('readout').textContent.startsWith(`Held-out item ${item},`)", arg=item
+    )
     assert visit.z == pytest.approx(heldout["codes"][item].tolist(), rel=1e-5)
     np.testing.assert_array_equal(visit.grey("#original"), heldout["inputs"][item, ..., 0])
     visit.by_id("gallery-class").select_option("")

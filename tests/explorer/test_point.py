@@ -19,7 +19,7 @@ def test_the_picture_follows_the_point_that_is_dragged(visit: Visit) -> None:
     visit.open(model="digits", at="0,0,10")
     assert_decoded(visit, "digits")
     before, updates = visit.grey("#now"), int(visit.by_id("now").get_attribute("data-updates") or 0)
-    turns = np.linspace(0, 5, 60)
+    turns = np.linspace(0, 5, 40)
     visit.drag("#map", visit.on_map(np.column_stack([3 * np.cos(turns), 3 * np.sin(turns)]), "0,0,10"))
     assert_decoded(visit, "digits")
     matrix, offset = (visit.map_of("digits")[f"projection.{part}"] for part in ("matrix", "offset"))
@@ -44,7 +44,7 @@ def test_requests_do_not_pile_up(visit: Visit) -> None:
     visit.open(model="digits", at="0,0,10", view="models")
     visit.page.on("request", lambda request: change("/decode" in request.url))
     visit.page.on("requestfinished", lambda request: change(-("/decode" in request.url)))
-    visit.drag("#map", visit.on_map([(step / 20 - 2, 1) for step in range(80)], "0,0,10"))
+    visit.drag("#map", visit.on_map([(step / 10 - 2, 1) for step in range(40)], "0,0,10"))
     visit.until_still()
     assert most == 1
 
@@ -84,7 +84,7 @@ def test_each_slider_has_its_traversal(visit: Visit) -> None:
     codes = visit.map_of("digits")["codes"]
     dimension = int(np.argmax(codes.std(axis=0)))
     strip = visit.page.locator("#sliders .strip").first
-    visit.page.wait_for_function("() => document.querySelector('#sliders .strip').width === 11 * 30 - 2")
+    visit.page.locator("#sliders .strip[data-updates]").first.wait_for()
     slider = visit.by_id(f"z{dimension}")
     low, high = (float(slider.get_attribute(end) or "nan") for end in ("min", "max"))
     along = np.repeat(codes[:1], 11, axis=0)

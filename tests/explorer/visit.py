@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,17 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 NPZ = "application/x-npz"
+
+
+VIEWS = ("code", "yours", "morph", "sample", "models")
+FILLED = {
+    "code": "#sliders .strip[data-updates]",
+    "yours": "#verdict",
+    "morph": "#strips canvas",
+    "sample": "#sheet canvas",
+    "models": "#about table",
+}
+"""What each view shows when it is filled, given an item and waypoints."""
 
 
 class Visit:
@@ -93,7 +103,9 @@ class Visit:
         self.by_id(name).click()
 
     def choose_view(self, name: str) -> None:
+        """Click its tab, and wait until it is filled: "yours" and "morph" have to be given something."""
         self.press(f"tab-{name}")
+        self.page.locator(FILLED[name]).first.wait_for()
 
     def next_frame(self) -> None:
         """Wait until the browser has drawn twice: once what was asked for before."""
@@ -111,7 +123,11 @@ class Visit:
         """The parts of the address's fragment, once it has been written."""
         self.page.wait_for_timeout(300)  # the address follows when nothing has changed for 250 ms
         _, _, fragment = self.page.url.partition("#")
-        return {name: str(httpx.URL(f"?{part}").params[name]) for part in fragment.split("&") for name in [part.split("=")[0]]}
+        return {
+            name: str(httpx.URL(f"?{part}").params[name])
+            for part in fragment.split("&")
+            for name in [part.split("=")[0]]
+        }
 
     def pixels(self, selector: str) -> Pixels:
         """What is on a canvas: (height, width, 4)."""
@@ -132,13 +148,13 @@ class Visit:
             dot = self.page.locator("#legend button i").nth(int(variable[7:]))
             found = dot.evaluate("dot => getComputedStyle(dot).backgroundColor")
         else:
-            found = self.page.evaluate("name => getComputedStyle(document.documentElement).getPropertyValue(name)", variable)
+            found = self.page.evaluate(
+                "name => getComputedStyle(document.documentElement).getPropertyValue(name)", variable
+            )
         red, green, blue = (round(float(part)) for part in re.findall(r"[\d.]+", found)[:3])
         return red, green, blue
 
-    def places_of(
-        self, selector: str, colour: Sequence[int], tolerance: int = 0, alpha: int = 255
-    ) -> NDArray[np.intp]:
+    def places_of(self, selector: str, colour: Sequence[int], tolerance: int = 0, alpha: int = 255) -> NDArray[np.intp]:
         """Where a canvas has this colour, at least so opaque: (n, 2), right and down, in its own pixels."""
         pixels = self.pixels(selector).astype(np.int64)
         near = np.abs(pixels[..., :3] - np.array(colour)).max(-1) <= tolerance
@@ -230,17 +246,3 @@ def item_picture(item: str) -> bytes:
     """The PNG in a link's `item`."""
     assert item[0] == "p"
     return base64.urlsafe_b64decode(item[1:] + "=" * (-len(item[1:]) % 4))
-
-
-def taken(visit: Visit, kind: str) -> str:
-    """Copy this view, and read the clipboard."""
-    visit.press(f"take-{kind}")
-    visit.page.wait_for_function("document.getElementById('take-text').textContent === 'Copied.'")
-    text: str = visit.page.evaluate("navigator.clipboard.readText()")
-    return text
-
-
-def numbers_in(text: str) -> list[float]:
-    """A list as Python or JSON print it."""
-    found: list[float] = json.loads(text)
-    return found
