@@ -7,7 +7,6 @@ import pytest
 
 from tests.explorer.visit import VIEWS, Visit
 
-
 REACHABLE = """() => [...document.querySelectorAll("a[href], button, select, input, textarea, summary, [tabindex='0']")]
     .filter((each) => !each.disabled && each.tabIndex >= 0 && each.checkVisibility({ visibilityProperty: true }))
     .map((each, i) => {

@@ -20,7 +20,7 @@ from tests.support.server import RunningServer
 def taken(visit: Visit, kind: str) -> str:
     """Copy this view; what is in the clipboard then."""
     visit.press(f"take-{kind}")
-    visit.page.wait_for_function("document.getElementById('take-text').textContent === 'Copied.'")
+    visit.page.wait_for_function("() => document.getElementById('take-text').textContent === 'Copied.'")
     text: str = visit.page.evaluate("navigator.clipboard.readText()")
     assert visit.by_id("taken").input_value() == text
     visit.page.evaluate("document.getElementById('take-text').textContent = ''")
