@@ -100,6 +100,9 @@ class ObjectiveConfig(Section):
     samples: PositiveInt = Field(
         1, description="k of the importance-weighted bound, Burda et al. 2016, arXiv:1509.00519; 1 is the ELBO"
     )
+    samples_from: Share = Field(
+        0.0, description="share of the epochs that train on the ELBO, whose steps cost less, before the samples are k"
+    )
     l1_activity: NonNegativeFloat = Field(
         0.0, description="weight of the code's summed absolute values beside the mean error of one element"
     )
@@ -223,6 +226,8 @@ class TrainConfig(Section):
             raise ValueError("latent.activation and latent.bias: belong to a deterministic code")
         if objective.samples > 1 and objective.free_bits:
             raise ValueError("objective.free_bits: counts a kl, which the bound of several samples does not have")
+        if objective.samples == 1 and objective.samples_from:
+            raise ValueError("objective.samples_from: needs an objective.samples over 1")
         return self
 
     @model_validator(mode="after")

@@ -76,8 +76,12 @@ class _Fit:
         self._optimizer = _optimizer(config, training.epochs * self._steps)
         self._optimizer.build(self._model.trainable)
         self._untouched = _values(self._optimizer.variables)
+        self._x_train = import_tensorflow().constant(data.train.x)
         self._objective = Objective(self._model, config, data.spec.value_range)
-        self._train_steps = self._compile_training()
+        self._train_steps = self._compile_training(self._objective)
+        self._elbo_epochs = round(config.objective.samples_from * training.epochs)
+        if self._elbo_epochs:
+            self._elbo_steps = self._compile_training(self._objective.of_one_sample())
         self._validation_step = self._compile_validation()
         self._began = time.perf_counter()
         self._history: list[HistoryRow] = []
@@ -121,17 +125,18 @@ class _Fit:
         order = np.concatenate([shuffle.permutation(len(self._data.train))[:kept] for _ in range(self._passes)])
         order = order.reshape(self._steps, self._batch_size)
         sums = np.zeros((3, self._side_by_side))
+        train_steps = self._elbo_steps if epoch < self._elbo_epochs else self._train_steps
         for first in range(0, self._steps, _STEPS_A_CALL):
             rows = tf.constant(order[first : first + _STEPS_A_CALL])
             step = tf.constant(epoch * self._steps + first)
-            sums += self._train_steps(rows, step, tf.constant(beta, tf.float32), tf.constant(start)).numpy()
+            sums += train_steps(rows, step, tf.constant(beta, tf.float32), tf.constant(start)).numpy()
         return sums / self._steps
 
-    def _compile_training(self) -> Callable[..., Tensor]:
+    def _compile_training(self, objective: Objective) -> Callable[..., Tensor]:
         tf = import_tensorflow()
-        model, objective, optimizer = self._model, self._objective, self._optimizer
+        model, optimizer = self._model, self._optimizer
         train, seed = self._data.train, self._config.training.seed
-        x_train = tf.constant(train.x)  # (n, *shape)
+        x_train = self._x_train  # (n, *shape)
         one_hot = model.one_hot(train.labels, len(train))
         y_train = None if one_hot is None else tf.constant(one_hot)  # (n, classes)
 

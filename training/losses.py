@@ -8,6 +8,7 @@ arXiv:1312.6114).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -132,6 +133,32 @@ def importance_weighted_bound(log_weights: Tensor) -> Tensor:
     """
     tf = import_tensorflow()
     return tf.reduce_logsumexp(log_weights, axis=0) - math.log(log_weights.shape[0])
+
+
+class DoublyReparameterised:
+    """The bound's gradient for the encoder, whose noise does not grow with k: the gradient into each sample z, taken
+    with the posterior's parameters held still in log q(z | x), is weighed by its importance weight once more.
+
+    Tucker, Lawson, Gu & Maddison 2019, arXiv:1810.04152, equation 8. The decoder's gradient stays that of the bound.
+    """
+
+    def __init__(self) -> None:
+        self._weights: Tensor = None
+
+    def pass_on(self, z: Tensor) -> Tensor:
+        """z (k, …, d) as it is; `weigh` has to be called before a gradient is taken through it."""
+        tf = import_tensorflow()
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def weighed(z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            return tf.identity(z), lambda upstream: upstream * self._weights
+
+        return weighed(z)
+
+    def weigh(self, log_weights: Tensor) -> None:
+        """Say how much each sample counts: log weights (k, …)."""
+        tf = import_tensorflow()
+        self._weights = tf.stop_gradient(tf.nn.softmax(log_weights, axis=0))[..., None]
 
 
 def in_form(loss: Tensor, form: LossForm, elements: int) -> Tensor:

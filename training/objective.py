@@ -7,13 +7,14 @@ side, and is absent otherwise.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from training.augment import augment
 from training.autoencoder import Autoencoder
 from training.config import TrainConfig
 from training.losses import (
+    DoublyReparameterised,
     importance_weighted_bound,
     in_form,
     kl_per_dimension,
@@ -48,6 +49,11 @@ class Objective:
     config: TrainConfig
     value_range: tuple[float, float] | None
 
+    def of_one_sample(self) -> Objective:
+        """The same with the ELBO in place of the bound of several samples."""
+        single = self.config.objective.model_copy(update={"samples": 1})
+        return replace(self, config=self.config.model_copy(update={"objective": single}))
+
     def look(self, x: Tensor, seed: Tensor) -> Tensor:
         """Training items as they are seen this once: augmented, binarised; (b, *shape) -> the same."""
         tf = import_tensorflow()
@@ -74,12 +80,15 @@ class Objective:
         tf = import_tensorflow()
         model, options = self.model, self.config.objective
         k, rank, elements = options.samples, len(model.shape), math.prod(model.shape)
+        encoder_gradient = DoublyReparameterised()
         z_mean, z_log_var = model.encode(self.corrupted(x, seed), labels, training=training)  # (b, [s], d)
         if z_log_var is None:
             z = z_mean[None]
         else:
             means, log_vars = (tf.repeat(part[None], k, axis=0) for part in (z_mean, z_log_var))
             z = sample_posterior(means, log_vars, _stream(seed, _POSTERIOR))  # (k, b, [s], d)
+            if k > 1:
+                z = encoder_gradient.pass_on(z)
         logits = self._decode(z, labels, training=training)  # (k, b, [s], *shape)
         target = x if model.starts is None else x[:, None]  # (b, [1], *shape)
         error = model.likelihood.item_error(target[None], logits, kept=len(logits.shape) - rank)  # (k, b, [s])
@@ -93,8 +102,9 @@ class Objective:
             if k == 1:
                 loss = nll + beta * kl_with_free_bits(terms, options.free_bits)
             else:
-                ratio = log_prior_ratio(z, means, log_vars)  # (k, b, [s])
+                ratio = log_prior_ratio(z, tf.stop_gradient(means), tf.stop_gradient(log_vars))  # (k, b, [s])
                 log_weights = -model.likelihood.nll(error, elements) - beta * ratio
+                encoder_gradient.weigh(log_weights)
                 loss = -tf.reduce_mean(importance_weighted_bound(log_weights), axis=0)
         if options.l1_activity:
             size = tf.reduce_mean(tf.reduce_sum(tf.abs(z_mean), axis=-1), axis=0)

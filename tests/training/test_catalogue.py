@@ -121,6 +121,7 @@ def test_another_builder_starts_from_its_own_defaults() -> None:
         ({"likelihood.kind": "bernoulli", "likelihood.output": "tanh"}, r"likelihood\.output: .* out of a sigmoid"),
         ({"objective.samples": "5", "likelihood.kind": "gaussian"}, r"objective\.samples: needs a likelihood\.sigma"),
         ({"objective.samples": "5", "objective.free_bits": "0.1"}, r"objective\.free_bits: counts a kl"),
+        ({"objective.samples_from": "0.5"}, r"objective\.samples_from: needs an objective\.samples over 1"),
         ({"objective.form": "784*mse + kl"}, r"likelihood\.kind=gaussian, likelihood\.sigma=0\.70710678"),
         ({"objective.form": "(784*bce + kl) / (2*784)"}, r"objective\.form: .* is likelihood\.kind=bernoulli"),
         ({"latent.activation": "relu"}, r"latent\.activation and latent\.bias: belong to a deterministic code"),

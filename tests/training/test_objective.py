@@ -65,7 +65,8 @@ def test_the_loss_is_nll_plus_beta_kl_as_the_service_counts_them() -> None:
 def test_more_samples_tighten_the_bound_and_leave_the_terms() -> None:
     losses = {}
     for samples in (1, 5, 50):
-        own, data, _ = objective("mnist-iwae", {"objective.samples": str(samples), "model.hidden": "[8]"})
+        settings = {"objective.samples": str(samples), "objective.samples_from": "0", "model.hidden": "[8]"}
+        own, data, _ = objective("mnist-iwae", settings)
         outcome = own.outcome(tf.constant(data.train.x), None, 1.0, tf.constant(SEED), training=False)
         losses[samples] = float(outcome.loss)
         # z_log_var is 0 at the start, so the kl is that of the means alone.
@@ -73,6 +74,12 @@ def test_more_samples_tighten_the_bound_and_leave_the_terms() -> None:
             0.5 * np.square(own.model.encode_array(data.train.x)[0]).sum(1).mean(), rel=1e-4
         )
     assert losses[1] > losses[5] > losses[50]
+
+
+def test_one_sample_of_several_is_the_elbo() -> None:
+    own, data, _ = objective("mnist-iwae", {"model.hidden": "[8]"})
+    outcome = own.of_one_sample().outcome(tf.constant(data.train.x), None, 1.0, tf.constant(SEED), training=False)
+    assert float(outcome.loss) == pytest.approx(float(outcome.nll) + float(outcome.kl), rel=1e-6)
 
 
 def test_the_price_on_the_code_stands_beside_the_mean_error_of_an_element() -> None:
