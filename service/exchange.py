@@ -16,7 +16,7 @@ from service.account import Exchange, exchange_of
 from service.caching import RELEASE, Keeping, Precondition, cache_control_of, tag
 from service.codecs import replies
 from service.codecs.body import let_through, read_body
-from service.codecs.head import Head
+from service.codecs.head import Head, read_timeout_s
 from service.codecs.image_body import parse_image, parse_multipart
 from service.codecs.json_body import parse_json
 from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP
@@ -98,6 +98,17 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     response = Response(reply.content, reply.status)
     response.raw_headers = reply.headers
     return response
+
+
+def refuse_if_late(scope: Scope, services: Services) -> None:
+    """Raise Overloaded where a request would not be answered in time, or BadHeader where it says no time."""
+    settings, text = services.settings, None
+    for name, value in scope["headers"]:
+        if name == b"x-request-timeout":
+            text = value.decode("latin-1")
+            break
+    if services.watch.refuses(read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)):
+        raise Overloaded("more is waiting than can be answered before the request's deadline")
 
 
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:

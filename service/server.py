@@ -17,6 +17,7 @@ import uvicorn
 from service.app import create_app
 from service.entrance import Entrance
 from service.logs import configure_logging
+from service.protocol import DirectProtocol
 from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
@@ -109,7 +110,9 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     config = uvicorn.Config(
         Entrance(app, POSTS, settings.root_path, settings.allowed_origins),
         log_config=None,
+        http=DirectProtocol,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
