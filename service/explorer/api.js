@@ -10,16 +10,17 @@ const NPZ = "application/x-npz";
 
 /** An answer that is no success, in the API's words. */
 export class Problem extends Error {
-  /** @param {number} status 0 where no answer came */
-  constructor(status, detail, retryAfterS = null) {
+  /** @param {number} status 0 where no answer came @param {string | null} kind the last part of the problem's type */
+  constructor(status, detail, kind = null, retryAfterS = null) {
     super(detail);
     this.status = status;
+    this.kind = kind;
     this.retryAfterS = retryAfterS;
   }
 
-  /** Whether trying again may help. */
+  /** Whether trying again may help: a version that has failed stays so. */
   get passes() {
-    return this.status === 0 || [502, 503, 504].includes(this.status);
+    return this.status === 0 || ([502, 503, 504].includes(this.status) && this.kind !== "not-ready");
   }
 }
 
@@ -88,10 +89,10 @@ export function newest(work) {
 async function problemOf(response) {
   const retry = Number(response.headers.get("Retry-After")) || null;
   try {
-    const { detail, title } = await response.json();
-    return new Problem(response.status, detail || title, retry);
+    const { detail, title, type } = await response.json();
+    return new Problem(response.status, detail || title, type.split("/").at(-1), retry);
   } catch {
-    return new Problem(response.status, `The server answered ${response.status}.`, retry);
+    return new Problem(response.status, `The server answered ${response.status}.`, null, retry);
   }
 }
 

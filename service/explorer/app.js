@@ -27,6 +27,8 @@ export class App extends EventTarget {
     this.trail = null;
     this.shown = null;
     this.state.model = model.reference;
+    const canvas = byId("now");
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     if (model.painter.isPlane && model.d === 1) await this.loadTrail();
     document.body.classList.toggle("plots", !model.isImage);
   }

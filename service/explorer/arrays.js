@@ -11,6 +11,12 @@ const READERS = {
 
 /** @typedef {{shape: number[], data: ArrayLike<number>}} Values */
 
+/** Texts of a fixed width, UTF-32 padded with zeros. */
+const readTexts = (buffer, width) =>
+  Array.from({ length: buffer.byteLength / (4 * width) }, (_, i) =>
+    String.fromCodePoint(...new Uint32Array(buffer, 4 * width * i, width).filter(Boolean)),
+  );
+
 /** @param {ArrayBuffer} buffer @returns {Values} */
 export function readNpy(buffer) {
   const view = new DataView(buffer);
@@ -20,7 +26,9 @@ export function readNpy(buffer) {
   const header = new TextDecoder().decode(new Uint8Array(buffer, start, length));
   const kind = /'descr':\s*'([^']+)'/.exec(header)[1];
   const shape = /'shape':\s*\(([^)]*)\)/.exec(header)[1].split(",").filter((part) => part.trim()).map(Number);
-  return { shape, data: READERS[kind](buffer.slice(start + length)) };
+  const values = buffer.slice(start + length);
+  const text = /^<U(\d+)$/.exec(kind);
+  return { shape, data: text ? readTexts(values, Number(text[1])) : READERS[kind](values) };
 }
 
 /** @param {ArrayBuffer} buffer @returns {Record<string, Values>} */

@@ -83,6 +83,7 @@ export class CodeView {
     const { app } = this;
     const { model } = app;
     const { z, label } = app.state;
+    if (!z) return; // another model is being opened
     const shownRows = this.rows;
     const codes = shownRows.flatMap(({ dimension }) => {
       const { low, high } = model.ranges[dimension];

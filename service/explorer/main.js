@@ -103,7 +103,7 @@ async function enter(model) {
   fillLabels(model);
   fillAxes(model);
   fillLegend(model);
-  byId("code-size").textContent = `(${model.d} numbers)`;
+  byId("code-size").textContent = model.d === 1 ? "(1 number)" : `(${model.d} numbers)`;
   const start = state.z ?? (state.item ? null : model.codeOf(0));
   const z = start ?? (await trying(byId("now-error"), () => app.codeOf(state.item))) ?? model.codeOf(0);
   const item = state.item ?? (state.z ? null : "h0");
@@ -310,7 +310,12 @@ byId("tabs").addEventListener("keydown", (event) => {
   byId(`tab-${next}`).focus();
 });
 for (const kind of ["curl", "python", "link"]) byId(`take-${kind}`).addEventListener("click", () => void take(kind));
-addEventListener("hashchange", () => void restore(location.hash));
+addEventListener("hashchange", () => void begin());
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // Its fragment would be read as a link to a view.
+  event.preventDefault();
+  byId("panel").focus();
+});
 
 // -- a server that goes and comes
 
@@ -329,7 +334,12 @@ connection.addEventListener("back", async () => {
 });
 
 async function begin() {
-  await trying(byId("notice"), () => restore(location.hash));
+  try {
+    await restore(location.hash);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    tell([problem.message]);
+  }
 }
 
 void begin();

@@ -11,9 +11,8 @@ const SHARES = [0.005, 0.995];
 /** Load the version that a reference such as NAME or NAME@3 means. Raises Problem. */
 export async function openModel(reference) {
   const [name, version] = reference.split("@");
-  const path = `models/${encodeURIComponent(name)}${/^\d+$/.test(version ?? "") ? `/versions/${version}` : ""}`;
-  const about = await getJson(path);
-  const own = `models/${encodeURIComponent(about.name)}/versions/${about.version}`;
+  const about = await getJson(`models/${name}${version ? `/versions/${version}` : ""}`);
+  const own = `models/${about.name}/versions/${about.version}`;
   const isImage = about.manifest?.input.kind === "image";
   const [map, sprite] = await Promise.all([
     getArrays(`${own}/map`, { query: { inputs: !isImage } }),

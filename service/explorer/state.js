@@ -33,8 +33,11 @@ const numbers = (text) => text.split(",").map(Number);
 const joined = (values) => values.join(",");
 const finite = (values) => values.length > 0 && values.every(Number.isFinite);
 
+/** NAME or NAME@3, as the store writes names: nothing that a URL would take for a path. */
+const REFERENCE = /^[a-z0-9][a-z0-9._-]*(@[1-9]\d*)?$/;
+
 const FIELDS = {
-  model: { read: String, write: String },
+  model: { read: String, write: String, fits: (value) => REFERENCE.test(value) },
   view: { read: String, write: String, fits: (value) => VIEWS.includes(value) },
   z: { read: numbers, write: joined, fits: finite },
   label: { read: Number, write: String, fits: (value) => Number.isInteger(value) && value >= 0 },
