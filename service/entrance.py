@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
+from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
 from service.exchange import Services, Verb, refuse_if_late, respond
@@ -80,6 +81,11 @@ class Entrance:
         except ServiceError as error:
             return self._problem(error, error, Exchange(given_id(scope)), scope["path"], posted.route)
         return None
+
+    def begin(self, begin: Begin) -> None:
+        """Call `begin` when it is its turn."""
+        services: Services = self._app.state.services
+        services.watch.congestion.begin(begin)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)

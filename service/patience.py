@@ -2,8 +2,7 @@
 
 Most requests are over within a few milliseconds and should not pay for a timer of their own. So one clock for all
 looks every 50 ms at who is still there: it listens for a hang-up of whoever was there at its last look too and waits
-for an answer, and gives every deadline that falls before its next look a timer. How late it is says how far behind the
-event loop is.
+for an answer, and gives every deadline that falls before its next look a timer.
 """
 
 from __future__ import annotations
@@ -108,8 +107,7 @@ class Watch:
     def __init__(self) -> None:
         self._there: set[Patience] = set()
         self._client: object = None
-        self._due: float | None = None
-        """When the clock is to strike; None while it stands still."""
+        self._ticking = False
         self._struck = 0.0
         self._rested = False
         self.congestion = Congestion()
@@ -121,7 +119,7 @@ class Watch:
             raise RuntimeError("a request is answered in a task")
         patience = Patience(task, receive, deadline, body_timeout_s)
         self._there.add(patience)
-        if self._due is None:
+        if not self._ticking:
             self._struck = time.monotonic()
             self._wind(task.get_loop())
         if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
@@ -146,17 +144,15 @@ class Watch:
         return self.congestion.refuses(len(self._there), timeout_s)
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = time.monotonic() + _LOOK_S
-        self._rested = False
+        self._ticking, self._rested = True, False
         loop.call_later(_LOOK_S, self._tick)
 
     def _tick(self) -> None:
-        now, due = time.monotonic(), self._due
-        self._due = None
+        self._ticking = False
         if not self._there:
-            self.congestion.rest()
             return
-        self.congestion.look(max(0.0, now - (due or now)), now - self._struck, busy=not self._rested)
+        now = time.monotonic()
+        self.congestion.look(now - self._struck, busy=not self._rested)
         self._struck = now
         self._wind(asyncio.get_running_loop())
         for patience in self._there:

@@ -9,6 +9,7 @@ slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from starlette.types import Message, Scope
@@ -164,10 +165,13 @@ class DirectProtocol(HttpToolsProtocol):
         self.cycle = cycle = _Direct(body)
         scope: Any = self.scope
         refused = self._entrance.refusal(posted, scope)
-        if refused is not None:
+        if refused is None:
+            self._entrance.begin(partial(self._start, self._entrance, posted, cycle, scope))
+        else:
             self._write(cycle, refused)
-            return
-        task = self.loop.create_task(self._answer(self._entrance, posted, cycle, scope))
+
+    def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
+        task = self.loop.create_task(self._answer(entrance, posted, cycle, scope))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
