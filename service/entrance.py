@@ -6,7 +6,7 @@ of the FastAPI application all the same: for its document, and for whoever runs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
+from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
-from service.exchange import Services, Verb, refuse_if_late, respond
+from service.exchange import Reply, Services, Verb, refuse_if_late, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
 
@@ -61,17 +62,28 @@ class Entrance:
         exchange, path = Exchange(given_id(scope)), scope["path"]
         services: Services = self._app.state.services
         try:
-            reply = await respond(scope, receive, services, posted.verb, exchange)
-        except ClientDisconnect:
-            self._close(exchange, path, posted.route, CLIENT_GONE)
-            return None
+            outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            return self._problem(as_problem(error), error, exchange, path, posted.route)
-        headers = reply.headers
-        headers.append((b"x-request-id", exchange.request_id.encode()))
-        headers.append((b"x-latent-model", exchange.model.encode()))
-        self._close(exchange, path, posted.route, 200)
-        return Answered(200, headers, reply.content)
+            outcome = error
+        return self._answered(outcome, exchange, path, posted.route)
+
+    def begin_at_once(
+        self, posted: Posted, scope: Scope, body: bytes, done: Callable[[Answered | None], None]
+    ) -> AtOnce | Answered | None:
+        """Begin one request that is whole: `done` is called with its answer, or None where its client has gone.
+
+        What cannot be begun is answered here. None where it takes more than one call of the engine.
+        """
+        exchange, path, route = Exchange(given_id(scope)), scope["path"], posted.route
+
+        def finished(outcome: Reply | Exception) -> None:
+            done(self._answered(outcome, exchange, path, route))
+
+        services: Services = self._app.state.services
+        try:
+            return begin_at_once(scope, body, services, posted.verb, exchange, finished)
+        except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
+            return self._answered(error, exchange, path, route)
 
     def refusal(self, posted: Posted, scope: Scope) -> Answered | None:
         """The answer to a request that is not worth beginning, accounted for; None for all others."""
@@ -79,7 +91,7 @@ class Entrance:
         try:
             refuse_if_late(scope, services)
         except ServiceError as error:
-            return self._problem(error, error, Exchange(given_id(scope)), scope["path"], posted.route)
+            return self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
         return None
 
     def begin(self, begin: Begin) -> None:
@@ -93,14 +105,18 @@ class Entrance:
             await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
             await send({"type": "http.response.body", "body": answered.content})
 
-    def _problem(self, problem: ServiceError, cause: Exception, exchange: Exchange, path: str, route: str) -> Answered:
-        status, headers, content = logged_problem(problem, exchange.request_id, path, cause)
+    def _answered(self, outcome: Reply | Exception, exchange: Exchange, path: str, route: str) -> Answered | None:
+        """What goes back, accounted for; None where the client has gone."""
+        account: Account = self._app.state.account
+        if isinstance(outcome, ClientDisconnect):
+            account.close(exchange, "POST", path, route, CLIENT_GONE)
+            return None
+        if isinstance(outcome, Reply):
+            status, headers, content = 200, outcome.headers, outcome.content
+        else:
+            status, headers, content = logged_problem(as_problem(outcome), exchange.request_id, path, outcome)
         headers.append((b"x-request-id", exchange.request_id.encode()))
         if exchange.model:
             headers.append((b"x-latent-model", exchange.model.encode()))
-        self._close(exchange, path, route, status)
-        return Answered(status, headers, content)
-
-    def _close(self, exchange: Exchange, path: str, route: str, status: int) -> None:
-        account: Account = self._app.state.account
         account.close(exchange, "POST", path, route, status)
+        return Answered(status, headers, content)

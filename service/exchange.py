@@ -28,7 +28,7 @@ from service.patience import Patience, Watch
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
 from service.settings import Settings
-from service.verbs.call import Call, Result, Sheet
+from service.verbs.call import Call, OneCall, Result, Sheet
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 
 IMAGES = (PNG, JPEG, WEBP)
@@ -55,6 +55,8 @@ class Verb(Generic[O]):
     """Whose queue a request comes to first."""
     pictures: Sequence[str] = ()
     """Picture types that an image model answers."""
+    once: OneCall | None = None
+    """How a request is answered that is one array and asks for nothing else, where one call of the engine does it."""
     picture_first: bool = False
     """Whether a client that does not say gets a picture."""
     repeats: Callable[[O], bool] | None = None
@@ -161,7 +163,7 @@ async def _respond(
         payload = await _parse(body, body_type, head, settings)
     patience.body_is_read()
     if payload.source == "json":
-        _check_fields(payload, verb)
+        check_fields(payload, verb)
     query = head.options if head.query else []
     if payload.options or query:
         options = read_options(verb.options, payload.options, query, verb.fields)
@@ -181,7 +183,7 @@ async def _respond(
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
         return _not_modified(keeping)
-    return Reply(content, _headers(result, media_type, len(content), clock, keeping))
+    return Reply(content, headers_of(result, media_type, len(content), clock, keeping))
 
 
 _NOTHING = Payload(source="none")
@@ -203,8 +205,8 @@ async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) ->
     return parse_image(body)
 
 
-def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
-    """A JSON body may hold `inputs`, `images` and `z` only where the verb reads them."""
+def check_fields(payload: Payload, verb: Verb[Any]) -> None:
+    """Raise UnknownOption where a JSON body holds `inputs`, `images` or `z` and the verb does not read it."""
     given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
     for name in given:
         if name not in verb.fields:
@@ -227,7 +229,7 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
     def render() -> bytes:
         if media_type == JSON:
             images = result.images() if looks.as_png and result.images is not None else None
-            return replies.render_json({"model": result.model, **result.fields}, images, looks)
+            return replies.render_json({"model": result.model, **result.fields}, images, looks.scale)
         if media_type == NPZ:
             return replies.render_npz(result.fields)
         if result.images is None:
@@ -269,9 +271,10 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-def _headers(
-    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None
+def headers_of(
+    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None = None
 ) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, but for those that every answer has."""
     headers = [
         (b"content-type", _MEDIA_TYPES[media_type]),
         (b"content-length", b"%d" % size),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -17,7 +18,18 @@ from starlette.types import Receive
 from service.congestion import Congestion
 from service.errors import BodyTimeout, DeadlineExceeded
 
-_LOOK_S = 0.05
+LOOK_S = 0.05
+"""Between two looks at who is there."""
+
+
+class Waiting(Protocol):
+    """Something that waits for its answer."""
+
+    def look(self, now: float) -> None:
+        """Take care of what falls before the next look."""
+
+    def end(self) -> None:
+        """The answer is there."""
 
 
 class Patience:
@@ -69,7 +81,7 @@ class Patience:
     def look(self, now: float) -> None:
         """Take care of what falls before the next look."""
         limit = self._deadline if self._reading is None else self._reading
-        if self._timer is None and limit - now <= _LOOK_S:
+        if self._timer is None and limit - now <= LOOK_S:
             self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
         if not self._seen:
             self._seen = True
@@ -105,7 +117,7 @@ class Watch:
     """The clock of all requests of an event loop; it stands still while there are none."""
 
     def __init__(self) -> None:
-        self._there: set[Patience] = set()
+        self._there: set[Waiting] = set()
         self._client: object = None
         self._ticking = False
         self._struck = 0.0
@@ -118,26 +130,31 @@ class Watch:
         if task is None:
             raise RuntimeError("a request is answered in a task")
         patience = Patience(task, receive, deadline, body_timeout_s)
-        self._there.add(patience)
-        if not self._ticking:
-            self._struck = time.monotonic()
-            self._wind(task.get_loop())
-        if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
-            patience.look(time.monotonic())
+        self.add(patience, min(deadline, time.monotonic() + body_timeout_s))
         return patience
+
+    def add(self, waiting: Waiting, limit: float) -> None:
+        """Look after one more; `limit` is the first moment (time.monotonic) at which it has to be told."""
+        self._there.add(waiting)
+        now = time.monotonic()
+        if not self._ticking:
+            self._struck = now
+            self._wind(asyncio.get_running_loop())
+        if limit - now < LOOK_S:
+            waiting.look(now)
 
     def alone(self, client: object) -> bool:
         """Whether the requests of one connection are all there is at the moment, this one and the one before it."""
         before, self._client = self._client, client
         return len(self._there) == 1 and client == before
 
-    def end(self, patience: Patience) -> None:
+    def end(self, waiting: Waiting) -> None:
         """The answer is there."""
-        self._there.discard(patience)
+        self._there.discard(waiting)
         self.congestion.answered += 1
         if not self._there:
             self._rested = True
-        patience.end()
+        waiting.end()
 
     def refuses(self, timeout_s: float) -> bool:
         """Whether one more request, with so much time, would come too late."""
@@ -145,7 +162,7 @@ class Watch:
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticking, self._rested = True, False
-        loop.call_later(_LOOK_S, self._tick)
+        loop.call_later(LOOK_S, self._tick)
 
     def _tick(self) -> None:
         self._ticking = False
@@ -155,8 +172,8 @@ class Watch:
         self.congestion.look(now - self._struck, busy=not self._rested)
         self._struck = now
         self._wind(asyncio.get_running_loop())
-        for patience in self._there:
-            patience.look(now)
+        for waiting in self._there:
+            waiting.look(now)
 
 
 def _late() -> Exception:

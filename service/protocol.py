@@ -9,12 +9,14 @@ slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from starlette.types import Message, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.at_once import AtOnce
 from service.entrance import Answered, Entrance, Posted
 
 _WHOLE_S = 0.05
@@ -26,16 +28,29 @@ _ONE_WRITE_BYTES = 1 << 14
 class _HangUp:
     """Stands where uvicorn sets an event: when the connection is lost, and when an answer is complete."""
 
-    __slots__ = ("_gone", "_waiting")
+    __slots__ = ("_call", "_gone", "_waiting")
 
     def __init__(self) -> None:
         self._gone = False
         self._waiting: asyncio.Future[None] | None = None
+        self._call: Callable[[], None] | None = None
+
+    def call(self, listener: Callable[[], None]) -> None:
+        """Tell `listener` too."""
+        self._call = listener
 
     def set(self) -> None:
         self._gone = True
+        call, self._call = self._call, None
+        if call is not None:
+            call()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def answered(self) -> None:
+        """There is nobody to be told any more."""
+        self._call = None
+        self.set()
 
     async def wait(self) -> None:
         if not self._gone:
@@ -52,13 +67,14 @@ class _Direct(RequestResponseCycle):
         self.response_started = self.response_complete = False
         self.message_event: Any = _HangUp()
         self.more_body = False
-        self._whole: bytes | None = body
+        self.body_at_hand = body
+        self._is_received = False
 
     async def receive(self) -> Message:  # type: ignore[override]
         """The body, then whether the client hangs up."""
-        body, self._whole = self._whole, None
-        if body is not None:
-            return {"type": "http.request", "body": body, "more_body": False}
+        if not self._is_received:
+            self._is_received = True
+            return {"type": "http.request", "body": self.body_at_hand, "more_body": False}
         await self.message_event.wait()
         return {"type": "http.disconnect"}
 
@@ -135,6 +151,7 @@ class DirectProtocol(HttpToolsProtocol):
             or b"#" in query
             or self.expect_100_continue
             or self.pipeline
+            or self.flow.write_paused
             or not getattr(self.cycle, "response_complete", True)
             or self.parser.get_http_version() != "1.1"
             or self.parser.should_upgrade()
@@ -171,9 +188,21 @@ class DirectProtocol(HttpToolsProtocol):
             self._write(cycle, refused)
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
-        task = self.loop.create_task(self._answer(entrance, posted, cycle, scope))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        if cycle.disconnected:  # while it waited for its turn
+            return
+        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, partial(self._done, cycle))
+        if isinstance(begun, AtOnce):
+            cycle.message_event.call(begun.hang_up)
+        elif begun is not None:
+            self._write(cycle, begun)
+        else:
+            task = self.loop.create_task(self._answer(entrance, posted, cycle, scope))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    def _done(self, cycle: _Direct, answered: Answered | None) -> None:
+        if answered is not None and not cycle.disconnected:
+            self._write(cycle, answered)
 
     async def _answer(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         try:
@@ -181,10 +210,7 @@ class DirectProtocol(HttpToolsProtocol):
         except asyncio.CancelledError:  # the server does not wait any longer
             self.transport.close()
             raise
-        if self.flow.write_paused and not cycle.disconnected:
-            await self.flow.drain()
-        if answered is not None and not cycle.disconnected:
-            self._write(cycle, answered)
+        self._done(cycle, answered)
 
     def _write(self, cycle: _Direct, answered: Answered) -> None:
         lines = [STATUS_LINE[answered.status]]
@@ -202,7 +228,7 @@ class DirectProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(lines))
             self.transport.write(answered.content)
         cycle.response_complete = True
-        cycle.message_event.set()
+        cycle.message_event.answered()
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()

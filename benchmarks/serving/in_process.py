@@ -39,6 +39,7 @@ from service.settings import Settings
 PARTS = ("parse", "queue", "infer", "render")
 MEASURES = {
     "everything": "as it is",
+    "at_once": "with a task for every request",
     "protocol": "without the short way through uvicorn: its tasks, messages and header checks",
     "entrance": "without the short way past FastAPI's routing either",
     "simdjson": "JSON by orjson and numpy",
@@ -70,6 +71,8 @@ async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
         log_format="console" if without == "logs" else "json",
         max_batch_items=1 if without == "batching" else 64,
     )
+    if without == "at_once":
+        mock.patch("service.entrance.begin_at_once", _not_at_once).start()
     if without == "simdjson":
         mock.patch("service.codecs.json_body.only_array", _not_one).start()
     if without == "inline":
@@ -97,6 +100,10 @@ async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
                 for part, us in round_.items():
                     found[name].setdefault(part, []).append(us)
     return found
+
+
+def _not_at_once(*_: object) -> None:
+    """In place of the short way through the verbs."""
 
 
 def _not_one(body: bytes, name: str) -> None:

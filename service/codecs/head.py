@@ -47,6 +47,11 @@ class Head:
         return given[0] if given else None
 
     @property
+    def has_options(self) -> bool:
+        """Whether the query says more than one `model`."""
+        return bool(self.query) and (len(self.query) > 1 or self.query[0][0] != "model")
+
+    @property
     def options(self) -> list[tuple[str, str]]:
         """The query without `model`."""
         return [(name, value) for name, value in self.query if name != "model"]
