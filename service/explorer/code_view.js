@@ -65,7 +65,8 @@ export class CodeView {
       this.app.setCode(z);
     });
     const value = make("output", { htmlFor: id });
-    const strip = make("canvas", { className: "strip", aria: { role: "img", label: `Traversal of dimension ${dimension}` } });
+    const [width, height] = this.app.model.painter.size;
+    const strip = make("canvas", { className: "strip", width: ALONG * (width + GAP) - GAP, height, aria: { role: "img", label: `Traversal of dimension ${dimension}` } });
     const label = make("label", { htmlFor: id, title: `deviation ${short(deviation)} among the held-out items` }, `z ${dimension}`);
     return { dimension, input, value, strip, element: make("div", { className: "slider" }, label, input, value, strip) };
   }
@@ -97,11 +98,13 @@ export class CodeView {
     if (!outputs || model !== app.model) return;
     const one = document.createElement("canvas");
     shownRows.forEach(({ strip }, at) => {
+      const pen = strip.getContext("2d");
+      pen.clearRect(0, 0, strip.width, strip.height);
       for (let i = 0; i < ALONG; i += 1) {
         model.painter.paint(one, row(outputs, at * ALONG + i), app.trail);
-        if (i === 0) Object.assign(strip, { width: ALONG * (one.width + GAP) - GAP, height: one.height });
-        strip.getContext("2d").drawImage(one, i * (one.width + GAP), 0);
+        pen.drawImage(one, i * (one.width + GAP), 0);
       }
+      strip.dataset.updates = 1 + Number(strip.dataset.updates ?? 0);
     });
   }
 

@@ -2,6 +2,8 @@
 
 import { style } from "./page.js";
 
+const SHARP = 2; // canvas pixels of a plot for one of the page
+
 /** What a kind of item needs to be drawn: the manifest's input, and for plots the held-out items. */
 export class Painter {
   /** @param {object} input the manifest's `input` @param {import("./arrays.js").Values | null} context items (m, …) */
@@ -14,6 +16,11 @@ export class Painter {
     this.height = height;
     this.context = context;
     this.range = this.isImage ? input.value_range : extent(context);
+  }
+
+  /** Width and height of the canvas that an item is put onto. */
+  get size() {
+    return this.isImage ? [this.width, this.height] : [SHARP * this.width, SHARP * this.height];
   }
 
   /** Put an item onto a canvas of its own size; `trail` are further items, for a plane's curve. */
@@ -136,9 +143,8 @@ function sized(canvas, width, height) {
 }
 
 function plot(canvas, width, height) {
-  const sharp = 2;
-  const pen = sized(canvas, sharp * width, sharp * height);
-  pen.setTransform(sharp, 0, 0, sharp, 0, 0);
+  const pen = sized(canvas, SHARP * width, SHARP * height);
+  pen.setTransform(SHARP, 0, 0, SHARP, 0, 0);
   pen.clearRect(0, 0, width, height);
   return [pen, Math.min(width, height)];
 }

@@ -40,7 +40,8 @@ async function restore(fragment) {
   if (!model) {
     const fallback = await openFirst(models);
     if (!fallback) {
-      tell(complaints.concat(models.length ? "no model could be opened" : "the store has no model yet: train one with “latent train mnist-vae”"));
+      const reasons = models.map(({ reason }) => reason).filter(Boolean);
+      tell(complaints.concat(models.length ? ["no model could be opened", ...reasons] : "the store has no model yet: train one with “latent train mnist-vae”"));
       return;
     }
     Object.assign(state, { model: fallback.reference, z: null, item: null, waypoints: [], plane: "map", hidden: [], at: null });
@@ -112,6 +113,7 @@ async function enter(model) {
   map.show(model, { ...state, plane: model.planeOf(state.plane) }, roundedCode(z));
   for (const view of Object.values(views)) view.open();
   for (const name of ["contours", "manifold"]) byId(name).setAttribute("aria-pressed", String(state[name]));
+  document.body.classList.remove("opening");
   const decoded = app.setCode(z, { item });
   choose(state.view);
   await decoded;

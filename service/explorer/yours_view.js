@@ -103,7 +103,7 @@ export class YoursView {
       if (this.pad.isEmpty) throw new Problem(422, "Nothing is drawn yet.");
       const { input } = this.app.model;
       const small = this.pad.like(this.habit, input.shape[1], input.shape[0]);
-      return this.use(pngItem(small.toDataURL("image/png")));
+      return this.encode(pngItem(small.toDataURL("image/png")));
     });
   }
 
@@ -112,7 +112,7 @@ export class YoursView {
     return trying(byId("yours-error"), () => {
       const wrong = values.find((value) => !Number.isFinite(Number(value)));
       if (wrong !== undefined) throw new Problem(422, `“${wrong.slice(0, 20)}” is not a number.`);
-      return this.use(`v${values.map(Number).join(",")}`);
+      return this.encode(`v${values.map(Number).join(",")}`);
     });
   }
 
@@ -133,39 +133,44 @@ export class YoursView {
       const [height, width] = model.input.shape;
       const canvas = Object.assign(document.createElement("canvas"), { width, height });
       canvas.getContext("2d").drawImage(both, 0, 0, width, height, 0, 0, width, height);
-      await this.use(pngItem(canvas.toDataURL("image/png")));
+      await this.encode(pngItem(canvas.toDataURL("image/png")));
     });
   }
 
   /** Encode an item, put it on the map and judge it. */
   use(item) {
-    return trying(byId("yours-error"), async () => {
-      const { app } = this;
-      if (item[0] === "h" && app.model.labels && app.model.input.conditional) app.setLabel(app.model.labels[Number(item.slice(1))]);
-      const z = await app.codeOf(item);
-      void app.setCode(z, { item });
-      await this.judge();
-    });
+    return trying(byId("yours-error"), () => this.encode(item));
+  }
+
+  /** The same; raises Problem. */
+  async encode(item) {
+    const { app } = this;
+    if (item[0] === "h" && app.model.labels && app.model.input.conditional) app.setLabel(app.model.labels[Number(item.slice(1))]);
+    const z = await app.codeOf(item);
+    void app.setCode(z, { item });
+    await this.judgeNow();
   }
 
   judge() {
+    return trying(byId("yours-error"), () => this.judgeNow());
+  }
+
+  async judgeNow() {
     const { app } = this;
     const { model } = app;
     const { item, label } = app.state;
-    return trying(byId("yours-error"), async () => {
-      const answer = await app.ask("reconstruct", { ...model.itemsBody([item]), ...model.labelled(label) });
-      const before = await model.valuesOf(item);
-      const after = { shape: model.input.shape, data: answer.outputs[0].flat(2) };
-      if (model !== app.model || item !== app.state.item) return;
-      model.painter.paint(byId("original"), before);
-      model.painter.paint(byId("reconstruction"), after, app.trail);
-      model.painter.paintDifference(byId("difference"), before, after);
-      const [score, percentile, odd] = ["score", "percentile", "is_anomaly"].map((part) => answer.anomaly[part][0]);
-      byId("verdict-text").textContent =
-        `${odd ? "An anomaly" : "Not an anomaly"}: the reconstruction error is ${short(score)}, higher than that of ` +
-        `${percentile.toFixed(1)} % of the held-out items; the threshold is ${short(answer.anomaly.threshold)}.`;
-      byId("verdict").hidden = false;
-    });
+    const answer = await app.ask("reconstruct", { ...model.itemsBody([item]), ...model.labelled(label) });
+    const before = await model.valuesOf(item);
+    const after = { shape: model.input.shape, data: answer.outputs[0].flat(2) };
+    if (model !== app.model || item !== app.state.item) return;
+    model.painter.paint(byId("original"), before);
+    model.painter.paint(byId("reconstruction"), after, app.trail);
+    model.painter.paintDifference(byId("difference"), before, after);
+    const [score, percentile, odd] = ["score", "percentile", "is_anomaly"].map((part) => answer.anomaly[part][0]);
+    byId("verdict-text").textContent =
+      `${odd ? "An anomaly" : "Not an anomaly"}: the reconstruction error is ${short(score)}, higher than that of ` +
+      `${percentile.toFixed(1)} % of the held-out items; the threshold is ${short(answer.anomaly.threshold)}.`;
+    byId("verdict").hidden = false;
   }
 
   take() {
