@@ -206,11 +206,30 @@ def array_to_input(values: Array, spec: ImageInput | VectorInput | SequenceInput
     elif spec.value_range is None:
         return to_float32(values)
     else:
-        low, high = spec.value_range
-        if values.size and low <= values.min() and values.max() <= high:
+        if values.size and _is_within(values, spec.value_range):
             return np.ascontiguousarray(values, dtype=np.float32)  # and finite: NaN is in no order
         x = to_float32(values)
     return _within(x, spec.value_range) if spec.value_range is not None else x
+
+
+def _is_within(values: Array, value_range: tuple[float, float]) -> bool:
+    """Whether all of at least one number are in a range, and finite therefore; may be False of a range's own zeros.
+
+    Floats of one sign are in the order of their bits (IEEE 754-2019, 3.4), and a sign, an infinity and NaN make these
+    larger than those of 1: for [0, 1] one look at each number is enough.
+    """
+    bits = _BITS.get(values.dtype.str) if value_range == (0.0, 1.0) and values.flags.c_contiguous else None
+    if bits is not None:
+        return bool(np.maximum.reduce(values.view(bits[0]), axis=None) <= bits[1])
+    low, high = value_range
+    return bool(low <= values.min() and values.max() <= high)  # NaN is in no order
+
+
+_BITS = {
+    np.dtype(kind).str: (unsigned, int(np.ones(1, kind).view(unsigned)[0]))
+    for kind, unsigned in ((np.float32, np.uint32), (np.float64, np.uint64))
+}
+"""Of the floats that are bodies' own: the integers of their size, and the bits of 1."""
 
 
 def to_float32(values: Array) -> Float32:

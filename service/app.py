@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from service.account import Account
 from service.cors import cross_origin
+from service.errors import ServiceError
 from service.exchange import Services
 from service.logs import RequestLog
 from service.maps import Maps
@@ -25,6 +27,8 @@ from service.routes import document, health, inference, maps, models, pages
 from service.schemas import Problem
 from service.settings import Settings
 from service.workers.peers import Peers
+
+log = structlog.get_logger("latent.reload")
 
 DESCRIPTION = (
     "Autoencoders and VAEs behind HTTP. JSON is always a batch; `application/x-npy` and `application/x-npz` carry the "
@@ -44,7 +48,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         app.state.services = Services(settings, registry)
         registry.open()
         if peers is not None:
-            peers.open()
+            peers.open(lambda name: _reload(registry, name, settings.timeout_s))
             await registry.settled()  # the others answer until this one can
         yield
         await registry.close()
@@ -81,6 +85,14 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
+    """As another worker was asked to; whoever asked has its answer, and the log has what fails here."""
+    try:
+        await registry.reload(name, timeout_s)
+    except ServiceError as error:
+        log.warning("reload failed", model=name, reason=str(error))
 
 
 def _stop_this_process() -> None:

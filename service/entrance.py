@@ -6,18 +6,36 @@ of the FastAPI application all the same: for its document, and for whoever runs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
+from service.at_once import AtOnce, begin_at_once
+from service.congestion import Begin
 from service.cors import cross_origin
-from service.exchange import Services, Verb, respond
+from service.errors import ServiceError
+from service.exchange import Reply, Services, Verb, refuse_if_late, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
+
+
+class Posted(NamedTuple):
+    """What a path is posted to for."""
+
+    route: str
+    verb: Verb[Any]
+
+
+class Answered(NamedTuple):
+    """What goes back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
 
 
 class Entrance:
@@ -29,32 +47,76 @@ class Entrance:
         """`posts` are the verbs by the path that they are posted to, below `root_path` or not; `origins` those whose
         pages may read the answers, as the application knows for itself."""
         self._app = app
-        self._posts = {
-            prefix + path: cross_origin(partial(self._answer, path, verb), origins)
-            for path, verb in posts.items()
-            for prefix in {"", root_path}
-        }
+        posted = {prefix + path: Posted(path, verb) for path, verb in posts.items() for prefix in {"", root_path}}
+        self._posts = {path: cross_origin(partial(self._serve, one), origins) for path, one in posted.items()}
+        self.direct = {} if origins else {path.encode(): one for path, one in posted.items()}
+        """What a server may answer without ASGI, by path: nothing that others have to see."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the application's lifespan."""
         posted = scope["type"] == "http" and scope["method"] == "POST"
         await (self._posts.get(scope["path"], self._app) if posted else self._app)(scope, receive, send)
 
-    async def _answer(self, route: str, verb: Verb[Any], scope: Scope, receive: Receive, send: Send) -> None:
-        exchange, status, path = Exchange(given_id(scope)), 200, scope["path"]
+    async def answer(self, posted: Posted, scope: Scope, receive: Receive) -> Answered | None:
+        """Answer one request, and account for it; None where its client has gone."""
+        exchange, path = Exchange(given_id(scope)), scope["path"]
         services: Services = self._app.state.services
-        account: Account = self._app.state.account
         try:
-            reply = await respond(scope, receive, services, verb, exchange)
-            headers, content = reply.headers, reply.content
-        except ClientDisconnect:
-            account.close(exchange, "POST", path, route, CLIENT_GONE)
-            return
+            outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            status, headers, content = logged_problem(as_problem(error), exchange.request_id, path, error)
+            outcome = error
+        return self._answered(outcome, exchange, path, posted.route)
+
+    def begin_at_once(
+        self, posted: Posted, scope: Scope, body: bytes, done: Callable[[Answered | None], None]
+    ) -> AtOnce | Answered | None:
+        """Begin one request that is whole: `done` is called with its answer, or None where its client has gone.
+
+        What cannot be begun is answered here. None where it takes more than one call of the engine.
+        """
+        exchange, path, route = Exchange(given_id(scope)), scope["path"], posted.route
+
+        def finished(outcome: Reply | Exception) -> None:
+            done(self._answered(outcome, exchange, path, route))
+
+        services: Services = self._app.state.services
+        try:
+            return begin_at_once(scope, body, services, posted.verb, exchange, finished)
+        except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
+            return self._answered(error, exchange, path, route)
+
+    def refusal(self, posted: Posted, scope: Scope) -> Answered | None:
+        """The answer to a request that is not worth beginning, accounted for; None for all others."""
+        services: Services = self._app.state.services
+        try:
+            refuse_if_late(scope, services)
+        except ServiceError as error:
+            return self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
+        return None
+
+    def begin(self, begin: Begin) -> None:
+        """Call `begin` when it is its turn."""
+        services: Services = self._app.state.services
+        services.watch.congestion.begin(begin)
+
+    async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)
+        if answered is not None:
+            await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
+            await send({"type": "http.response.body", "body": answered.content})
+
+    def _answered(self, outcome: Reply | Exception, exchange: Exchange, path: str, route: str) -> Answered | None:
+        """What goes back, accounted for; None where the client has gone."""
+        account: Account = self._app.state.account
+        if isinstance(outcome, ClientDisconnect):
+            account.close(exchange, "POST", path, route, CLIENT_GONE)
+            return None
+        if isinstance(outcome, Reply):
+            status, headers, content = 200, outcome.headers, outcome.content
+        else:
+            status, headers, content = logged_problem(as_problem(outcome), exchange.request_id, path, outcome)
         headers.append((b"x-request-id", exchange.request_id.encode()))
         if exchange.model:
             headers.append((b"x-latent-model", exchange.model.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
         account.close(exchange, "POST", path, route, status)
+        return Answered(status, headers, content)

@@ -16,7 +16,7 @@ from service.account import Exchange, exchange_of
 from service.caching import RELEASE, Keeping, Precondition, cache_control_of, tag
 from service.codecs import replies
 from service.codecs.body import let_through, read_body
-from service.codecs.head import Head
+from service.codecs.head import Head, read_timeout_s
 from service.codecs.image_body import parse_image, parse_multipart
 from service.codecs.json_body import parse_json
 from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP
@@ -28,7 +28,7 @@ from service.patience import Patience, Watch
 from service.registry import Registry
 from service.served_model import Clock, ServedModel
 from service.settings import Settings
-from service.verbs.call import Call, Result, Sheet
+from service.verbs.call import Call, OneCall, Result, Sheet
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 
 IMAGES = (PNG, JPEG, WEBP)
@@ -55,6 +55,8 @@ class Verb(Generic[O]):
     """Whose queue a request comes to first."""
     pictures: Sequence[str] = ()
     """Picture types that an image model answers."""
+    once: OneCall | None = None
+    """How a request is answered that is one array and asks for nothing else, where one call of the engine does it."""
     picture_first: bool = False
     """Whether a client that does not say gets a picture."""
     repeats: Callable[[O], bool] | None = None
@@ -98,6 +100,17 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     response = Response(reply.content, reply.status)
     response.raw_headers = reply.headers
     return response
+
+
+def refuse_if_late(scope: Scope, services: Services) -> None:
+    """Raise Overloaded where a request would not be answered in time, or BadHeader where it says no time."""
+    settings, text = services.settings, None
+    for name, value in scope["headers"]:
+        if name == b"x-request-timeout":
+            text = value.decode("latin-1")
+            break
+    if services.watch.refuses(read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)):
+        raise Overloaded("more is waiting than can be answered before the request's deadline")
 
 
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
@@ -150,7 +163,7 @@ async def _respond(
         payload = await _parse(body, body_type, head, settings)
     patience.body_is_read()
     if payload.source == "json":
-        _check_fields(payload, verb)
+        check_fields(payload, verb)
     query = head.options if head.query else []
     if payload.options or query:
         options = read_options(verb.options, payload.options, query, verb.fields)
@@ -170,7 +183,7 @@ async def _respond(
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
         return _not_modified(keeping)
-    return Reply(content, _headers(result, media_type, len(content), clock, keeping))
+    return Reply(content, headers_of(result, media_type, len(content), clock, keeping))
 
 
 _NOTHING = Payload(source="none")
@@ -192,8 +205,8 @@ async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) ->
     return parse_image(body)
 
 
-def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
-    """A JSON body may hold `inputs`, `images` and `z` only where the verb reads them."""
+def check_fields(payload: Payload, verb: Verb[Any]) -> None:
+    """Raise UnknownOption where a JSON body holds `inputs`, `images` or `z` and the verb does not read it."""
     given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
     for name in given:
         if name not in verb.fields:
@@ -216,7 +229,7 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
     def render() -> bytes:
         if media_type == JSON:
             images = result.images() if looks.as_png and result.images is not None else None
-            return replies.render_json({"model": result.model, **result.fields}, images, looks)
+            return replies.render_json({"model": result.model, **result.fields}, images, looks.scale)
         if media_type == NPZ:
             return replies.render_npz(result.fields)
         if result.images is None:
@@ -258,9 +271,10 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-def _headers(
-    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None
+def headers_of(
+    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None = None
 ) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, but for those that every answer has."""
     headers = [
         (b"content-type", _MEDIA_TYPES[media_type]),
         (b"content-length", b"%d" % size),

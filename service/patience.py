@@ -1,8 +1,8 @@
 """How long a request is worked for: until its body is late, its deadline passes, or its client has hung up.
 
 Most requests are over within a few milliseconds and should not pay for a timer of their own. So one clock for all
-looks every 50 ms at who is still there: it listens for a hang-up of whoever waits for an answer, and gives every
-deadline that falls before its next look a timer.
+looks every 50 ms at who is still there: it listens for a hang-up of whoever was there at its last look too and waits
+for an answer, and gives every deadline that falls before its next look a timer.
 """
 
 from __future__ import annotations
@@ -10,19 +10,43 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from service.congestion import Congestion
 from service.errors import BodyTimeout, DeadlineExceeded
 
-_LOOK_S = 0.05
+LOOK_S = 0.05
+"""Between two looks at who is there."""
+
+
+class Waiting(Protocol):
+    """Something that waits for its answer."""
+
+    def look(self, now: float) -> None:
+        """Take care of what falls before the next look."""
+
+    def end(self) -> None:
+        """The answer is there."""
 
 
 class Patience:
     """Of one request: cancels its task, and knows why."""
 
-    __slots__ = ("_body_timeout_s", "_came", "_deadline", "_reading", "_receive", "_task", "_timer", "_watcher", "why")
+    __slots__ = (
+        "_body_timeout_s",
+        "_came",
+        "_deadline",
+        "_reading",
+        "_receive",
+        "_seen",
+        "_task",
+        "_timer",
+        "_watcher",
+        "why",
+    )
 
     def __init__(self, task: asyncio.Task[object], receive: Receive, deadline: float, body_timeout_s: float) -> None:
         """`deadline` is on the clock of time.monotonic; the body may take `body_timeout_s` from now."""
@@ -30,6 +54,7 @@ class Patience:
         self._deadline, self._body_timeout_s = deadline, body_timeout_s
         self._reading: float | None = min(deadline, time.monotonic() + body_timeout_s)
         self._came = 0
+        self._seen = False
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.why: Callable[[], Exception] | None = None
@@ -56,9 +81,11 @@ class Patience:
     def look(self, now: float) -> None:
         """Take care of what falls before the next look."""
         limit = self._deadline if self._reading is None else self._reading
-        if self._timer is None and limit - now <= _LOOK_S:
+        if self._timer is None and limit - now <= LOOK_S:
             self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
-        if self._reading is None and self._watcher is None:
+        if not self._seen:
+            self._seen = True
+        elif self._reading is None and self._watcher is None:
             self._watcher = self._task.get_loop().create_task(self._listen())
 
     def _expire(self) -> None:
@@ -90,9 +117,12 @@ class Watch:
     """The clock of all requests of an event loop; it stands still while there are none."""
 
     def __init__(self) -> None:
-        self._there: set[Patience] = set()
+        self._there: set[Waiting] = set()
         self._client: object = None
         self._ticking = False
+        self._struck = 0.0
+        self._rested = False
+        self.congestion = Congestion()
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
         """The patience with the request that the current task answers."""
@@ -100,31 +130,50 @@ class Watch:
         if task is None:
             raise RuntimeError("a request is answered in a task")
         patience = Patience(task, receive, deadline, body_timeout_s)
-        self._there.add(patience)
-        if not self._ticking:
-            self._ticking = True
-            task.get_loop().call_later(_LOOK_S, self._tick)
-        if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
-            patience.look(time.monotonic())
+        self.add(patience, min(deadline, time.monotonic() + body_timeout_s))
         return patience
+
+    def add(self, waiting: Waiting, limit: float) -> None:
+        """Look after one more; `limit` is the first moment (time.monotonic) at which it has to be told."""
+        self._there.add(waiting)
+        now = time.monotonic()
+        if not self._ticking:
+            self._struck = now
+            self._wind(asyncio.get_running_loop())
+        if limit - now < LOOK_S:
+            waiting.look(now)
 
     def alone(self, client: object) -> bool:
         """Whether the requests of one connection are all there is at the moment, this one and the one before it."""
         before, self._client = self._client, client
         return len(self._there) == 1 and client == before
 
-    def end(self, patience: Patience) -> None:
+    def end(self, waiting: Waiting) -> None:
         """The answer is there."""
-        self._there.discard(patience)
-        patience.end()
+        self._there.discard(waiting)
+        self.congestion.answered += 1
+        if not self._there:
+            self._rested = True
+        waiting.end()
+
+    def refuses(self, timeout_s: float) -> bool:
+        """Whether one more request, with so much time, would come too late."""
+        return self.congestion.refuses(len(self._there), timeout_s)
+
+    def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ticking, self._rested = True, False
+        loop.call_later(LOOK_S, self._tick)
 
     def _tick(self) -> None:
-        self._ticking = bool(self._there)
-        if self._ticking:
-            asyncio.get_running_loop().call_later(_LOOK_S, self._tick)
-            now = time.monotonic()
-            for patience in self._there:
-                patience.look(now)
+        self._ticking = False
+        if not self._there:
+            return
+        now = time.monotonic()
+        self.congestion.look(now - self._struck, busy=not self._rested)
+        self._struck = now
+        self._wind(asyncio.get_running_loop())
+        for waiting in self._there:
+            waiting.look(now)
 
 
 def _late() -> Exception:

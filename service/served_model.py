@@ -6,6 +6,7 @@ Load = verify checksums -> load both halves -> replay the goldens -> warm every 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from model_store.golden import Golden, compare, read_golden
 from model_store.manifest import Manifest, ManifestBody, Tolerance
 from model_store.prior import Mixture, read_prior
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
-from service.batching import Batcher, BucketedProgram, CostCache, CostCurve, EngineWorker, Rows
+from service.batching import Answer, Batcher, BucketedProgram, CostCache, CostCurve, EngineWorker, Job, Rows
 from service.cpus import usable_cpus
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
 from service.errors import Overflow
@@ -30,6 +31,7 @@ from service.settings import EngineChoice
 
 Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
+Half = Literal["encoder", "decoder"]
 
 _BFLOAT16 = 0.03
 _SETTLE_S = 1.0
@@ -318,20 +320,26 @@ class ServedModel:
             if (measured := await batcher.calibrate(program.seconds_of)) is not None:
                 await asyncio.to_thread(cache.write, identity, measured)
 
-    def refuses(self, half: Literal["encoder", "decoder"]) -> bool:
+    def _batcher(self, half: Half) -> Batcher:
+        return self._encoder if half == "encoder" else self._decoder
+
+    def refuses(self, half: Half) -> bool:
         """Whether the queue of a half is full, so that a request need not be read any further."""
-        return (self._encoder if half == "encoder" else self._decoder).full
+        return self._batcher(half).full
 
     async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
         """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
-        rows = await self._infer(ENCODER, self._encoder, {"x": x}, labels, clock)
+        return self.posterior_of(await self._infer("encoder", self._encoder, {"x": x}, labels, clock))
+
+    def posterior_of(self, rows: Rows) -> Posterior:
+        """What the encoder's answer says."""
         if not self.gaussian:
             return Posterior(rows["z"], None)
         return Posterior(rows["z_mean"], rows["z_log_var"])
 
     async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
         """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
-        rows = await self._infer(DECODER, self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
+        rows = await self._infer("decoder", self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
         return rows["outputs"]
 
     def release(self) -> None:
@@ -346,7 +354,7 @@ class ServedModel:
         await self._encoder.close()
         await self._decoder.close()
 
-    async def _infer(self, half: str, batcher: Batcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
+    async def _infer(self, half: Half, batcher: Batcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
         if labels is not None:
             rows = {**rows, "labels": labels}
         job = batcher.submit(rows, clock.deadline, at_once=clock.alone)
@@ -355,6 +363,26 @@ class ServedModel:
         except asyncio.CancelledError:
             batcher.forget(job)
             raise
+        return self.taken(half, rows, answer, clock)
+
+    def submit(self, half: Half, rows: Rows, clock: Clock) -> Job:
+        """Queue rows by the names of the half's inputs; `taken` makes of the job's answer what they came to.
+
+        Raises Overloaded or ShuttingDown.
+        """
+        return self._batcher(half).submit(rows, clock.deadline, at_once=clock.alone)
+
+    def forget(self, half: Half, job: Job) -> None:
+        """Nobody waits for a job any longer."""
+        self._batcher(half).forget(job)
+
+    def answer_bytes(self, half: Half) -> int:
+        """What the answer to one item takes in float32, at most."""
+        elements = 2 * self.latent_dim if half == "encoder" else math.prod(self.manifest.input.shape)
+        return 4 * elements
+
+    def taken(self, half: Half, rows: Rows, answer: Answer, clock: Clock) -> Rows:
+        """The rows of an answer, its times noted down. Raises Overflow where it is no finite number."""
         self._observer.observe_wait(self.manifest.name, half, answer.queue_s)
         clock.queue_s += answer.queue_s
         clock.infer_s += answer.infer_s

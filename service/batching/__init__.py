@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.batching.cache import CostCache, cpu_model
 from service.batching.costs import CostCurve
 from service.batching.program import BucketedProgram, Piece, Rows
-from service.batching.queue import Answer, Batcher
+from service.batching.queue import Answer, Batcher, Job
 from service.batching.worker import EngineWorker
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "CostCache",
     "CostCurve",
     "EngineWorker",
+    "Job",
     "Piece",
     "Rows",
     "cpu_model",

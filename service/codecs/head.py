@@ -47,24 +47,18 @@ class Head:
         return given[0] if given else None
 
     @property
+    def has_options(self) -> bool:
+        """Whether the query says more than one `model`."""
+        return bool(self.query) and (len(self.query) > 1 or self.query[0][0] != "model")
+
+    @property
     def options(self) -> list[tuple[str, str]]:
         """The query without `model`."""
         return [(name, value) for name, value in self.query if name != "model"]
 
     def timeout_s(self, default_s: float, longest_s: float) -> float:
         """X-Request-Timeout, in seconds. Raises BadHeader for what is no positive number."""
-        text = self.text(b"x-request-timeout")
-        if text is None:
-            return default_s
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise BadHeader.at(
-                ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
-            )
-        return min(seconds, longest_s)
+        return read_timeout_s(self.text(b"x-request-timeout"), default_s, longest_s)
 
     def answer_type(self, offers: tuple[str, ...], *, picture_first: bool) -> str:
         """Which of the offers Accept means. Raises NotAcceptable."""
@@ -90,6 +84,21 @@ class Head:
         if not text.isdigit():
             raise UnreadableBody("Content-Length is no number")
         return int(text)
+
+
+def read_timeout_s(text: str | None, default_s: float, longest_s: float) -> float:
+    """X-Request-Timeout, in seconds. Raises BadHeader for what is no positive number."""
+    if text is None:
+        return default_s
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise BadHeader.at(
+            ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
+        )
+    return min(seconds, longest_s)
 
 
 @lru_cache(maxsize=256)

@@ -30,16 +30,23 @@ _MAX_RANK = 8
 _LARGEST_FLOAT = int(np.finfo(np.float64).max)
 
 
+def parse_only_array(body: bytes) -> Payload | None:
+    """The payload of a body that is one regular array and nothing else; None for any other, right or wrong."""
+    for name in ARRAY_FIELDS:
+        array = only_array(body, name)
+        if array is not None:
+            return Payload(source="json", arrays={name: array})
+    return None
+
+
 def parse_json(body: bytes) -> Payload:
     """Read a JSON object: `inputs` and `z` as arrays, `images` as bytes, the rest as options.
 
     Raises UnreadableBody for what is no JSON (NaN and Infinity are none), WrongShape for ragged rows, WrongDtype for
     anything but numbers in an array.
     """
-    for name in ARRAY_FIELDS:
-        array = only_array(body, name)
-        if array is not None:
-            return Payload(source="json", arrays={name: array})
+    if (payload := parse_only_array(body)) is not None:
+        return payload
     if not body.strip():
         raise UnreadableBody("the body is empty; a JSON object was expected")
     try:

@@ -29,10 +29,13 @@ class Looks:
     fps: float = 12.0
 
 
-def render_json(fields: Mapping[str, Any], images: UInt8 | None, looks: Looks) -> bytes:
-    """The fields as JSON, float32 in its shortest form; `images` (n, h, w, c) as base64 PNGs in place of `outputs`."""
+def render_json(fields: Mapping[str, Any], images: UInt8 | None, scale: int = 1) -> bytes:
+    """The fields as JSON, float32 in its shortest form.
+
+    `images` (n, h, w, c) are base64 PNGs in place of `outputs`, every pixel repeated `scale` times each way.
+    """
     if images is not None:
-        encoded = [base64.b64encode(png(image, looks.scale)).decode() for image in images]
+        encoded = [base64.b64encode(png(image, scale)).decode() for image in images]
         fields = {("images" if name == "outputs" else name): value for name, value in fields.items()}
         fields["images"] = encoded
     if sum(map(_elements, fields.values())) <= _PIECE_ELEMENTS:

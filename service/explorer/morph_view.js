@@ -90,21 +90,27 @@ export class MorphView {
   async resolve(waypoint) {
     const { model, state } = this.app;
     if (waypoint[0] !== "z") {
-      return { name: waypoint, z: await this.app.codeOf(waypoint), item: waypoint, values: await model.valuesOf(waypoint) };
+      const label = waypoint[0] === "h" && model.labels ? model.labels[Number(waypoint.slice(1))] : state.label;
+      return { name: waypoint, z: await this.app.codeOf(waypoint), label, values: await model.valuesOf(waypoint) };
     }
     const z = roundedCode(waypoint.slice(1).split(","));
-    return { name: waypoint, z, item: null, values: row(await model.decode([z], state.label), 0) };
+    return { name: waypoint, z, label: state.label, values: row(await model.decode([z], state.label), 0) };
   }
 
   body(waypoints) {
     const { model, state } = this.app;
-    return { z: waypoints.map(({ z }) => z), steps: state.steps, method: state.method, ...model.labelled(state.label) };
+    return { z: waypoints.map(({ z }) => z), steps: state.steps, method: state.method, ...this.labels(waypoints) };
   }
 
   dataBody(waypoints) {
     const { model, state } = this.app;
     const inputs = waypoints.map(({ values }) => nested({ shape: values.shape, data: Array.from(values.data) }));
-    return { inputs, steps: state.steps, space: "data", ...model.labelled(state.label) };
+    return { inputs, steps: state.steps, space: "data", ...this.labels(waypoints) };
+  }
+
+  /** A conditional model blends from each waypoint's own class to the next one's. */
+  labels(waypoints) {
+    return this.app.model.labelled(waypoints.map(({ label }) => label));
   }
 
   strip(title, { outputs }) {

@@ -11,8 +11,13 @@ from service.codecs.negotiation import GIF, PNG, WEBP
 from service.dependencies import ServicesDep
 from service.exchange import CODE_BODIES, ITEM_BODIES, OPTION_BODIES, Verb, answer
 from service.openapi import Described
+from service.verbs.call import OneCall
+from service.verbs.decode import begin as decode_at_once
 from service.verbs.decode import decode
+from service.verbs.decode import finish as decoded_at_once
+from service.verbs.encode import begin as encode_at_once
 from service.verbs.encode import encode
+from service.verbs.encode import finish as encoded_at_once
 from service.verbs.interpolate import interpolate
 from service.verbs.manifold import manifold
 from service.verbs.options import (
@@ -29,8 +34,10 @@ from service.verbs.sample import sample
 router = APIRouter(tags=["latent space"])
 described = Described()
 
-ENCODE = Verb(encode, EncodeOptions, ITEM_BODIES, ("inputs", "images"))
-DECODE = Verb(decode, DecodeOptions, CODE_BODIES, ("z",), "decoder", (PNG,))
+ENCODE = Verb(encode, EncodeOptions, ITEM_BODIES, ("inputs", "images"), once=OneCall(encode_at_once, encoded_at_once))
+DECODE = Verb(
+    decode, DecodeOptions, CODE_BODIES, ("z",), "decoder", (PNG,), once=OneCall(decode_at_once, decoded_at_once)
+)
 RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), pictures=(PNG,))
 INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), pictures=(PNG, GIF, WEBP))
 SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), "decoder", (PNG,))

@@ -19,7 +19,7 @@ from service.caching import ASK_AGAIN, FOR_EVER, RELEASE, Keeping, Precondition,
 from service.codecs.head import Head
 from service.codecs.negotiation import ARRAYS, NPY, NPZ, PNG
 from service.codecs.pictures import near_square, png, sheet
-from service.codecs.replies import Looks, render_json, render_npy, render_npz
+from service.codecs.replies import render_json, render_npy, render_npz
 from service.dependencies import MapsDep, ServicesDep
 from service.errors import AnswerTooLarge, NotReady
 from service.exchange import Services
@@ -130,7 +130,7 @@ def _render(answered: _Fields, items: Heldout, manifest: Manifest, reference: st
     fields: _Fields = {"model": reference, "items": len(items.codes), **answered}
     fields["class_names"] = None if names is None else list(names)
     fields["sprite"] = _sprite(items) if manifest.input.kind == "image" else None
-    return render_json(fields, None, Looks())
+    return render_json(fields, None)
 
 
 def _sprite(items: Heldout) -> dict[str, int]:

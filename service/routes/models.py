@@ -21,6 +21,7 @@ from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
 from service.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
 from service.registry import Model, Registry, Slot
+from service.workers.peers import Peers
 
 router = APIRouter(tags=["models"])
 
@@ -100,6 +101,9 @@ async def get_report(name: str, version: str, path: str, request: Request, servi
 async def post_reload(name: str, request: Request, services: ServicesDep) -> Response:
     """Look at the store now, load what the model's names are to mean, also what failed before, and answer what is
     served then: `reason` says why a name does not mean what the store says. 404 unless LATENT_ADMIN_KEY is set."""
+    peers: Peers | None = request.app.state.peers
+    if peers is not None:
+        peers.reload(name)
     model = await services.registry.reload(name, services.settings.timeout_s)
     exchange_of(request.scope).model = f"{name}@{model.meaning()}"
     return JSONResponse(_listed(services.registry, model))

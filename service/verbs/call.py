@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model_store.errors import InputError
 from model_store.manifest import ImageInput, SequenceInput, VectorInput
 from model_store.preprocess import Float32, array_to_input, image_to_input, output_to_user, to_float32, to_uint8
+from service.batching import Rows
 from service.codecs.payload import Payload
 from service.errors import (
     AnswerTooLarge,
@@ -99,6 +100,10 @@ class Call:
             raise _either("inputs or images", "neither")
         if images is not None:
             return await self._from_images(images, options)
+        return self.array_inputs(array)
+
+    def array_inputs(self, array: NDArray[Any] | None) -> Float32:
+        """What came as an array in the network's units: (n, …), n >= 1."""
         if array is None or array.ndim == 0:
             raise WrongShape.at(["inputs"], "inputs must be a batch", expected="(n, …)", got="a single number")
         self.limit_items(len(array), "inputs")
@@ -237,6 +242,16 @@ class Call:
     def images(self, outputs: NDArray[Any]) -> Draw | None:
         """Draws uint8 images (n, h, w, c), once they are wanted; None where the model has no pictures."""
         return partial(to_uint8, outputs, self.spec) if isinstance(self.spec, ImageInput) else None
+
+
+@dataclass(frozen=True)
+class OneCall:
+    """A verb with all its options left out, as what comes before its call of the engine and what comes after it."""
+
+    begin: Callable[[Call], dict[str, Float32]]
+    """The rows for the engine, by name. Raises ServiceError."""
+    finish: Callable[[Call, Rows], Result]
+    """The answer, of what the engine made of them. Raises ServiceError."""
 
 
 def drawn(seed: int | None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from model_store.preprocess import Float32
+from service.batching import Rows
 from service.verbs.call import Call, Result
 from service.verbs.options import DecodeOptions
 
@@ -10,11 +12,28 @@ async def decode(call: Call, options: DecodeOptions) -> Result:
     """What the decoder makes of every code."""
     z = call.codes(call.payload.arrays.get("z", call.payload.arrays.get("npy")))
     call.limit_output(len(z), options)
-    outputs = call.to_user(await call.model.decode(z, call.one_hot(options.labels, len(z)), call.clock))
+    return _answered(call, await call.model.decode(z, call.one_hot(options.labels, len(z)), call.clock))
+
+
+def begin(call: Call) -> dict[str, Float32]:
+    """The codes of a request that says nothing else."""
+    z = call.codes(call.payload.arrays.get("z", call.payload.arrays.get("npy")))
+    call.limit_output(len(z))
+    call.one_hot(None, len(z))
+    return {"z": z}
+
+
+def finish(call: Call, rows: Rows) -> Result:
+    """Their items."""
+    return _answered(call, rows["outputs"])
+
+
+def _answered(call: Call, decoded: Float32) -> Result:
+    outputs = call.to_user(decoded)
     return Result(
         call.model.reference,
         {"outputs": outputs},
         "outputs",
-        len(z),
+        len(outputs),
         images=call.images(outputs),
     )

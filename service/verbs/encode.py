@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_store.preprocess import Float32
+from service.batching import Rows
 from service.errors import InvalidValue
 from service.latent_ops import noise, sample_posterior
 from service.verbs.call import Call, Result, drawn
@@ -26,3 +28,17 @@ async def encode(call: Call, options: EncodeOptions) -> Result:
         fields["z"] = sample_posterior(posterior.z_mean, posterior.z_log_var, eps).astype(np.float32)
         return Result(model.reference, {**fields, "seed": seed}, "z", len(x), repeatable=options.seed is not None)
     return Result(model.reference, fields, "z", len(x))
+
+
+def begin(call: Call) -> dict[str, Float32]:
+    """The items of a request that says nothing else."""
+    x = call.array_inputs(call.payload.arrays.get("inputs", call.payload.arrays.get("npy")))
+    call.one_hot(None, len(x))
+    return {"x": x}
+
+
+def finish(call: Call, rows: Rows) -> Result:
+    """Their posterior."""
+    posterior = call.model.posterior_of(rows)
+    fields = {"z": posterior.z_mean, "z_mean": posterior.z_mean, "z_log_var": posterior.z_log_var}
+    return Result(call.model.reference, fields, "z", len(posterior.z_mean))

@@ -1,0 +1,185 @@
+"""A request of one call of the engine, answered without a task of its own.
+
+Most requests are one array for one half of a model. Between their body and their answer only the engine can be waited
+for, so they need no coroutine: they are begun by one function and finished by another, which the queue calls. Whatever
+else a request may ask for goes the way of `exchange.respond`; what both do is done by the same functions, in the same
+order, with the same errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Scope
+
+from service.account import Exchange
+from service.batching import Answer
+from service.codecs.head import Head
+from service.codecs.json_body import parse_only_array
+from service.codecs.negotiation import JSON, NPY
+from service.codecs.npy_body import parse_npy
+from service.codecs.payload import Payload
+from service.codecs.replies import render_json, render_npy
+from service.errors import DeadlineExceeded, Overloaded
+from service.exchange import Reply, Services, Verb, check_fields, headers_of
+from service.patience import LOOK_S
+from service.served_model import Clock, ServedModel
+from service.verbs.call import Call, OneCall
+
+Done = Callable[[Reply | Exception], None]
+
+_FEW_BYTES = 128 << 10
+"""Answers up to this size are written in the event loop."""
+
+
+def begin_at_once(
+    scope: Scope, body: bytes, services: Services, verb: Verb[Any], exchange: Exchange, done: Done
+) -> AtOnce | None:
+    """Begin a request whose body is there; `done` is called once, later, with its answer or what was raised.
+
+    None where it needs more than one call of the engine: nothing has been done then. Raises ServiceError.
+    """
+    head, settings = Head(scope), services.settings
+    if verb.once is None or head.has_options or b"content-encoding" in head.headers:
+        return None
+    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    model = services.registry.lease(head.model)
+    if model is None:
+        return None
+    begun = None
+    try:
+        begun = _begun(model, verb, verb.once, head, body, services, exchange, clock, done)
+    finally:
+        if begun is None:
+            model.release()
+    if begun is not None:
+        begun.wait(services, scope.get("client"))
+    return begun
+
+
+def _begun(
+    model: ServedModel,
+    verb: Verb[Any],
+    once: OneCall,
+    head: Head,
+    body: bytes,
+    services: Services,
+    exchange: Exchange,
+    clock: Clock,
+    done: Done,
+) -> AtOnce | None:
+    exchange.model = model.reference
+    if model.refuses(verb.half):
+        raise Overloaded(f"{model.waiting_items} items are waiting; nothing more is accepted")
+    media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
+    body_type = head.body_type(verb.bodies)
+    if media_type not in (JSON, NPY) or len(body) > services.settings.max_body_bytes:
+        return None
+    started = time.perf_counter()
+    payload = _parsed(body, body_type)
+    if payload is None:
+        return None
+    if body_type == JSON:
+        check_fields(payload, verb)
+    clock.parse_s = time.perf_counter() - started
+    call = Call(model, payload, services.settings, clock)
+    rows = once.begin(call)
+    if len(next(iter(rows.values()))) * model.answer_bytes(verb.half) > _FEW_BYTES:
+        return None
+    return AtOnce(verb, once, call, rows, media_type, exchange, done)
+
+
+def _parsed(body: bytes, body_type: str) -> Payload | None:
+    if body_type == NPY:
+        return parse_npy(body)
+    return parse_only_array(body) if body_type == JSON else None
+
+
+class AtOnce:
+    """A request that waits for its call: one of those that the service's clock looks after."""
+
+    __slots__ = ("_call", "_done", "_exchange", "_job", "_media_type", "_once", "_rows", "_services", "_timer", "_verb")
+
+    def __init__(
+        self,
+        verb: Verb[Any],
+        once: OneCall,
+        call: Call,
+        rows: dict[str, Any],
+        media_type: str,
+        exchange: Exchange,
+        done: Done,
+    ) -> None:
+        self._verb, self._once, self._call, self._rows = verb, once, call, rows
+        self._media_type, self._exchange, self._done = media_type, exchange, done
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self, services: Services, client: object) -> None:
+        """Queue the rows. Raises Overloaded or ShuttingDown."""
+        call, self._services = self._call, services
+        services.watch.add(self, call.clock.deadline)
+        call.clock.alone = services.watch.alone(client)
+        try:
+            self._job = call.model.submit(self._verb.half, self._rows, call.clock)
+        except Exception:
+            self._leave()
+            raise
+        self._job.answer.add_done_callback(self._answered)
+
+    def hang_up(self) -> None:
+        """The client has gone."""
+        self._give_up(ClientDisconnect())
+
+    def look(self, now: float) -> None:
+        """Take care of a deadline that falls before the next look."""
+        left_s = self._call.clock.deadline - now
+        if self._timer is None and left_s <= LOOK_S:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, left_s), self._expire)
+
+    def end(self) -> None:
+        """The answer is there."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        self._timer = None
+        if time.monotonic() < self._call.clock.deadline:  # the loop's clock runs ahead of ours
+            self.look(time.monotonic())
+        else:
+            self._give_up(DeadlineExceeded("the answer was not ready before the request's deadline"))
+
+    def _give_up(self, why: Exception) -> None:
+        self._job.answer.remove_done_callback(self._answered)
+        self._job.answer.cancel()
+        self._call.model.forget(self._verb.half, self._job)
+        self._leave()
+        self._done(why)
+
+    def _answered(self, answer: asyncio.Future[Answer]) -> None:
+        try:
+            outcome: Reply | Exception = self._reply(answer.result())
+        except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
+            outcome = error
+        self._leave()
+        self._done(outcome)
+
+    def _reply(self, answer: Answer) -> Reply:
+        call = self._call
+        rows = call.model.taken(self._verb.half, self._rows, answer, call.clock)
+        result = self._once.finish(call, rows)
+        self._exchange.items = result.items
+        started = time.perf_counter()
+        if self._media_type == NPY:
+            content = render_npy(result.fields[result.main])
+        else:
+            content = render_json({"model": result.model, **result.fields}, None)
+        call.clock.render_s = time.perf_counter() - started
+        return Reply(content, headers_of(result, self._media_type, len(content), call.clock))
+
+    def _leave(self) -> None:
+        self._services.watch.end(self)
+        self._call.model.release()

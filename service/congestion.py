@@ -1,0 +1,84 @@
+"""How long a request would wait, so that what cannot be answered in time is refused before it costs anything.
+
+An event loop reads every socket that has something before it goes on with what it has read. Under more load than it can
+bear, one such turn takes long, and a request needs several: to be read, begun, computed and answered. So what is begun
+in a turn is bounded, what is read beyond that waits its turn, and a request is refused at once where the turns that it
+needs and the work before it leave it no time. Work on it would be lost, and then the next one's deadline would be too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+Begin = Callable[[], None]
+
+_SHARE = 1.0 / 3.0
+"""Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
+_SHORT_S = 0.05
+"""A wait that is no reason to refuse anybody: shorter ones are not known."""
+_TURNS = 4
+"""Of the event loop, that a request needs."""
+_A_TURN = 128
+"""Requests that are begun in one turn."""
+_FRESH_S = 0.5
+_FIRST_GUESS_S = 150e-6
+_SMOOTHING = 0.3
+_REFUSAL = 0.4
+"""A refusal's cost, as a share of an answer's."""
+
+
+class Congestion:
+    """Of one event loop."""
+
+    def __init__(self) -> None:
+        self.answered = self.refused = 0
+        self._pace_s = _FIRST_GUESS_S
+        self._seen = (0, 0)
+        self._waiting: deque[Begin] = deque()
+        self._begun = 0
+        self._turn_s = self._turn_ended = 0.0
+        self._measuring: float | None = None
+
+    def refuses(self, there: int, timeout_s: float) -> bool:
+        """Whether a request with so much time comes too late, where so many others are being answered."""
+        turn_s = self._turn_s if time.monotonic() - self._turn_ended < _FRESH_S else 0.0
+        wait_s = _TURNS * turn_s + (there + len(self._waiting)) * self._pace_s
+        if wait_s <= max(_SHORT_S, _SHARE * timeout_s):
+            return False
+        self.refused += 1
+        return True
+
+    def begin(self, begin: Begin) -> None:
+        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one."""
+        if self._measuring is None:
+            self._measuring = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        if self._begun < _A_TURN and not self._waiting:
+            self._begun += 1
+            begin()
+        else:
+            self._waiting.append(begin)
+
+    def look(self, passed_s: float, *, busy: bool) -> None:
+        """So much time has passed since the last look; `busy` where there was work all the time."""
+        answered, refused = self.answered - self._seen[0], self.refused - self._seen[1]
+        self._seen = (self.answered, self.refused)
+        if busy and answered:
+            pace_s = passed_s / (answered + _REFUSAL * refused)
+            self._pace_s += _SMOOTHING * (pace_s - self._pace_s)
+
+    def _next_turn(self) -> None:
+        """Once a turn, for as long as there is something to begin: the loop does not sleep in between."""
+        now = time.monotonic()
+        if self._measuring is not None:
+            self._turn_s, self._turn_ended = now - self._measuring, now
+        self._measuring, self._begun = None, 0
+        if self._waiting:
+            self._measuring = now
+            asyncio.get_running_loop().call_soon(self._next_turn)
+            for begin in [self._waiting.popleft() for _ in range(min(_A_TURN, len(self._waiting)))]:
+                self._begun += 1
+                begin()

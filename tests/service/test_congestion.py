@@ -1,0 +1,77 @@
+"""When a request is refused before it is begun, and when it waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from service.congestion import Congestion
+
+A_SECOND = 1.0
+
+
+def saturated(answers: int, refusals: int = 0) -> Congestion:
+    """So many answers and refusals in every 0.1 s."""
+    congestion = Congestion()
+    for _ in range(40):
+        congestion.answered += answers
+        congestion.refused += refusals
+        congestion.look(0.1, busy=True)
+    return congestion
+
+
+def test_nobody_is_refused_where_nothing_waits() -> None:
+    assert not Congestion().refuses(0, 0.001)
+    assert not Congestion().refuses(64, 0.001)  # 10 ms: too short to be known
+
+
+def test_who_waits_may_take_a_third_of_the_time() -> None:
+    congestion = saturated(100)  # one answer a millisecond
+    assert not congestion.refuses(300, A_SECOND)
+    assert congestion.refuses(400, A_SECOND)
+    assert not congestion.refuses(400, 30.0)
+
+
+def test_refusals_count_for_less_than_answers() -> None:
+    congestion = saturated(50, 125)  # 50 + 0.4 · 125: again one a millisecond
+    assert not congestion.refuses(300, A_SECOND)
+    assert congestion.refuses(400, A_SECOND)
+
+
+def test_an_idle_clock_teaches_nothing_of_the_pace() -> None:
+    congestion = saturated(100)
+    for _ in range(40):
+        congestion.answered += 1
+        congestion.look(0.1, busy=False)
+    assert not congestion.refuses(300, A_SECOND)
+    assert congestion.refuses(400, A_SECOND)
+
+
+async def test_turns_that_take_long_leave_no_time() -> None:
+    congestion = Congestion()
+    congestion.begin(lambda: time.sleep(0.15))  # as reading from thousands of sockets does
+    await asyncio.sleep(0)
+    assert congestion.refuses(0, A_SECOND)  # four such turns
+    assert not congestion.refuses(0, 10.0)
+    congestion.begin(lambda: None)
+    await asyncio.sleep(0)
+    assert not congestion.refuses(0, A_SECOND)
+
+
+async def test_a_long_turn_is_forgotten() -> None:
+    congestion = Congestion()
+    congestion.begin(lambda: time.sleep(0.15))
+    await asyncio.sleep(0.6)
+    assert not congestion.refuses(0, A_SECOND)
+
+
+async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
+    congestion, begun = Congestion(), []
+    for number in range(300):
+        congestion.begin(lambda number=number: begun.append(number))  # type: ignore[misc]
+    counts = [len(begun)]
+    while counts[-1] < 300:
+        await asyncio.sleep(0)
+        counts.append(len(begun))
+    assert counts == [128, 256, 300]
+    assert begun == list(range(300))
