@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test check format bench screenshots clean
 
 help:  ## What there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 install: $(VENV)/.installed  ## Everything, into .venv
 
@@ -35,6 +35,9 @@ check: install  ## Format, lint, types, import directions
 
 bench: install  ## Speed beside a naive service, an empty route and the bare engine (QUICK=1: one minute; ONLY=part)
 	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+screenshots: install  ## The explorer's pictures for the README, of the store's mnist-vae (make demo trains it)
+	$(BIN)/python -m benchmarks.screenshots --store '$(LATENT_STORE)'
 
 format: install  ## Put the code into its format
 	$(BIN)/ruff format .

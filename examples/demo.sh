@@ -9,7 +9,7 @@ fi
 base="http://localhost:$LATENT_PORT"
 cat <<END
 
-  Latent will be at $base (Ctrl-C stops it). Three things to try in another terminal:
+  Latent will be at $base (Ctrl-C stops it): open it in a browser. Three things to try in another terminal:
 
     curl -s '$base/sample?n=16&scale=4' -o samples.png
     curl -s '$base/manifold?n=15&scale=2' -o manifold.png
