@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from benchmarks.serving.errors import BenchError
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -28,7 +30,10 @@ def why_none() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless browser of its own; nothing is downloaded. Only where `why_none` says nothing."""
+    """A headless browser of its own; nothing is downloaded. Raises BenchError where there is none."""
+    missing = why_none()
+    if missing:
+        raise BenchError(missing)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
-from benchmarks.browser import chromium, why_none
+from benchmarks.browser import chromium
 from benchmarks.serving import cpus
 from benchmarks.serving.children import ROOT
 from benchmarks.serving.errors import BenchError
@@ -72,14 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, default=Path("store"), help="where mnist-vae is (make demo trains it)")
     given = parser.parse_args(arguments)
     try:
-        missing = why_none()
-        if missing:
-            raise BenchError(missing)
         ModelStore(given.store).resolve(MODEL)
         with (
+            chromium() as browser,
             tempfile.TemporaryDirectory(prefix="latent-screenshots-") as scratch,
             running(latent(given.store.resolve(), model=MODEL), cpus.available(), Path(scratch)) as server,
-            chromium() as browser,
         ):
             for scene in SCENES:
                 path = IMAGES / f"{scene.name}.png"

@@ -206,6 +206,10 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("convolutional, 64 images, npy: to the engine alone", "at least", 0.8, _share_of_engine, "×"),
     Target("bulk, 70,000 images: to the engine on every CPU", "at least", 0.85, _plain("bulk/share_of_engine"), "×"),
+    Target(
+        "explorer: pictures while the point is dragged", "at least", 30, _plain("explorer/updates_per_s"), "a second"
+    ),
+    Target("explorer: first picture", "at most", 1.0, _plain("explorer/first_picture_s"), "s"),
     Target("swaps: failed requests", "at most", 0, _plain("swap/failed_requests")),
     Target("swaps: p99 to the quiet run's", "at most", 4, _ratio("swap/p99_ms", "swap/quiet_p99_ms"), "×"),
     Target("overload, 1.5 ×: goodput to the peak", "at least", 0.7, _plain("overload/1.5/goodput_share"), "×"),

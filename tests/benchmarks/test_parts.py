@@ -14,7 +14,7 @@ from benchmarks.serving.servers import CONSTANT, EMPTY, LATENT, NAIVE
 
 
 def test_every_part_is_a_module() -> None:
-    assert len(parts.PARTS) == 9
+    assert len(parts.PARTS) == 10
     assert all(callable(import_module(f"benchmarks.serving.parts.{name}").measure) for name in parts.PARTS)
 
 

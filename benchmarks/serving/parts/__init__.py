@@ -18,6 +18,7 @@ PARTS: Mapping[str, str] = {
     "workers": "throughput with several processes",
     "bulk": "70,000 images from a file",
     "precision": "float32 beside bfloat16",
+    "explorer": "the explorer in a browser: how fast the picture follows the point, and when the first one is there",
 }
 """Name of a part, which is its module's too, and what it measures; in the order of a whole run."""
 
