@@ -99,6 +99,6 @@ function metricsTable(metrics) {
 }
 
 function figure(name, path) {
-  const title = name.replace(/\.\w+$/, "").replaceAll(/[-_/]/g, " ");
+  const title = name.replace(/\.\w+$/, "").replaceAll(/[-_/]/g, " ") + (name.endsWith(".gif") ? ", through training" : "");
   return make("figure", {}, make("a", { href: url(path).href }, make("img", { src: url(path).href, alt: `Report: ${title}`, loading: "lazy" })), make("figcaption", {}, title));
 }

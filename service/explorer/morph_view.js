@@ -22,7 +22,7 @@ export class MorphView {
       return this.update();
     };
     byId("add-point").addEventListener("click", () => app.addWaypoint(app.state.item ?? codeWaypoint(app.state.z)));
-    byId("add-random").addEventListener("click", () => app.addWaypoint(`h${Math.floor(Math.random() * app.model.size)}`));
+    byId("add-random").addEventListener("click", () => app.addWaypoint(`h${this.another()}`));
     byId("morph-clear").addEventListener("click", () => change({ waypoints: [] }));
     byId("steps").addEventListener("change", (event) => change({ steps: Math.min(64, Math.max(2, Math.round(event.target.valueAsNumber) || 8)) }));
     byId("method").addEventListener("change", (event) => change({ method: event.target.value }));
@@ -106,6 +106,14 @@ export class MorphView {
     const { model, state } = this.app;
     const inputs = waypoints.map(({ values }) => nested({ shape: values.shape, data: Array.from(values.data) }));
     return { inputs, steps: state.steps, space: "data", ...this.labels(waypoints) };
+  }
+
+  /** A held-out item at random, but not the last waypoint again. */
+  another() {
+    const { size } = this.app.model;
+    const last = Number(/^h(\d+)$/.exec(this.app.state.waypoints.at(-1) ?? "")?.[1] ?? -1);
+    const step = last < 0 ? Math.floor(Math.random() * size) : 1 + Math.floor(Math.random() * Math.max(1, size - 1));
+    return (Math.max(last, 0) + step) % size;
   }
 
   /** A conditional model blends from each waypoint's own class to the next one's. */
