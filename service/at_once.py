@@ -153,6 +153,8 @@ class AtOnce:
             self._give_up(DeadlineExceeded("the answer was not ready before the request's deadline"))
 
     def _give_up(self, why: Exception) -> None:
+        if self._job.answer.done():
+            return  # `_answered` is about to be called, and nothing stops it any more
         self._job.answer.remove_done_callback(self._answered)
         self._job.answer.cancel()
         self._call.model.forget(self._verb.half, self._job)
