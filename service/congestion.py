@@ -63,12 +63,18 @@ class Congestion:
             self._waiting.append(begin)
 
     def look(self, passed_s: float, *, busy: bool) -> None:
-        """So much time has passed since the last look; `busy` where there was work all the time."""
+        """So much time has passed since the last look; `busy` where there was work all the time.
+
+        What was not busy could have answered more, so its pace is the slowest that the true one may be. Without it, a
+        pace that was learnt while the process stood still would let in one request at a time, and never be corrected.
+        """
         answered, refused = self.answered - self._seen[0], self.refused - self._seen[1]
         self._seen = (self.answered, self.refused)
-        if busy and answered:
+        if answered:
             pace_s = passed_s / (answered + _REFUSAL * refused)
-            self._pace_s += _SMOOTHING * (pace_s - self._pace_s)
+            self._pace_s = (
+                self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
+            )
 
     def _next_turn(self) -> None:
         """Once a turn, for as long as there is something to begin: the loop does not sleep in between."""
@@ -79,6 +85,6 @@ class Congestion:
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-            for begin in [self._waiting.popleft() for _ in range(min(_A_TURN, len(self._waiting)))]:
+            for _ in range(min(_A_TURN, len(self._waiting))):  # whatever one of them raises, the rest is still there
                 self._begun += 1
-                begin()
+                self._waiting.popleft()()

@@ -166,11 +166,11 @@ class Watch:
 
     def _tick(self) -> None:
         self._ticking = False
-        if not self._there:
-            return
         now = time.monotonic()
         self.congestion.look(now - self._struck, busy=not self._rested)
         self._struck = now
+        if not self._there:
+            return
         self._wind(asyncio.get_running_loop())
         for waiting in self._there:
             waiting.look(now)

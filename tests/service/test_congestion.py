@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from service.congestion import Congestion
+from service.patience import Watch
 
 A_SECOND = 1.0
 
@@ -38,13 +40,32 @@ def test_refusals_count_for_less_than_answers() -> None:
     assert congestion.refuses(400, A_SECOND)
 
 
-def test_an_idle_clock_teaches_nothing_of_the_pace() -> None:
+def test_an_idle_clock_makes_the_pace_no_slower() -> None:
     congestion = saturated(100)
     for _ in range(40):
         congestion.answered += 1
         congestion.look(0.1, busy=False)
     assert not congestion.refuses(300, A_SECOND)
     assert congestion.refuses(400, A_SECOND)
+
+
+def test_a_pace_that_was_learnt_while_all_stood_still_is_unlearnt_by_an_idle_clock() -> None:
+    congestion = Congestion()
+    congestion.answered += 1
+    congestion.look(60.0, busy=True)
+    assert congestion.refuses(1, A_SECOND)
+    congestion.answered += 20  # one at a time, since nobody else is let in
+    congestion.look(0.05, busy=False)
+    assert not congestion.refuses(100, A_SECOND)
+
+
+async def test_answers_of_idle_times_are_not_counted_to_busy_ones() -> None:
+    watch = Watch()
+    watch.congestion.answered += 1000
+    watch._tick()
+    watch.congestion.answered += 1
+    watch.congestion.look(0.1, busy=True)
+    assert watch.congestion.refuses(20, A_SECOND)
 
 
 async def test_turns_that_take_long_leave_no_time() -> None:
@@ -75,3 +96,21 @@ async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
         counts.append(len(begun))
     assert counts == [128, 256, 300]
     assert begun == list(range(300))
+
+
+async def test_one_that_raises_does_not_take_others_with_it() -> None:
+    congestion, begun, raised = Congestion(), [], []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: raised.append(context))
+
+    def fail() -> None:
+        raise ArithmeticError
+
+    for number in range(128):
+        congestion.begin(partial(begun.append, number))
+    congestion.begin(fail)
+    for number in range(128, 300):
+        congestion.begin(partial(begun.append, number))
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert (begun, len(raised)) == (list(range(300)), 1)
