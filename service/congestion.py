@@ -72,9 +72,7 @@ class Congestion:
         self._seen = (self.answered, self.refused)
         if answered:
             pace_s = passed_s / (answered + _REFUSAL * refused)
-            self._pace_s = (
-                self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
-            )
+            self._pace_s = self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
 
     def _next_turn(self) -> None:
         """Once a turn, for as long as there is something to begin: the loop does not sleep in between."""
