@@ -74,7 +74,8 @@ class _Direct(RequestResponseCycle):
         """The body, then whether the client hangs up."""
         if not self._is_received:
             self._is_received = True
-            return {"type": "http.request", "body": self.body_at_hand, "more_body": False}
+            body, self.body_at_hand = self.body_at_hand, b""
+            return {"type": "http.request", "body": body, "more_body": False}
         await self.message_event.wait()
         return {"type": "http.disconnect"}
 
@@ -90,6 +91,8 @@ class DirectProtocol(HttpToolsProtocol):
         """Of a body that may yet become whole at once."""
         self._size = 0
         self._late: asyncio.TimerHandle | None = None
+        self._begun: RequestResponseCycle | None = None
+        """The one whose turn it is, or was last; there may be others behind it."""
 
     # -- uvicorn's callbacks -------------------------------------------------------------------------------
 
@@ -103,10 +106,15 @@ class DirectProtocol(HttpToolsProtocol):
         """The client hung up."""
         if self._pieces is not None:
             self._go_uvicorns_way()  # which notes it down
+        begun = self._begun
+        if begun is not None and not begun.response_complete:  # uvicorn tells the last of several alone
+            begun.disconnected = True
+            begun.message_event.set()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        self._unset_keepalive_if_required()  # where the one before was refused while its bytes were being read
         self._posted = self._directly()
         if self._posted is None:
             super().on_headers_complete()
@@ -131,6 +139,10 @@ class DirectProtocol(HttpToolsProtocol):
         pieces, posted = self._pieces, self._posted
         self._forget()
         self._begin(posted, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._begun = cycle
+        super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
         """The server is about to stop: what has begun is answered, a body that is on its way too."""
@@ -179,7 +191,7 @@ class DirectProtocol(HttpToolsProtocol):
     def _begin(self, posted: Posted, body: bytes) -> None:
         if self._entrance is None:
             raise RuntimeError("only an entrance has a short way")
-        self.cycle = cycle = _Direct(body)
+        self.cycle = self._begun = cycle = _Direct(body)
         scope: Any = self.scope
         refused = self._entrance.refusal(posted, scope)
         if refused is None:
@@ -228,6 +240,7 @@ class DirectProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(lines))
             self.transport.write(answered.content)
         cycle.response_complete = True
+        cycle.body_at_hand = b""  # a connection keeps its last cycle while it is idle
         cycle.message_event.answered()
         if not cycle.keep_alive:
             self.transport.close()
