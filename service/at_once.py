@@ -46,7 +46,7 @@ def begin_at_once(
     head, settings = Head(scope), services.settings
     if verb.once is None or head.has_options or b"content-encoding" in head.headers:
         return None
-    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     model = services.registry.lease(head.model)
     if model is None:
         return None

@@ -57,9 +57,14 @@ class Entrance:
         posted = scope["type"] == "http" and scope["method"] == "POST"
         await (self._posts.get(scope["path"], self._app) if posted else self._app)(scope, receive, send)
 
-    async def answer(self, posted: Posted, scope: Scope, receive: Receive) -> Answered | None:
-        """Answer one request, and account for it; None where its client has gone."""
-        exchange, path = Exchange(given_id(scope)), scope["path"]
+    async def answer(
+        self, posted: Posted, scope: Scope, receive: Receive, came: float | None = None
+    ) -> Answered | None:
+        """Answer one request, and account for it; None where its client has gone.
+
+        Its time runs from when it `came` (time.monotonic), or from now.
+        """
+        exchange, path = Exchange(given_id(scope), came), scope["path"]
         services: Services = self._app.state.services
         try:
             outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
@@ -68,13 +73,14 @@ class Entrance:
         return self._answered(outcome, exchange, path, posted.route)
 
     def begin_at_once(
-        self, posted: Posted, scope: Scope, body: bytes, done: Callable[[Answered | None], None]
+        self, posted: Posted, scope: Scope, body: bytes, came: float, done: Callable[[Answered | None], None]
     ) -> AtOnce | Answered | None:
-        """Begin one request that is whole: `done` is called with its answer, or None where its client has gone.
+        """Begin one request that is whole since it `came`: `done` is called with its answer, or None where its client
+        has gone.
 
         What cannot be begun is answered here. None where it takes more than one call of the engine.
         """
-        exchange, path, route = Exchange(given_id(scope)), scope["path"], posted.route
+        exchange, path, route = Exchange(given_id(scope), came), scope["path"], posted.route
 
         def finished(outcome: Reply | Exception) -> None:
             done(self._answered(outcome, exchange, path, route))

@@ -116,7 +116,7 @@ def refuse_if_late(scope: Scope, services: Services) -> None:
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
     """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
     head, settings = Head(scope), services.settings
-    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
     clock.alone = services.watch.alone(scope.get("client"))
     model = None

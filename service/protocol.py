@@ -9,6 +9,7 @@ slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -69,6 +70,8 @@ class _Direct(RequestResponseCycle):
         self.more_body = False
         self.body_at_hand = body
         self._is_received = False
+        self.came = time.monotonic()
+        """It may wait for its turn, but its time runs."""
 
     async def receive(self) -> Message:  # type: ignore[override]
         """The body, then whether the client hangs up."""
@@ -202,7 +205,7 @@ class DirectProtocol(HttpToolsProtocol):
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn
             return
-        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, partial(self._done, cycle))
+        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, cycle.came, partial(self._done, cycle))
         if isinstance(begun, AtOnce):
             cycle.message_event.call(begun.hang_up)
         elif begun is not None:
@@ -218,7 +221,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     async def _answer(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         try:
-            answered = await entrance.answer(posted, scope, cycle.receive)
+            answered = await entrance.answer(posted, scope, cycle.receive, cycle.came)
         except asyncio.CancelledError:  # the server does not wait any longer
             self.transport.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from model_store import ModelStore
 from service.account import Exchange
 from service.app import create_app
 from service.at_once import AtOnce, begin_at_once
+from service.errors import DeadlineExceeded
 from service.exchange import Reply, Services
 from service.routes.inference import DECODE
 from service.served_model import Clock
@@ -33,12 +35,12 @@ async def services(affine_store: ModelStore) -> AsyncIterator[Services]:
 Outcomes = list[Reply | Exception]
 
 
-def begin(services: Services) -> tuple[AtOnce, Outcomes]:
+def begin(services: Services, came: float | None = None) -> tuple[AtOnce, Outcomes]:
     """One of the requests of a connection, which is alone; and what it is answered."""
     headers = [(b"content-type", b"application/json")]
     scope: Scope = {"headers": headers, "query_string": b"model=image", "client": ("198.51.100.1", 1)}
     outcomes: Outcomes = []
-    begun = begin_at_once(scope, CODE, services, DECODE, Exchange(None), outcomes.append)
+    begun = begin_at_once(scope, CODE, services, DECODE, Exchange(None, came), outcomes.append)
     assert begun is not None
     return begun, outcomes
 
@@ -79,5 +81,14 @@ async def test_who_hangs_up_while_it_waits_leaves_nothing(services: Services) ->
     await settled(outcomes)
     assert isinstance(others[0], Reply)
     assert isinstance(outcomes[0], ClientDisconnect)
+    assert (model.leases, model.waiting_items) == (1, 0)
+    model.release()
+
+
+async def test_the_time_of_who_waits_for_its_turn_runs(services: Services) -> None:
+    model = await services.registry.get("image", Clock.until(60))
+    _, outcomes = begin(services, came=time.monotonic() - 2 * services.settings.timeout_s)
+    await settled(outcomes)
+    assert isinstance(outcomes[0], DeadlineExceeded)
     assert (model.leases, model.waiting_items) == (1, 0)
     model.release()

@@ -99,7 +99,7 @@ async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
 
 
 async def test_one_that_raises_does_not_take_others_with_it() -> None:
-    congestion, begun, raised = Congestion(), [], []
+    congestion, begun, raised = Congestion(), list[int](), list[object]()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: raised.append(context))
 
