@@ -1,30 +1,16 @@
-"""`latent encode | decode | reconstruct | interpolate | sample | manifold`: the verbs, here or on a server.
-
-Answers go to a file by its extension, else to the terminal as a table, else down the pipe as JSON. Data sets stream
-into files of rows (`latent.bulk`); everything else is one request (`latent.session`).
-"""
+"""`latent encode | decode | reconstruct | interpolate | sample | manifold`: the verbs' options, as they are typed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from latent.options import DEFAULT_STORE, Engine, EngineOption, JsonOption, StoreOption
-
-if TYPE_CHECKING:
-    from latent.bulk.command import Stream
-    from latent.items import Items
-    from latent.session import Session
-    from latent_client.calls import Call
+from latent.options import DEFAULT_STORE, EngineOption, JsonOption, StoreOption
+from latent.verb_run import Target, answer_call, integers, labels_of, numbers, with_items
 
 _PANEL = "Latent space"
-_STREAMED = (".npy", ".csv", ".parquet")
-_SHOWN_ROWS = 20
-_SHOWN_COLUMNS = 16
 
 
 def register(app: typer.Typer) -> None:
@@ -95,48 +81,6 @@ ScaleOption = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Target:
-    """Who is asked, and where the answer goes."""
-
-    model: str
-    output: Path | None
-    as_json: bool
-    url: str | None
-    timeout_s: float
-    store: Path
-    engine: Engine
-
-    def kind(self, *, pictures: bool = True, moving: bool = False) -> str | None:
-        """The extension of the output, checked; None where there is none."""
-        from latent.answers import kind_of
-
-        return None if self.output is None else kind_of(self.output, pictures=pictures, moving=moving)
-
-    def session(self) -> Session:
-        """Raises StoreError or BadName where there is no such model."""
-        from latent.session import LocalSession, RemoteSession
-
-        if self.url is not None:
-            return RemoteSession(self.model, self.url, self.timeout_s)
-        return LocalSession(self.model, self.store, self.engine)
-
-    def stream(
-        self, files: Sequence[Path], label_column: str | None, *, codes: bool = False, one_request: bool = False
-    ) -> Stream | None:
-        """One data set into a file of rows; None where it is to be `one_request`, held in memory."""
-        from latent.datasets import is_dataset
-
-        if one_request or self.url is not None or self.output is None or len(files) != 1 or not is_dataset(files[0]):
-            return None
-        if self.output.suffix.lower() not in _STREAMED:
-            return None
-        from latent.bulk.command import Stream
-
-        opened = Stream.of_codes if codes else Stream.of_items
-        return opened(self.model, self.store, self.engine, files[0], self.output, label_column)
-
-
 # -- commands ----------------------------------------------------------------------------------------------
 
 
@@ -172,11 +116,11 @@ def encode(
         return
     from latent_client import verbs
 
-    session, items = _with_items(target, files, label_column)
+    session, items = with_items(target, files, label_column)
     call = verbs.encode(
-        items.inputs, labels=_labels(labels, session, items), sample=sample, seed=seed, fit=fit, invert=invert
+        items.inputs, labels=labels_of(labels, session, items), sample=sample, seed=seed, fit=fit, invert=invert
     )
-    _answer(target, session, call, kind)
+    answer_call(target, session, call, kind)
 
 
 def decode(
@@ -215,8 +159,8 @@ def decode(
     from latent_client import verbs
 
     session, items = target.session(), read_codes(files, codes_wanted(label_column))
-    call = verbs.decode(items.inputs, labels=_labels(labels, session, items))
-    _answer(target, session, call, kind, scale=scale)
+    call = verbs.decode(items.inputs, labels=labels_of(labels, session, items))
+    answer_call(target, session, call, kind, scale=scale)
 
 
 def reconstruct(
@@ -268,18 +212,18 @@ def reconstruct(
         return
     from latent_client import verbs
 
-    session, items = _with_items(target, files, label_column)
+    session, items = with_items(target, files, label_column)
     call = verbs.reconstruct(
         items.inputs,
-        labels=_labels(labels, session, items),
-        target_labels=_labels(target_labels, session),
+        labels=labels_of(labels, session, items),
+        target_labels=labels_of(target_labels, session),
         threshold=threshold,
         quantile=quantile,
         error_map=error_map,
         fit=fit,
         invert=invert,
     )
-    _answer(target, session, call, kind, scale=scale)
+    answer_call(target, session, call, kind, scale=scale)
 
 
 def interpolate(
@@ -319,18 +263,18 @@ def interpolate(
     if codes:
         session, items = target.session(), read_codes(files, codes_wanted())
     else:
-        session, items = _with_items(target, files, None)
+        session, items = with_items(target, files, None)
     call = verbs.interpolate(
         None if codes else items.inputs,
         z=items.inputs if codes else None,
         steps=steps,
         method=method,
         space=space,
-        labels=_labels(labels, session),
+        labels=labels_of(labels, session),
         fit=fit,
         invert=invert,
     )
-    _answer(target, session, call, kind, scale=scale, fps=fps)
+    answer_call(target, session, call, kind, scale=scale, fps=fps)
 
 
 def sample(
@@ -362,9 +306,9 @@ def sample(
     from latent_client import verbs
 
     call = verbs.sample(
-        n, seed=seed, temperature=temperature, truncation=truncation, prior=prior, labels=_labels(labels, session)
+        n, seed=seed, temperature=temperature, truncation=truncation, prior=prior, labels=labels_of(labels, session)
     )
-    _answer(target, session, call, kind, scale=scale)
+    answer_call(target, session, call, kind, scale=scale)
 
 
 def manifold(
@@ -409,105 +353,8 @@ def manifold(
         spacing=spacing,
         low=low,
         extent=extent,
-        dims=None if dims is None else _integers("--dims", dims),
-        z=None if z is None else _numbers("--z", z),
+        dims=None if dims is None else integers("--dims", dims),
+        z=None if z is None else numbers("--z", z),
         label=label,
     )
-    _answer(target, session, call, kind, scale=scale)
-
-
-# -- what they share ---------------------------------------------------------------------------------------
-
-
-def _with_items(target: Target, files: Sequence[Path], label_column: str | None) -> tuple[Session, Items]:
-    from latent.datasets import items_wanted
-    from latent.items import read_items
-
-    session = target.session()
-    return session, read_items(files, items_wanted(lambda: session.manifest, label_column))
-
-
-def _labels(text: str | None, session: Session, items: Items | None = None) -> list[int | str] | None:
-    """Names and indices: those given, else what the files of a conditional model say."""
-    from latent.labels import as_label, listed_labels
-
-    if text is not None:
-        return listed_labels(text, session.manifest)
-    if items is None or items.labels is None or not session.manifest.input.conditional:
-        return None
-    return [as_label(label, session.manifest) for label in items.labels]
-
-
-def _integers(option: str, text: str) -> list[int]:
-    from latent.errors import CommandError
-
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise CommandError(f"{option} takes integers separated by commas, not {text!r}") from error
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    from latent.errors import CommandError
-
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise CommandError(f"{option} takes numbers separated by commas, not {text!r}") from error
-
-
-def _answer(
-    target: Target,
-    session: Session,
-    call: Call[Any],
-    kind: str | None,
-    *,
-    scale: int | None = None,
-    fps: float | None = None,
-) -> None:
-    """Run the call; write or print what comes back."""
-    from latent.answers import PICTURES, document, encoded_as, main_array
-    from latent.errors import CommandError
-    from latent.output import json_bytes, on_terminal, print_json, say, write_whole
-    from latent_client.pictures import PictureStyle
-
-    if kind in PICTURES and target.output is not None:
-        if session.manifest.input.kind != "image":
-            raise CommandError(f"{target.model} answers {session.manifest.input.kind}s, no pictures: use .npy or .json")
-        picture = session.run(PictureStyle(PICTURES[kind], scale, fps).apply(call))
-        write_whole(target.output, picture)
-        say(f"{target.output}: {len(picture)} bytes")
-        return
-    answer = session.run(call)
-    if kind is not None and target.output is not None:
-        write_whole(target.output, encoded_as(target.output, answer, lambda: session.manifest))
-        if target.as_json:
-            print_json({"model": answer.model, "items": len(main_array(answer)), "file": str(target.output)})
-        else:
-            say(f"{target.output}: {' × '.join(map(str, main_array(answer).shape))} from {answer.model}")
-    elif target.as_json or not on_terminal():
-        import sys
-
-        sys.stdout.write(json_bytes(document(answer)).decode())
-    else:
-        _print(answer, session)
-
-
-def _print(answer: Any, session: Session) -> None:  # noqa: ANN401 - any of the client's answers
-    """A table for people: the first rows and columns, with a word on what is left out."""
-    from latent.answers import main_array, rows_of
-    from latent.output import print_table, say
-
-    count = len(main_array(answer))
-    say(f"{answer.model}: {count} item{'s' if count != 1 else ''}")
-    columns = rows_of(answer, session.manifest).text
-    if not columns:
-        say(f"{' × '.join(map(str, main_array(answer).shape))} numbers; -o FILE.png shows them, --json prints them")
-        return
-    shown = columns[:_SHOWN_COLUMNS]
-    print_table(
-        ["", *(name for name, _ in shown)],
-        [[at, *(float(values[at]) for _, values in shown)] for at in range(min(count, _SHOWN_ROWS))],
-    )
-    if count > _SHOWN_ROWS or len(columns) > _SHOWN_COLUMNS:
-        say(f"({count} rows of {len(columns)} numbers in all: -o FILE or --json has them)")
+    answer_call(target, session, call, kind, scale=scale)

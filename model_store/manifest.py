@@ -6,6 +6,7 @@ one is migrated step by step (`model_store.migrations`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -224,6 +225,14 @@ class Manifest(ManifestBody):
         for path in files:
             require_inside(path)
         return files
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of manifest.json, and so of everything that the version is. Raises ManifestUnreadable as `to_json`.
+
+        Of a manifest that was migrated, it is that of the document as this release writes it.
+        """
+        return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
         """The bytes of manifest.json. Raises ManifestUnreadable where the recipe holds what JSON cannot."""

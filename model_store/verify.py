@@ -72,7 +72,7 @@ def verify_version(directory: Path) -> Manifest:
     for path, digest in manifest.files.items():
         if path not in present:
             raise FileMissing(f"{path} is missing")
-        _check_digest(directory, path, digest)
+        check_digest(directory, path, digest)
     if unlisted := sorted(present - manifest.files.keys()):
         raise FileUnlisted(f"{unlisted[0]} is not in the manifest")
     verify_contents(directory, manifest, present)
@@ -118,7 +118,8 @@ def digest_line(manifest_json: bytes) -> bytes:
     return f"{hashlib.sha256(manifest_json).hexdigest()}  {MANIFEST}\n".encode()
 
 
-def _check_digest(directory: Path, path: str, digest: FileDigest) -> None:
+def check_digest(directory: Path, path: str, digest: FileDigest) -> None:
+    """Hold one file of a version to what its manifest records. Raises FileMissing or FileAltered."""
     try:
         size = (directory / path).stat().st_size
         if size != digest.size:

@@ -9,20 +9,26 @@ from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from service.account import Account
+from service.cors import cross_origin
+from service.errors import ServiceError
 from service.exchange import Services
 from service.logs import RequestLog
+from service.maps import Maps
 from service.metrics import Metrics
 from service.middleware import ExchangeMiddleware
 from service.problems import install_problems
 from service.registry import Registry
-from service.routes import health, inference, models, pages
+from service.routes import document, health, inference, maps, models, pages
 from service.schemas import Problem
 from service.settings import Settings
 from service.workers.peers import Peers
+
+log = structlog.get_logger("latent.reload")
 
 DESCRIPTION = (
     "Autoencoders and VAEs behind HTTP. JSON is always a batch; `application/x-npy` and `application/x-npz` carry the "
@@ -42,7 +48,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         app.state.services = Services(settings, registry)
         registry.open()
         if peers is not None:
-            peers.open()
+            peers.open(lambda name: _reload(registry, name, settings.timeout_s))
             await registry.settled()  # the others answer until this one can
         yield
         await registry.close()
@@ -57,6 +63,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         lifespan=lifespan,
         root_path=settings.root_path,
         redirect_slashes=False,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -66,16 +73,26 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.state.metrics, app.state.peers = metrics, peers
+    app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
+    app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store)
     app.state.account = Account(metrics, request_log)
     app.add_middleware(ExchangeMiddleware, account=app.state.account)
-    routers = [module.router for module in (inference, models, health, pages)]
+    app.add_middleware(cross_origin, origins=settings.allowed_origins)
+    routers = [module.router for module in (inference, models, maps, health, document, pages)]
     for router in routers:
         app.include_router(router)
     install_problems(app, [route for router in routers for route in router.routes])
     patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
+    """As another worker was asked to; whoever asked has its answer, and the log has what fails here."""
+    try:
+        await registry.reload(name, timeout_s)
+    except ServiceError as error:
+        log.warning("reload failed", model=name, reason=str(error))
 
 
 def _stop_this_process() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.exchange import Services
+from service.maps import Maps
 from service.metrics import Metrics, Report
 from service.registry import Registry
 from service.workers.peers import Peers
@@ -21,6 +22,11 @@ def _registry(request: Request) -> Registry:
     return _services(request).registry
 
 
+def _maps(request: Request) -> Maps:
+    maps: Maps = request.app.state.maps
+    return maps
+
+
 async def _reports(request: Request) -> list[Report]:
     metrics: Metrics = request.app.state.metrics
     peers: Peers | None = request.app.state.peers
@@ -29,4 +35,5 @@ async def _reports(request: Request) -> list[Report]:
 
 ServicesDep = Annotated[Services, Depends(_services)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
+MapsDep = Annotated[Maps, Depends(_maps)]
 ReportsDep = Annotated[list[Report], Depends(_reports)]

@@ -6,49 +6,95 @@ of the FastAPI application all the same: for its document, and for whoever runs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
-from service.exchange import Services, Verb, respond
+from service.cors import cross_origin
+from service.errors import ServiceError
+from service.exchange import Services, Verb, refuse_if_late, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
+
+
+class Posted(NamedTuple):
+    """What a path is posted to for."""
+
+    route: str
+    verb: Verb[Any]
+
+
+class Answered(NamedTuple):
+    """What goes back."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
 
 
 class Entrance:
     """Around an application."""
 
-    def __init__(self, app: FastAPI, posts: Mapping[str, Verb[Any]], root_path: str) -> None:
-        """`posts` are the verbs by the path that they are posted to, below `root_path` or not."""
+    def __init__(
+        self, app: FastAPI, posts: Mapping[str, Verb[Any]], root_path: str, origins: Sequence[str] = ()
+    ) -> None:
+        """`posts` are the verbs by the path that they are posted to, below `root_path` or not; `origins` those whose
+        pages may read the answers, as the application knows for itself."""
         self._app = app
-        self._posts = {prefix + path: (path, verb) for path, verb in posts.items() for prefix in {"", root_path}}
+        posted = {prefix + path: Posted(path, verb) for path, verb in posts.items() for prefix in {"", root_path}}
+        self._posts = {path: cross_origin(partial(self._serve, one), origins) for path, one in posted.items()}
+        self.direct = {} if origins else {path.encode(): one for path, one in posted.items()}
+        """What a server may answer without ASGI, by path: nothing that others have to see."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the application's lifespan."""
-        found = self._posts.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if found is None:
-            await self._app(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send, *found)
+        posted = scope["type"] == "http" and scope["method"] == "POST"
+        await (self._posts.get(scope["path"], self._app) if posted else self._app)(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, route: str, verb: Verb[Any]) -> None:
-        exchange, status, path = Exchange(given_id(scope)), 200, scope["path"]
+    async def answer(self, posted: Posted, scope: Scope, receive: Receive) -> Answered | None:
+        """Answer one request, and account for it; None where its client has gone."""
+        exchange, path = Exchange(given_id(scope)), scope["path"]
         services: Services = self._app.state.services
-        account: Account = self._app.state.account
         try:
-            reply = await respond(scope, receive, services, verb, exchange)
-            headers, content = reply.headers, reply.content
+            reply = await respond(scope, receive, services, posted.verb, exchange)
         except ClientDisconnect:
-            account.close(exchange, "POST", path, route, CLIENT_GONE)
-            return
+            self._close(exchange, path, posted.route, CLIENT_GONE)
+            return None
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            status, headers, content = logged_problem(as_problem(error), exchange.request_id, path, error)
+            return self._problem(as_problem(error), error, exchange, path, posted.route)
+        headers = reply.headers
+        headers.append((b"x-request-id", exchange.request_id.encode()))
+        headers.append((b"x-latent-model", exchange.model.encode()))
+        self._close(exchange, path, posted.route, 200)
+        return Answered(200, headers, reply.content)
+
+    def refusal(self, posted: Posted, scope: Scope) -> Answered | None:
+        """The answer to a request that is not worth beginning, accounted for; None for all others."""
+        services: Services = self._app.state.services
+        try:
+            refuse_if_late(scope, services)
+        except ServiceError as error:
+            return self._problem(error, error, Exchange(given_id(scope)), scope["path"], posted.route)
+        return None
+
+    async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)
+        if answered is not None:
+            await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
+            await send({"type": "http.response.body", "body": answered.content})
+
+    def _problem(self, problem: ServiceError, cause: Exception, exchange: Exchange, path: str, route: str) -> Answered:
+        status, headers, content = logged_problem(problem, exchange.request_id, path, cause)
         headers.append((b"x-request-id", exchange.request_id.encode()))
         if exchange.model:
             headers.append((b"x-latent-model", exchange.model.encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        self._close(exchange, path, route, status)
+        return Answered(status, headers, content)
+
+    def _close(self, exchange: Exchange, path: str, route: str, status: int) -> None:
+        account: Account = self._app.state.account
         account.close(exchange, "POST", path, route, status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Generic, Literal
@@ -13,9 +13,10 @@ from fastapi import Request, Response
 from starlette.types import Receive, Scope
 
 from service.account import Exchange, exchange_of
+from service.caching import RELEASE, Keeping, Precondition, cache_control_of, tag
 from service.codecs import replies
 from service.codecs.body import let_through, read_body
-from service.codecs.head import Head
+from service.codecs.head import Head, read_timeout_s
 from service.codecs.image_body import parse_image, parse_multipart
 from service.codecs.json_body import parse_json
 from service.codecs.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP
@@ -56,6 +57,8 @@ class Verb(Generic[O]):
     """Picture types that an image model answers."""
     picture_first: bool = False
     """Whether a client that does not say gets a picture."""
+    repeats: Callable[[O], bool] | None = None
+    """Of a GET: whether such options are always answered alike, so that the answer may be kept."""
 
     def offers(self, model: ServedModel) -> tuple[str, ...]:
         """Types that can be answered for a model, the default first."""
@@ -86,14 +89,26 @@ class Reply:
 
     content: bytes
     headers: list[tuple[bytes, bytes]]
+    status: int = 200
 
 
 async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:
     """Answer one request of a verb, before its deadline."""
     reply = await respond(request.scope, request.receive, services, verb, exchange_of(request.scope))
-    response = Response(reply.content)
+    response = Response(reply.content, reply.status)
     response.raw_headers = reply.headers
     return response
+
+
+def refuse_if_late(scope: Scope, services: Services) -> None:
+    """Raise Overloaded where a request would not be answered in time, or BadHeader where it says no time."""
+    settings, text = services.settings, None
+    for name, value in scope["headers"]:
+        if name == b"x-request-timeout":
+            text = value.decode("latin-1")
+            break
+    if services.watch.refuses(read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)):
+        raise Overloaded("more is waiting than can be answered before the request's deadline")
 
 
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
@@ -155,13 +170,18 @@ async def _respond(
     if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
         raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
     clock.parse_s = time.perf_counter() - started
+    keeping = _keeping(verb, options, model, media_type, head, settings)
+    if keeping is not None and Precondition(head).names(keeping):
+        return _not_modified(keeping)
     call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
     result = await verb.run(call, options)
     exchange.items = result.items
     started = time.perf_counter()
     content = await _render(result, media_type, options)
     clock.render_s = time.perf_counter() - started
-    return Reply(content, _headers(result, media_type, len(content), clock))
+    if keeping is not None and Precondition(head).holds(keeping):
+        return _not_modified(keeping)
+    return Reply(content, _headers(result, media_type, len(content), clock, keeping))
 
 
 _NOTHING = Payload(source="none")
@@ -223,10 +243,35 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
 
 
 _PLAIN = replies.Looks()
+_VARY = [(b"vary", b"Accept")]
 _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, *IMAGES, *MOVING)}
 
 
-def _headers(result: Result, media_type: str, size: int, clock: Clock) -> list[tuple[bytes, bytes]]:
+def _keeping(
+    verb: Verb[O], options: O, model: ServedModel, media_type: str, head: Head, settings: Settings
+) -> Keeping | None:
+    """What is said of an answer that is the same each time; None where it is not, or is no GET's.
+
+    Whatever decides the answer is in its tag, so that it is known before anything is computed.
+    """
+    if verb.repeats is None or not verb.repeats(options):
+        return None
+    by = (model.digest, RELEASE, model.engine, settings.precision)
+    etag = tag(verb.options.__name__, *by, options.model_dump_json(), media_type)
+    return Keeping(etag, cache_control_of(head.model))
+
+
+def _not_modified(keeping: Keeping) -> Reply:
+    return Reply(b"", _raw(keeping.headers), 304)
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def _headers(
+    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None
+) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", _MEDIA_TYPES[media_type]),
         (b"content-length", b"%d" % size),
@@ -235,8 +280,8 @@ def _headers(result: Result, media_type: str, size: int, clock: Clock) -> list[t
             b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, render;dur=%.3f"
             % (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s),
         ),
-        (b"vary", b"Accept"),
     ]
+    headers += _VARY if keeping is None else _raw(keeping.headers)
     if "seed" in result.fields:
         headers.append((b"x-latent-seed", b"%d" % result.fields["seed"]))
     if not result.repeatable:

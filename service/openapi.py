@@ -17,8 +17,8 @@ from service.errors import every_problem
 from service.exchange import Verb
 from service.verbs.options import Options
 
-_BINARY = {"type": "string", "format": "binary"}
-_FILES = {"type": "object", "additionalProperties": {"type": "array", "items": _BINARY}}
+BINARY = {"type": "string", "format": "binary"}
+_FILES = {"type": "object", "additionalProperties": {"type": "array", "items": BINARY}}
 _MODEL = {
     "name": "model",
     "in": "query",
@@ -50,23 +50,33 @@ class Described:
         self, verb: Verb[Any], reply: type[BaseModel], body: type[BaseModel] | None, example: Mapping[str, Any] | None
     ) -> dict[str, Any]:
         """`openapi_extra` of a verb's route."""
+        kept = verb.repeats is not None
         operation: dict[str, Any] = {
-            "parameters": [_MODEL, *query_parameters(verb.options), _TIMEOUT],
+            "parameters": [
+                _MODEL,
+                *query_parameters(verb.options),
+                _TIMEOUT,
+                *([IF_NONE_MATCH] if kept else []),
+            ],
             "responses": {
                 "200": {
                     "description": "The answer, by Accept.",
-                    "headers": _HEADERS | (_SEED if "seed" in reply.model_fields else {}),
+                    "headers": MODEL_HEADERS
+                    | _TIMING
+                    | (_SEED if "seed" in reply.model_fields else {})
+                    | (KEPT_HEADERS if kept else {}),
                     "content": {
-                        offer: {"schema": self.ref(reply) if offer == JSON else _BINARY}
+                        offer: {"schema": self.ref(reply) if offer == JSON else BINARY}
                         for offer in (*ARRAYS, *verb.pictures)
                     },
                 },
+                **(NOT_MODIFIED if kept else {}),
                 **problems(400, 404, 406, *((408, 413, 415) if body is not None else ()), 422, 500, 503, 504),
             },
         }
         if body is not None:
             content: dict[str, Any] = {
-                kind: {"schema": _FILES if kind == MULTIPART else _BINARY} for kind in verb.bodies if kind != JSON
+                kind: {"schema": _FILES if kind == MULTIPART else BINARY} for kind in verb.bodies if kind != JSON
             }
             content[JSON] = {"schema": self.ref(body)} | ({"example": example} if example else {})
             operation["requestBody"] = {"required": bool(verb.fields), "content": content}
@@ -96,13 +106,35 @@ def _drop_framework_errors(document: dict[str, Any]) -> None:
         document["components"]["schemas"].pop(name, None)
 
 
-_HEADERS = {
+MODEL_HEADERS = {
     "X-Latent-Model": {"description": "NAME@VERSION that answered.", "schema": {"type": "string"}},
     "X-Request-ID": {"description": "Echoed, or made.", "schema": {"type": "string"}},
+}
+"""Of every answer about a model."""
+_TIMING = {
     "Server-Timing": {"description": "parse, queue, infer, render in milliseconds.", "schema": {"type": "string"}},
 }
-
 _SEED = {"X-Latent-Seed": {"description": "The seed, where something was drawn.", "schema": {"type": "integer"}}}
+
+KEPT_HEADERS = {
+    "ETag": {"description": "Another answer has another one.", "schema": {"type": "string"}},
+    "Cache-Control": {
+        "description": "`immutable` under a version's number, `no-cache` under a name, `no-store` where it was drawn"
+        " without a seed.",
+        "schema": {"type": "string"},
+    },
+}
+"""Of an answer that may be kept."""
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    "304": {"description": "If-None-Match names the answer: it has not changed.", "headers": KEPT_HEADERS}
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags of answers that were kept, or `*`.",
+    "schema": {"type": "string"},
+}
 
 
 def query_parameters(options: type[Options]) -> list[dict[str, Any]]:

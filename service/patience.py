@@ -1,8 +1,9 @@
 """How long a request is worked for: until its body is late, its deadline passes, or its client has hung up.
 
 Most requests are over within a few milliseconds and should not pay for a timer of their own. So one clock for all
-looks every 50 ms at who is still there: it listens for a hang-up of whoever waits for an answer, and gives every
-deadline that falls before its next look a timer.
+looks every 50 ms at who is still there: it listens for a hang-up of whoever was there at its last look too and waits
+for an answer, and gives every deadline that falls before its next look a timer. How late it is says how far behind the
+event loop is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from service.congestion import Congestion
 from service.errors import BodyTimeout, DeadlineExceeded
 
 _LOOK_S = 0.05
@@ -22,7 +24,18 @@ _LOOK_S = 0.05
 class Patience:
     """Of one request: cancels its task, and knows why."""
 
-    __slots__ = ("_body_timeout_s", "_came", "_deadline", "_reading", "_receive", "_task", "_timer", "_watcher", "why")
+    __slots__ = (
+        "_body_timeout_s",
+        "_came",
+        "_deadline",
+        "_reading",
+        "_receive",
+        "_seen",
+        "_task",
+        "_timer",
+        "_watcher",
+        "why",
+    )
 
     def __init__(self, task: asyncio.Task[object], receive: Receive, deadline: float, body_timeout_s: float) -> None:
         """`deadline` is on the clock of time.monotonic; the body may take `body_timeout_s` from now."""
@@ -30,6 +43,7 @@ class Patience:
         self._deadline, self._body_timeout_s = deadline, body_timeout_s
         self._reading: float | None = min(deadline, time.monotonic() + body_timeout_s)
         self._came = 0
+        self._seen = False
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.why: Callable[[], Exception] | None = None
@@ -58,7 +72,9 @@ class Patience:
         limit = self._deadline if self._reading is None else self._reading
         if self._timer is None and limit - now <= _LOOK_S:
             self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
-        if self._reading is None and self._watcher is None:
+        if not self._seen:
+            self._seen = True
+        elif self._reading is None and self._watcher is None:
             self._watcher = self._task.get_loop().create_task(self._listen())
 
     def _expire(self) -> None:
@@ -92,7 +108,11 @@ class Watch:
     def __init__(self) -> None:
         self._there: set[Patience] = set()
         self._client: object = None
-        self._ticking = False
+        self._due: float | None = None
+        """When the clock is to strike; None while it stands still."""
+        self._struck = 0.0
+        self._rested = False
+        self.congestion = Congestion()
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
         """The patience with the request that the current task answers."""
@@ -101,9 +121,9 @@ class Watch:
             raise RuntimeError("a request is answered in a task")
         patience = Patience(task, receive, deadline, body_timeout_s)
         self._there.add(patience)
-        if not self._ticking:
-            self._ticking = True
-            task.get_loop().call_later(_LOOK_S, self._tick)
+        if self._due is None:
+            self._struck = time.monotonic()
+            self._wind(task.get_loop())
         if deadline - time.monotonic() < _LOOK_S or body_timeout_s < _LOOK_S:
             patience.look(time.monotonic())
         return patience
@@ -116,15 +136,31 @@ class Watch:
     def end(self, patience: Patience) -> None:
         """The answer is there."""
         self._there.discard(patience)
+        self.congestion.answered += 1
+        if not self._there:
+            self._rested = True
         patience.end()
 
+    def refuses(self, timeout_s: float) -> bool:
+        """Whether one more request, with so much time, would come too late."""
+        return self.congestion.refuses(len(self._there), timeout_s)
+
+    def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due = time.monotonic() + _LOOK_S
+        self._rested = False
+        loop.call_later(_LOOK_S, self._tick)
+
     def _tick(self) -> None:
-        self._ticking = bool(self._there)
-        if self._ticking:
-            asyncio.get_running_loop().call_later(_LOOK_S, self._tick)
-            now = time.monotonic()
-            for patience in self._there:
-                patience.look(now)
+        now, due = time.monotonic(), self._due
+        self._due = None
+        if not self._there:
+            self.congestion.rest()
+            return
+        self.congestion.look(max(0.0, now - (due or now)), now - self._struck, busy=not self._rested)
+        self._struck = now
+        self._wind(asyncio.get_running_loop())
+        for patience in self._there:
+            patience.look(now)
 
 
 def _late() -> Exception:

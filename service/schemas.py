@@ -137,6 +137,45 @@ class ManifoldReply(DecodeReply):
     z: Codes
 
 
+class ProjectionReply(BaseModel):
+    """From any code to the map: coordinates = matrix · z + offset."""
+
+    matrix: list[list[float]] = Field(description="(2, latent_dim)")
+    offset: list[float] = Field(description="(2)")
+
+
+class MixtureReply(BaseModel):
+    """The prior that was fitted to the training codes: k Gaussians."""
+
+    weights: list[float] = Field(description="(k)")
+    means: list[list[float]] = Field(description="(k, latent_dim)")
+    covariances: list[list[list[float]]] = Field(description="(k, latent_dim, latent_dim)")
+
+
+class SpriteReply(BaseModel):
+    """The PNG answer of the same URL: every item's picture, row by row without gaps."""
+
+    columns: int = Field(description="Pictures in a row: the square root of `items`, rounded up.")
+    rows: int
+    width: int = Field(description="Of one picture, in pixels.")
+    height: int = Field(description="Of one picture, in pixels.")
+    items: int
+
+
+class MapReply(Reply):
+    """Held-out items of a version, and where their codes lie."""
+
+    items: int
+    codes: Codes
+    coordinates: list[list[float]] = Field(description="Where each item is drawn (n, 2).")
+    labels: list[int] | None = Field(description="Class index of each item (n); null where unknown.")
+    class_names: list[str] | None = Field(description="Names of the classes 0, 1, 2 …; null where unknown.")
+    inputs: Items | None = Field(None, description="The items of a vector or sequence model, unless `inputs=false`.")
+    projection: ProjectionReply
+    prior: MixtureReply
+    sprite: SpriteReply | None = Field(description="Null where the model has no pictures.")
+
+
 class VersionSummary(BaseModel):
     """One version in the list of models."""
 

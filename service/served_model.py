@@ -260,6 +260,7 @@ class ServedModel:
     ) -> None:
         self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
         self.reference = f"{self.manifest.name}@{self.manifest.version}"
+        self.digest = self.manifest.digest
         self._observer, self._loaded = observer, loaded
         self.leases = 0
         """Requests that have this version now: the registry counts up, `release` down."""

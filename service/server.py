@@ -17,10 +17,11 @@ import uvicorn
 from service.app import create_app
 from service.entrance import Entrance
 from service.logs import configure_logging
+from service.protocol import DirectProtocol
 from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
-_GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (50_000, 20, 50)
 """Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
 
 log = structlog.get_logger("latent.server")
@@ -104,12 +105,14 @@ def work(settings: Settings, listener: socket.socket, line: Connection) -> None:
 
 
 def _serve(settings: Settings, listener: socket.socket, line: Connection | None) -> None:
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
     app = create_app(settings, line)
     config = uvicorn.Config(
-        Entrance(app, POSTS, settings.root_path),
+        Entrance(app, POSTS, settings.root_path, settings.allowed_origins),
         log_config=None,
+        http=DirectProtocol,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )

@@ -5,11 +5,13 @@ docs/settings.md lists them; a test holds the page to this class.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_store.versions import near
@@ -27,6 +29,26 @@ def _prefix(path: str) -> str:
     return f"/{path.strip('/')}" if path.strip("/") else ""
 
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*]+)(:[0-9]{1,5})?")
+_IMPLIED_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _origins(given: str | None) -> str | None:
+    """Origins as browsers write them (RFC 6454, section 6.1): in lower case, without the scheme's own port."""
+    origins = [part.strip().lower() for part in (given or "").split(",") if part.strip()]
+    if origins == ["*"]:
+        return "*"
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise PydanticCustomError(
+                "origins",
+                "{origin} is no origin: write scheme://host or scheme://host:port without a path, several with commas"
+                " between them, or * alone for any",
+                {"origin": repr(origin)},
+            )
+    return ",".join(origin.removesuffix(_IMPLIED_PORTS.get(origin.partition(":")[0], "")) for origin in origins) or None
+
+
 class Settings(BaseSettings):
     """Read once, when the service starts. Raises pydantic.ValidationError for a value that does not fit."""
 
@@ -39,6 +61,11 @@ class Settings(BaseSettings):
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )
 
+    cors_origins: Annotated[str | None, AfterValidator(_origins)] = Field(
+        None,
+        description="Origins whose pages may read the answers, such as `https://lab.example`, separated by commas; `*`"
+        " for any. Off without one.",
+    )
     cache_dir: Path | None = Field(
         None,
         description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory."
@@ -102,6 +129,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json` lines, or `console` for people; `auto` is `console` on a terminal."
     )
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """`cors_origins` one by one; none where it is off."""
+        return tuple(self.cors_origins.split(",")) if self.cors_origins is not None else ()
 
 
 def misspelt(environment: Mapping[str, str]) -> dict[str, str | None]:

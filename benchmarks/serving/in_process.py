@@ -1,32 +1,55 @@
-"""Latent's application without a socket: where the microseconds of one request go.
+"""Latent's server without a socket: where the microseconds of one request go, and what each measure saves.
 
-    python -m benchmarks.serving.in_process '{"store": …, "bodies": {NAME: {"path", "file", "media_type"}}, …}'
+    python -m benchmarks.serving.in_process '{"store": …, "requests": {NAME: {"path", "file", "media_type"}}, …}'
 
-Builds the application of a store, waits until it is ready and calls it as a server would, one request after the other.
-Its parts are the application's own Server-Timing. Prints JSON: for every name, by part, microseconds a request, one
-number a round (the median of that round's requests).
+Bytes go into the server's own protocol and come out of it, as they do in the process that `latent serve` is; only the
+kernel is missing. `without` names a measure to go without (MEASURES). Prints JSON: for every request by name, `cpu_us`
+of one of 64 that are under way at once, and alone the parts of its Server-Timing, `rest_us` and `whole_us`; one number
+a round.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from service.app import create_app
+from service.entrance import Entrance
 from service.logs import configure_logging
+from service.protocol import DirectProtocol
+from service.routes.inference import POSTS
+from service.server import GC_THRESHOLDS
 from service.settings import Settings
 
 PARTS = ("parse", "queue", "infer", "render")
-_PART = re.compile(r"(\w+);dur=([\d.]+)")
-_WARM_REQUESTS = 200
+MEASURES = {
+    "everything": "as it is",
+    "protocol": "without the short way through uvicorn: its tasks, messages and header checks",
+    "entrance": "without the short way past FastAPI's routing either",
+    "simdjson": "JSON by orjson and numpy",
+    "batching": "one row a call of the engine",
+    "inline": "every call of the engine in a thread",
+    "logs": "each log line by structlog, and written at once",
+    "gc": "the garbage collector as Python sets it",
+}
+_PART = re.compile(rb"(\w+);dur=([\d.]+)")
+_TOGETHER = 64
+_WARM_TURNS = 20
 _POLL_S = 0.01
 _POLLS = 6000
 
@@ -34,96 +57,160 @@ _POLLS = 6000
 def main() -> int:
     """Measure and print."""
     task = json.loads(sys.argv[1])
-    task["bodies"] = {
-        name: (body["path"], Path(body["file"]).read_bytes(), body["media_type"])
-        for name, body in task["bodies"].items()
-    }
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(measure(task))))
     return 0
 
 
 async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Every body (path, content, media type) in turn, round after round."""
-    settings = Settings(store=Path(task["store"]))
+    """Every request in turn, round after round."""
+    without = task.get("without", "everything")
+    settings = Settings(
+        store=Path(task["store"]),
+        log_format="console" if without == "logs" else "json",
+        max_batch_items=1 if without == "batching" else 64,
+    )
+    if without == "simdjson":
+        mock.patch("service.codecs.json_body.only_array", _not_one).start()
+    if without == "inline":
+        mock.patch("service.registry.shelf.inline_limit_s", _not_at_all).start()
     configure_logging(settings)
     app = create_app(settings)
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in task["bodies"]}
-    requests = {name: ("POST", *request) for name, request in task["bodies"].items()}
+    served: Any = app if without == "entrance" else Entrance(app, POSTS, settings.root_path)
+    protocol = HttpToolsProtocol if without in ("protocol", "entrance") else DirectProtocol
+    config = uvicorn.Config(served, http=protocol, log_config=None, access_log=False, proxy_headers=False)
+    config.load()
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in task["requests"]}
+    requests = {name: _bytes_of(**request) for name, request in task["requests"].items()}
     async with app.router.lifespan_context(app):
-        await until_ready(app)
+        await _until_ready(app)
+        clients = [_Client(protocol, config) for _ in range(_TOGETHER)]
+        gc.freeze()
+        if without != "gc":
+            gc.set_threshold(*GC_THRESHOLDS)
         for request in requests.values():
-            for _ in range(_WARM_REQUESTS):
-                await call(app, *request)
+            await _together(clients, request, _WARM_TURNS)
         for _ in range(task["rounds"]):
             for name, request in requests.items():
-                for part, us in (await one_round(app, request, task["seconds"])).items():
+                round_ = {"cpu_us": await _cpu_us(clients, request, task["seconds"])}
+                round_ |= await _alone(clients[0], request, task["seconds"])
+                for part, us in round_.items():
                     found[name].setdefault(part, []).append(us)
     return found
 
 
-async def until_ready(app: Any) -> None:  # noqa: ANN401
-    """Return once it can answer."""
+def _not_one(body: bytes, name: str) -> None:
+    """In place of the short way through JSON."""
+
+
+def _not_at_all(cpus: int) -> float:  # noqa: ARG001 - in place of a function of the CPUs
+    """Seconds that an engine call may take in the event loop."""
+    return 0.0
+
+
+def _bytes_of(path: str, file: str, media_type: str) -> bytes:
+    body = Path(file).read_bytes()
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nContent-Type: {media_type}\r\nAccept: {media_type}\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def _until_ready(app: Any) -> None:  # noqa: ANN401
     for _ in range(_POLLS):
-        if (await call(app, "GET", "/readyz", b"", ""))[0] == 200:
+        if not app.state.services.registry.unready():
+            await asyncio.sleep(1.5)  # what batches cost is measured when there is nothing else to do
             return
         await asyncio.sleep(_POLL_S)
     raise SystemExit("the application was not ready in time")
 
 
-async def one_round(app: Any, request: tuple[str, str, bytes, str], seconds: float) -> dict[str, float]:  # noqa: ANN401
-    """Median microseconds by part; `rest` is what the application adds to its own parts, `whole` is all of it."""
+class _Client(asyncio.Transport):
+    """A connection's other end: `answered` is called with the bytes of every answer that is complete."""
+
+    def __init__(self, protocol: type[HttpToolsProtocol], config: uvicorn.Config) -> None:
+        super().__init__({"peername": ("127.0.0.1", id(self) % 60_000), "sockname": ("127.0.0.1", 8000)})
+        self.answered: Callable[[bytes], None] = lambda _: None
+        self._received = b""
+        self._end: int | None = None
+        self._protocol = protocol(config=config, server_state=ServerState(), app_state={})
+        self._protocol.connection_made(self)
+
+    def send(self, request: bytes) -> None:
+        """As if it had come from the network."""
+        self._protocol.data_received(request)
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        """Called by the protocol."""
+        self._received += bytes(data)
+        if self._end is None:
+            head, found, _ = self._received.partition(b"\r\n\r\n")
+            if not found:
+                return
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(f"the application answers {head[:80]!r}")
+            self._end = len(head) + 4 + int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        if len(self._received) >= self._end:
+            answer, self._received, self._end = self._received, b"", None
+            self.answered(answer)
+
+    def is_closing(self) -> bool:
+        """Called by the protocol."""
+        return False
+
+    def pause_reading(self) -> None:
+        """Called by the protocol."""
+
+    def resume_reading(self) -> None:
+        """Called by the protocol."""
+
+    def close(self) -> None:
+        """Called by the protocol."""
+        raise SystemExit("the application closes its connection")
+
+
+async def _together(clients: list[_Client], request: bytes, turns: int) -> None:
+    """So many requests of every client, each of which sends its next one when it has its answer."""
+    loop = asyncio.get_running_loop()
+    left, through = turns * len(clients), loop.create_future()
+
+    def send_next(client: _Client, _: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            through.set_result(None)
+        elif left >= len(clients):
+            loop.call_soon(client.send, request)
+
+    for client in clients:
+        client.answered = partial(send_next, client)
+        loop.call_soon(client.send, request)
+    await through
+
+
+async def _cpu_us(clients: list[_Client], request: bytes, seconds: float) -> float:
+    """CPU microseconds a request, all clients at once; what it costs to play the clients (0.5 µs) included."""
+    turns, until, started = 0, time.perf_counter() + seconds, time.process_time()
+    while time.perf_counter() < until:
+        await _together(clients, request, 5)
+        turns += 5
+    return 1e6 * (time.process_time() - started) / (turns * len(clients))
+
+
+async def _alone(client: _Client, request: bytes, seconds: float) -> dict[str, float]:
+    """Median microseconds by part where nothing else is under way; `rest` is what the server adds to its own parts."""
     parts: dict[str, list[float]] = {}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
+        answered = asyncio.get_running_loop().create_future()
+        client.answered = answered.set_result
         started = time.perf_counter()
-        status, timing = await call(app, *request)
+        client.send(request)
+        answer = await answered
         whole = 1e6 * (time.perf_counter() - started)
-        if status != 200:
-            raise SystemExit(f"{request[1]} answers {status}")
-        own = dict.fromkeys(PARTS, 0.0) | {name: 1e3 * float(ms) for name, ms in _PART.findall(timing)}
+        timing = answer.partition(b"server-timing: ")[2].partition(b"\r\n")[0]
+        own = dict.fromkeys(PARTS, 0.0) | {name.decode(): 1e3 * float(ms) for name, ms in _PART.findall(timing)}
         for name, us in {**own, "rest": whole - sum(own.values()), "whole": whole}.items():
-            parts.setdefault(name, []).append(us)
+            parts.setdefault(f"{name}_us", []).append(us)
     return {name: statistics.median(values) for name, values in parts.items()}
-
-
-async def call(app: Any, method: str, path: str, body: bytes, media_type: str) -> tuple[int, str]:  # noqa: ANN401
-    """Status and Server-Timing of one request."""
-    headers = [(b"host", b"127.0.0.1:8000")]
-    if body:
-        headers += [(b"content-type", media_type.encode()), (b"accept", media_type.encode())]
-        headers += [(b"content-length", str(len(body)).encode())]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "scheme": "http",
-        "server": ("127.0.0.1", 8000),
-        "client": ("127.0.0.1", 50000),
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": headers,
-        "state": {},
-    }
-    answer: dict[str, Any] = {}
-    bodies = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> dict[str, Any]:
-        if bodies:
-            return bodies.pop()
-        await asyncio.get_running_loop().create_future()  # the client stays until it has its answer
-        raise AssertionError
-
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            answer.update(message)
-
-    await app(scope, receive, send)
-    timing = next((value for name, value in answer["headers"] if name.lower() == b"server-timing"), b"")
-    return int(answer["status"]), timing.decode()
 
 
 if __name__ == "__main__":

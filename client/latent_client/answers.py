@@ -136,6 +136,41 @@ class Manifold:
     request_id: str | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """From any codes z (n, latent_dim) to the map: `z @ matrix.T + offset`, (n, 2)."""
+
+    matrix: FloatArray
+    offset: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """k Gaussians: `weights` (k,), `means` (k, latent_dim), `covariances` (k, latent_dim, latent_dim)."""
+
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentMap:
+    """n held-out items: their `codes` (n, latent_dim), and `coordinates` (n, 2) to draw them at.
+
+    `labels` (n,) are class indices, None where unknown. `inputs` are uint8 pictures (n, h, w, c), or float32 (n, …) in
+    the user's units; None where they were not asked for. `prior` was fitted to the training codes.
+    """
+
+    codes: FloatArray
+    coordinates: FloatArray
+    labels: npt.NDArray[np.integer[Any]] | None
+    inputs: Array | None
+    projection: Projection
+    prior: Mixture
+    model: str
+    request_id: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
     """One version of a model; `state` is ready, loading, failed (then `reason` says why), …"""
@@ -235,6 +270,21 @@ def manifold(reply: httpx.Response) -> Manifold:
         columns=int(entries["columns"]),
         z=entries["z"],
         outputs=entries["outputs"],
+        model=model_of(reply),
+        request_id=_request_id(reply),
+    )
+
+
+def latent_map(reply: httpx.Response) -> LatentMap:
+    """Read the reply of /models/NAME/map."""
+    entries = _Entries(reply)
+    return LatentMap(
+        codes=entries["codes"],
+        coordinates=entries["coordinates"],
+        labels=entries.get("labels"),
+        inputs=entries.get("inputs"),
+        projection=Projection(entries["projection.matrix"], entries["projection.offset"]),
+        prior=Mixture(entries["prior.weights"], entries["prior.means"], entries["prior.covariances"]),
         model=model_of(reply),
         request_id=_request_id(reply),
     )

@@ -63,6 +63,8 @@ class Call(Generic[T]):
     model: str | None = None
     accept: str = NPZ
     join: Callable[[Sequence[T]], T] | None = None
+    path_names_model: bool = False
+    """The path says which model is asked: the client's own is no option then."""
 
 
 def steps(
@@ -73,7 +75,7 @@ def steps(
     `model` serves where the call names none. From the first reply on, the very version that gave it is
     asked: codes of two versions must not end up in one array, whatever is promoted meanwhile.
     """
-    asked = call.model or model
+    asked = None if call.path_names_model else call.model or model
     answers: list[T] = []
     for body, options in _pieces(call, limits):
         reply = yield _request(call, body, options, model=asked, request_id=request_id)

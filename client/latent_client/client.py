@@ -95,6 +95,7 @@ class Client:
     models = _blocking(verbs.models)
     model = _blocking(verbs.model)
     version = _blocking(verbs.version)
+    map = _blocking(verbs.map)
 
     def pictures(
         self, image_format: PictureFormat = "png", *, scale: int | None = None, fps: float | None = None
@@ -208,6 +209,7 @@ class AsyncClient:
     models = _awaited(verbs.models)
     model = _awaited(verbs.model)
     version = _awaited(verbs.version)
+    map = _awaited(verbs.map)
 
     def pictures(
         self, image_format: PictureFormat = "png", *, scale: int | None = None, fps: float | None = None

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latent_client import answers
-from latent_client.answers import Decoded, Encoded, Interpolated, Manifold, ModelInfo, Reconstructed, Sampled
+from latent_client.answers import Decoded, Encoded, Interpolated, LatentMap, Manifold, ModelInfo, Reconstructed, Sampled
 from latent_client.bodies import ArrayBody, Body, Inputs, JsonBody, array_of, body_of
 from latent_client.calls import JSON, Call
 from latent_client.errors import UnusableInput
@@ -207,17 +207,33 @@ def models() -> Call[list[ModelInfo]]:
 
 def model(name: str) -> Call[dict[str, Any]]:
     """Manifest, state, aliases and links of the version that answers for `name`."""
-    return Call("GET", f"/models/{quote(name, safe='')}", answers.document, accept=JSON)
+    return Call("GET", _model_path(name), answers.document, accept=JSON, path_names_model=True)
 
 
 def version(name: str, n: int) -> Call[dict[str, Any]]:
     """Manifest, state, aliases and links of version `n` of a model."""
-    return Call("GET", f"/models/{quote(name, safe='')}/versions/{n}", answers.document, accept=JSON)
+    return Call("GET", _model_path(name, n), answers.document, accept=JSON, path_names_model=True)
+
+
+def map(  # noqa: A001 - the HTTP API's own word, and nothing here maps over anything
+    name: str, n: int | None = None, *, items: int | None = None, inputs: bool = True
+) -> Call[LatentMap]:
+    """Held-out items of a model (of its version `n`, else of the one that answers for `name`) and where they lie.
+
+    At most `items` of them, evenly over all; without `inputs` only their codes and places.
+    """
+    options = {"items": items, "inputs": None if inputs else False}
+    return Call("GET", f"{_model_path(name, n)}/map", answers.latent_map, None, options, path_names_model=True)
 
 
 def readiness() -> Call[None]:
     """Whether the service is ready: Unavailable says why not."""
     return Call("GET", "/readyz", answers.nothing, accept=JSON)
+
+
+def _model_path(name: str, version: int | None = None) -> str:
+    path = f"/models/{quote(name, safe='')}"
+    return path if version is None else f"{path}/versions/{version}"
 
 
 def _waypoints(inputs: Inputs | None, z: npt.ArrayLike | None) -> Body:

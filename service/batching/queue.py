@@ -13,6 +13,7 @@ Knows nothing of HTTP or of a runtime: it is given a function from rows to rows,
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -83,6 +84,9 @@ class Outputs(NamedTuple):
 
 
 _REPEATS = 5
+_TURN_S = 0.01
+"""The engine's part of one turn of the event loop, where so much waits; a batch that takes longer is one all the same.
+"""
 
 Observe = Callable[[float, int], None]
 """Gets the seconds and rows of every engine call."""
@@ -195,28 +199,45 @@ class Batcher:
     # -- one batch -----------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Run what is there; come again, after whatever else is ready, if that was not all."""
+        """Run what is there, batch after batch for as long as a turn of the loop may take; then come again, after
+        whatever else is ready, if that was not all.
+
+        One batch a turn would not do: where many requests are waiting to be read, a turn takes long.
+        """
         self._scheduled = False
         if self._running:
             return  # what runs comes back here
-        batch = self._gather()
-        if not batch:
-            self._next()
-            return
-        rows = sum(stop - start for _, start, stop in batch)
-        if self.costs.seconds_of(rows) > self._inline_s:
-            self._running = True
-            self._in_thread = asyncio.ensure_future(self._run_in_thread(batch))
-            self._in_thread.add_done_callback(lambda _: self._next())
-            return
-        started = time.monotonic()
-        try:
-            outputs = self._compute(batch)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raised, every caller gets an answer
-            self._failed(batch, error)
-        else:
-            self._settle(batch, outputs, started)
+        until = time.monotonic() + _TURN_S
+        while batch := self._gather():
+            if (seconds := self._cost_of(batch)) > self._inline_s:
+                self._start_thread(batch, seconds)
+                return
+            started = time.monotonic()
+            try:
+                outputs = self._compute(batch)
+            except Exception as error:  # noqa: BLE001 - whatever the runtime raised, every caller gets an answer
+                self._failed(batch, error)
+            else:
+                self._settle(batch, outputs, started, time.monotonic())
+            if time.monotonic() >= until:
+                break
         self._next()
+
+    def _start_thread(self, batch: list[Share], seconds: float) -> None:
+        """Hand the worker a turn's batches at once: until it hears of the next, it does nothing.
+
+        A job that is in several batches is in the last of a turn alone: where it fails, it begins anew.
+        """
+        batches = [batch]
+        while seconds < _TURN_S and _is_whole(batch) and (batch := self._gather()):
+            batches.append(batch)
+            seconds += self._cost_of(batch)
+        self._running = True
+        self._in_thread = asyncio.ensure_future(self._run_in_thread(batches))
+        self._in_thread.add_done_callback(lambda _: self._next())
+
+    def _cost_of(self, batch: list[Share]) -> float:
+        return self.costs.seconds_of(sum(stop - start for _, start, stop in batch))
 
     def _next(self) -> None:
         self._running = False
@@ -226,19 +247,31 @@ class Batcher:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
-    async def _run_in_thread(self, batch: list[Share]) -> None:
-        started = time.monotonic()
+    async def _run_in_thread(self, batches: list[list[Share]]) -> None:
+        def compute_all() -> list[tuple[float, Outputs | Exception, float]]:
+            return [self._timed(batch) for batch in batches]
+
         try:
-            outputs = await self._worker.run(lambda: self._compute(batch))
+            computed = await self._worker.run(compute_all)
         except WorkerLost:
             error = EngineLost("the engine stopped and is being restarted")
-            for job, _, _ in batch:
+            for job, _, _ in itertools.chain.from_iterable(batches):
                 _fail(job, error)
             self._fail_waiting(error)
+            return
+        for batch, (started, outputs, ended) in zip(batches, computed, strict=True):
+            if isinstance(outputs, Exception):
+                self._failed(batch, outputs)
+            else:
+                self._settle(batch, outputs, started, ended)
+
+    def _timed(self, batch: list[Share]) -> tuple[float, Outputs | Exception, float]:
+        started = time.monotonic()
+        try:
+            outputs: Outputs | Exception = self._compute(batch)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raised, every caller gets an answer
-            self._failed(batch, error)
-        else:
-            self._settle(batch, outputs, started)
+            outputs = error
+        return started, outputs, time.monotonic()
 
     def _gather(self) -> list[Share]:
         """Take what is there, up to the best batch; drop who has left or is too late."""
@@ -274,8 +307,8 @@ class Batcher:
         rows = self._run([Piece(job.rows, start, stop) for job, start, stop in batch])
         return Outputs(rows, all(bool(np.isfinite(array).all()) for array in rows.values()))
 
-    def _settle(self, batch: list[Share], outputs: Outputs, started: float) -> None:
-        seconds = time.monotonic() - started
+    def _settle(self, batch: list[Share], outputs: Outputs, started: float, ended: float) -> None:
+        seconds = ended - started
         rows = sum(stop - start for _, start, stop in batch)
         if self._observe is not None:
             self._observe(seconds, rows)
@@ -313,6 +346,12 @@ class Batcher:
             job = self._jobs.popleft()
             self._waiting_items -= job.count - job.taken
             _fail(job, error)
+
+
+def _is_whole(batch: list[Share]) -> bool:
+    """Whether all its jobs end in it."""
+    job, _, stop = batch[-1]
+    return stop == job.count
 
 
 def _fail(job: Job, error: ServiceError) -> None:

@@ -13,6 +13,7 @@ from service.codecs.negotiation import JPEG, JSON, choose
 from service.errors import BadHeader, InvalidValue, UnreadableBody, UnsupportedMediaType
 
 _ALIASES = {"image/jpg": JPEG}
+_LISTS = (b"accept", b"if-none-match")
 
 
 class Head:
@@ -22,9 +23,11 @@ class Head:
 
     def __init__(self, scope: Scope) -> None:
         given: list[tuple[bytes, bytes]] = scope["headers"]
-        self.headers = dict(reversed(given))  # the first of several, but for Accept
-        if len(self.headers) != len(given) and b"accept" in self.headers:
-            self.headers[b"accept"] = b",".join(value for name, value in given if name == b"accept")
+        self.headers = dict(reversed(given))  # the first of several, but for lists
+        if len(self.headers) != len(given):
+            for listed in _LISTS:
+                if listed in self.headers:
+                    self.headers[listed] = b",".join(value for name, value in given if name == listed)
         text = scope["query_string"]
         self.query = parse_qsl(text.decode("latin-1"), keep_blank_values=True) if text else []
 
@@ -50,18 +53,7 @@ class Head:
 
     def timeout_s(self, default_s: float, longest_s: float) -> float:
         """X-Request-Timeout, in seconds. Raises BadHeader for what is no positive number."""
-        text = self.text(b"x-request-timeout")
-        if text is None:
-            return default_s
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise BadHeader.at(
-                ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
-            )
-        return min(seconds, longest_s)
+        return read_timeout_s(self.text(b"x-request-timeout"), default_s, longest_s)
 
     def answer_type(self, offers: tuple[str, ...], *, picture_first: bool) -> str:
         """Which of the offers Accept means. Raises NotAcceptable."""
@@ -87,6 +79,21 @@ class Head:
         if not text.isdigit():
             raise UnreadableBody("Content-Length is no number")
         return int(text)
+
+
+def read_timeout_s(text: str | None, default_s: float, longest_s: float) -> float:
+    """X-Request-Timeout, in seconds. Raises BadHeader for what is no positive number."""
+    if text is None:
+        return default_s
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise BadHeader.at(
+            ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
+        )
+    return min(seconds, longest_s)
 
 
 @lru_cache(maxsize=256)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import openvino
-
 from service.engines.base import EngineError
+from service.engines.openvino_import import openvino
 
 _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 

@@ -13,10 +13,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from service.engines.base import Arrays, Precision, as_float32
+from service.engines.openvino_import import openvino
 from service.engines.openvino_models import NamedPorts, compile_directory
 
 

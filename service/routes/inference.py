@@ -43,8 +43,17 @@ POSTS: dict[str, Verb[Any]] = {
 }
 """The verbs that are posted, by path."""
 
-GET_SAMPLE = Verb(sample, SampleOptions, half="decoder", pictures=(PNG,), picture_first=True)
-GET_MANIFOLD = Verb(manifold, ManifoldOptions, half="decoder", pictures=(PNG,), picture_first=True)
+GET_SAMPLE = Verb(
+    sample,
+    SampleOptions,
+    half="decoder",
+    pictures=(PNG,),
+    picture_first=True,
+    repeats=lambda options: options.seed is not None,
+)
+GET_MANIFOLD = Verb(
+    manifold, ManifoldOptions, half="decoder", pictures=(PNG,), picture_first=True, repeats=lambda _: True
+)
 
 # Examples that work as they are with any image model, the codes with the default one: a stroke, and a seven.
 _STROKE = (

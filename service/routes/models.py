@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
@@ -13,50 +14,56 @@ from model_store.versions import parse_version
 from service import schemas
 from service.account import exchange_of
 from service.admin import require_admin
+from service.caching import FOR_EVER, Keeping, Precondition, at_hand, not_modified
+from service.codecs.head import Head
+from service.codecs.negotiation import JSON
 from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
-from service.openapi import problems
+from service.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
 from service.registry import Model, Registry, Slot
+from service.workers.peers import Peers
 
 router = APIRouter(tags=["models"])
+
+_IF_NONE_MATCH = {"parameters": [IF_NONE_MATCH]}
 
 
 @router.get(
     "/models",
     summary="Every model and version",
     response_class=JSONResponse,
-    responses={200: {"model": schemas.ModelsReply}},
+    responses={200: {"model": schemas.ModelsReply, "headers": KEPT_HEADERS}, **NOT_MODIFIED},
+    openapi_extra=_IF_NONE_MATCH,
 )
-async def get_models(registry: RegistryDep) -> Response:
+async def get_models(request: Request, registry: RegistryDep) -> Response:
     """State, engine and aliases of every version, as the store is now."""
     await registry.look()
-    return JSONResponse({"models": [_listed(registry, model) for model in registry.models()]})
+    listed = [_listed(registry, model) for model in registry.models()]
+    return at_hand(request, orjson.dumps({"models": listed}), JSON)
 
 
 @router.get(
     "/models/{name}",
     summary="The version that a model's name means",
     response_class=JSONResponse,
-    responses={200: {"model": schemas.VersionReply}, **problems(404)},
+    responses={200: {"model": schemas.VersionReply, "headers": KEPT_HEADERS}, **NOT_MODIFIED, **problems(404)},
+    openapi_extra=_IF_NONE_MATCH,
 )
 async def get_model(name: str, request: Request, registry: RegistryDep) -> Response:
     """The manifest, state and aliases of the served version."""
-    model = await registry.model(name)
-    served = model.served()
-    if not served:
-        raise UnknownModel(f"{name} has no version that could be served")
-    return _answer(request, registry, model, served[0])
+    return _answer(request, registry, *await find_served(registry, name))
 
 
 @router.get(
     "/models/{name}/versions/{version}",
     summary="One version",
     response_class=JSONResponse,
-    responses={200: {"model": schemas.VersionReply}, **problems(404)},
+    responses={200: {"model": schemas.VersionReply, "headers": KEPT_HEADERS}, **NOT_MODIFIED, **problems(404)},
+    openapi_extra=_IF_NONE_MATCH,
 )
 async def get_version(name: str, version: str, request: Request, registry: RegistryDep) -> Response:
     """The manifest, state and aliases of a version."""
-    slot = await _slot(registry, name, version)
+    slot = await find_slot(registry, name, version)
     return _answer(request, registry, await registry.model(name), slot)
 
 
@@ -64,20 +71,24 @@ async def get_version(name: str, version: str, request: Request, registry: Regis
     "/models/{name}/versions/{version}/report/{path:path}",
     summary="A figure or table of a version's report",
     response_class=FileResponse,
-    responses=problems(404),
+    responses={200: {"headers": KEPT_HEADERS}, **NOT_MODIFIED, **problems(404)},
+    openapi_extra=_IF_NONE_MATCH,
 )
 async def get_report(name: str, version: str, path: str, request: Request, services: ServicesDep) -> Response:
     """Only files that the manifest lists are served."""
-    slot = await _slot(services.registry, name, version)
+    slot = await find_slot(services.registry, name, version)
     listed = f"{REPORT}/{path}"
     if slot.manifest is None or listed not in slot.manifest.files:
         raise NotFound(f"the report of {slot.reference} has no {path[:100]}")
     file = services.settings.store / slot.name / str(slot.version) / listed
     if not file.is_file():
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
-    media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     exchange_of(request.scope).model = slot.reference
-    return FileResponse(file, media_type=media_type)
+    keeping = Keeping(f'"{slot.manifest.files[listed].sha256[:32]}"', FOR_EVER, by_accept=False)
+    if Precondition(Head(request.scope)).holds(keeping):
+        return not_modified(keeping)
+    media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return FileResponse(file, media_type=media_type, headers=keeping.headers)
 
 
 @router.post(
@@ -90,6 +101,9 @@ async def get_report(name: str, version: str, path: str, request: Request, servi
 async def post_reload(name: str, request: Request, services: ServicesDep) -> Response:
     """Look at the store now, load what the model's names are to mean, also what failed before, and answer what is
     served then: `reason` says why a name does not mean what the store says. 404 unless LATENT_ADMIN_KEY is set."""
+    peers: Peers | None = request.app.state.peers
+    if peers is not None:
+        peers.reload(name)
     model = await services.registry.reload(name, services.settings.timeout_s)
     exchange_of(request.scope).model = f"{name}@{model.meaning()}"
     return JSONResponse(_listed(services.registry, model))
@@ -97,10 +111,20 @@ async def post_reload(name: str, request: Request, services: ServicesDep) -> Res
 
 def _answer(request: Request, registry: Registry, model: Model, slot: Slot) -> Response:
     exchange_of(request.scope).model = slot.reference
-    return JSONResponse(_described(request, registry, model, slot))
+    return at_hand(request, orjson.dumps(_described(request, registry, model, slot)), JSON)
 
 
-async def _slot(registry: Registry, name: str, version: str) -> Slot:
+async def find_served(registry: Registry, name: str) -> tuple[Model, Slot]:
+    """A model and the version that its name means, or would if it could be loaded. Raises UnknownModel."""
+    model = await registry.model(name)
+    served = model.served()
+    if not served:
+        raise UnknownModel(f"{name} has no version that could be served")
+    return model, served[0]
+
+
+async def find_slot(registry: Registry, name: str, version: str) -> Slot:
+    """A version by its number as a URL has it. Raises UnknownModel."""
     number = parse_version(version)
     if number is None:
         raise UnknownModel(f"{version[:40]!r} is no version number")

@@ -31,3 +31,10 @@ class Collected:
     """Here they are."""
 
     reports: list[Report]
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A model is to follow the store at once: from the worker that was asked to all others."""
+
+    name: str

@@ -1,14 +1,14 @@
-"""A worker's line to its supervisor, and through it to the others: whose metrics are to be added to its own."""
+"""A worker's line to its supervisor, and through it to the others: their metrics, and what all of them are to do."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from service.metrics import Report
-from service.workers.messages import Collect, Collected, Tell
+from service.workers.messages import Collect, Collected, Reload, Tell
 
 _PATIENCE_S = 2.0
 _TELL_S = 5.0
@@ -22,9 +22,15 @@ class Peers:
         self._line, self._report, self._orphaned = line, report, orphaned
         self._collected: asyncio.Future[list[Report]] | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._reload: Callable[[str], Coroutine[None, None, None]] | None = None
+        self._reloading: set[asyncio.Task[None]] = set()
 
-    def open(self) -> None:
-        """Listen to the supervisor, and tell it every few seconds what would be lost with this process."""
+    def open(self, reload: Callable[[str], Coroutine[None, None, None]]) -> None:
+        """Listen to the supervisor, and tell it every few seconds what would be lost with this process.
+
+        `reload` is called with a model's name when another worker was asked to reload it.
+        """
+        self._reload = reload
         asyncio.get_running_loop().add_reader(self._line.fileno(), self._read)
         self._telling = asyncio.create_task(self._tell())
 
@@ -49,6 +55,11 @@ class Peers:
             self._collected = None
             return []
 
+    def reload(self, name: str) -> None:
+        """Have all other workers reload a model."""
+        with suppress(OSError):
+            self._line.send(Reload(name))
+
     def _read(self) -> None:
         try:
             message = self._line.recv()
@@ -60,6 +71,11 @@ class Peers:
             if self._collected is not None and not self._collected.done():
                 self._collected.set_result(message.reports)
             self._collected = None
+        elif isinstance(message, Reload):
+            if self._reload is not None:
+                task = asyncio.create_task(self._reload(message.name))
+                self._reloading.add(task)
+                task.add_done_callback(self._reloading.discard)
         else:
             self._line.send(Tell(self._report()))
 

@@ -21,7 +21,7 @@ import structlog
 
 from service.metrics import Counts, Report
 from service.settings import Settings
-from service.workers.messages import Ask, Collect, Collected, Tell
+from service.workers.messages import Ask, Collect, Collected, Reload, Tell
 
 Work = Callable[[Settings, socket.socket, Connection], None]
 
@@ -149,6 +149,11 @@ class Supervisor:
     def _take(self, worker: Worker, message: object) -> None:
         if isinstance(message, Tell | Collect):
             worker.report = message.report
+        elif isinstance(message, Reload):
+            for other in self._workers:
+                if other is not worker and other.line is not None:
+                    with suppress(OSError):
+                        other.line.send(message)
 
     def _collect_for(self, asker: Worker) -> None:
         """Ask all others for their reports; who is too late is known by what was last heard."""
@@ -172,7 +177,7 @@ class Supervisor:
                 self._take(waiting[ready], message)
                 if isinstance(message, Collect):
                     asking.append(waiting[ready])
-                else:
+                elif isinstance(message, Tell):
                     waiting.pop(ready)
         for worker in asking:
             reports = [Report(self._past, None)] + [peer.report for peer in self._workers if peer is not worker]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
 
 from latent_client import Client, ModelInfo, UnreadableReply, VersionInfo
+from tests.client.conftest import Connect
 from tests.client.wire_server import MODEL, Reply, WireServer, document, npz
 
 Z = np.array([[0.5, -1.0], [2.0, 3.0]], dtype=np.float32)
@@ -118,6 +120,34 @@ def test_one_model_and_one_version(client: Client, server: WireServer) -> None:
     client.model("../admin?x=1")
     paths = [request.path for request in server.received]
     assert paths == ["/models/digits", "/models/digits/versions/3", "/models/..%2Fadmin%3Fx%3D1"]
+
+
+def test_the_map_of_a_model(connect: Connect, server: WireServer) -> None:
+    whole: dict[str, Any] = {
+        "codes": Z,
+        "coordinates": -Z,
+        "projection__matrix": -np.eye(2),
+        "projection__offset": [0.0, 0.5],
+        "prior__weights": [1.0],
+        "prior__means": np.zeros((1, 2)),
+        "prior__covariances": np.eye(2)[None],
+    }
+    server.play(npz(**whole, labels=[3, 1], inputs=np.full((2, 4, 4, 1), 255, np.uint8)), npz(**whole))
+    client = connect(model="boots")
+    answer = client.map("digits")
+    np.testing.assert_array_equal(answer.codes, Z)
+    np.testing.assert_array_equal(answer.coordinates, Z @ answer.projection.matrix.T)
+    assert (answer.projection.offset.tolist(), answer.prior.weights.tolist()) == ([0.0, 0.5], [1.0])
+    assert (answer.prior.means.shape, answer.prior.covariances.shape) == ((1, 2), (1, 2, 2))
+    assert answer.labels is not None
+    assert answer.labels.tolist() == [3, 1]
+    assert answer.inputs is not None
+    assert (str(answer.inputs.dtype), answer.inputs.max()) == ("uint8", 255)
+    assert answer.model == MODEL
+    less = client.map("digits", 3, items=2, inputs=False)
+    assert (less.labels, less.inputs) == (None, None)
+    assert [request.path for request in server.received] == ["/models/digits/map", "/models/digits/versions/3/map"]
+    assert [request.query for request in server.received] == [{}, {"items": "2", "inputs": "false"}]
 
 
 def test_a_picture_is_asked_for_by_type_and_comes_as_bytes(client: Client, server: WireServer) -> None:

@@ -97,7 +97,7 @@ def test_a_call_can_be_made_first_and_sent_later(server: WireServer) -> None:
     assert json.loads(server.received[0].body)["n"] == 1
 
 
-VERBS = ["encode", "decode", "reconstruct", "interpolate", "sample", "manifold", "models", "model", "version"]
+VERBS = ["encode", "decode", "reconstruct", "interpolate", "sample", "manifold", "models", "model", "version", "map"]
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
@@ -117,4 +117,4 @@ def test_both_clients_and_both_kinds_of_pictures_can_do_the_same() -> None:
 
     assert public(Client) - {"close"} == public(AsyncClient) - {"aclose"}
     assert public(Pictures) == public(AsyncPictures)
-    assert len(public(Client) & set(VERBS)) == 9
+    assert len(public(Client) & set(VERBS)) == 10

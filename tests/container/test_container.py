@@ -146,6 +146,10 @@ def test_the_image_serves_and_its_health_check_passes(
         f"http://127.0.0.1:{port}/encode", params={"model": "plain-vector"}, json={"inputs": [[1.0, 3.0]]}
     )
     assert reply.json()["z"] == [[2.0]]
+    page = httpx.get(f"http://127.0.0.1:{port}/")
+    files = re.findall(r'(?:src|href)="(explorer/[^"]+)"', page.text)
+    assert len(files) >= 1
+    assert {httpx.get(page.url.join(file)).status_code for file in files} == {200}
     (probe,) = [step.value for step in target(DOCKERFILE, "service") if step.keyword == "HEALTHCHECK"]
     command = json.loads(probe[probe.index("CMD ") + 4 :])
     assert subprocess.run(command, env=variables, check=False).returncode == 0

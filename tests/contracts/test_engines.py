@@ -225,13 +225,15 @@ async def main():
     async with app.router.lifespan_context(app):
         model = await app.state.services.registry.get("image", Clock.until(60))
         print(model.engine)
-    print(sorted(name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")))
+    print(sorted(name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras", "absl")))
 
 asyncio.run(main())
 """
 
 
-def test_no_tensorflow_is_in_the_process_of_an_openvino_service(affine_store: ModelStore) -> None:
+def test_neither_tensorflow_nor_openvinos_converter_is_in_the_process_of_an_openvino_service(
+    affine_store: ModelStore,
+) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", WITHOUT_TENSORFLOW],
         cwd=ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import threading
@@ -176,7 +177,12 @@ def test_behind_a_prefix(affine_store: ModelStore, stripped: bool) -> None:
         assert described["links"]["self"] == "/latent/models/image/versions/1"
         assert '"/latent/openapi.json"' in server.http.get(f"{prefix}/docs").text.replace("'", '"')
         assert server.http.get(f"{prefix}/openapi.json").json()["servers"] == [{"url": "/latent"}]
-        assert f"{server.url}/latent/sample" in server.http.get(f"{prefix}/").text
+        start = server.http.get(f"{prefix}/")
+        problem = server.http.get(f"{prefix}/problems/not-found")
+        for page in (start, problem):
+            files = re.findall(r'(?:src|href)="([^"]*explorer/[^"]+)"', page.text)
+            assert len(files) >= 1
+            assert {server.http.get(page.url.join(file)).status_code for file in files} == {200}
         refused_method = server.http.delete(f"{prefix}/sample")
         assert (refused_method.status_code, refused_method.headers["allow"]) == (405, "GET, HEAD, POST")
 

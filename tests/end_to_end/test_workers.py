@@ -10,12 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from model_store import ModelStore
+from tests.service.stores import Publisher
 from tests.support.server import RunningServer, running_server
 
 CODE = {"z": [[0.0, 0.0]]}
@@ -98,6 +100,21 @@ def test_a_worker_that_is_killed_is_replaced_and_its_counts_are_kept(affine_stor
         assert metric(server, "latent_items_total") >= counted
         events = [line["event"] for line in server.log_lines()]
         assert (events.count("worker died"), events.count("worker started")) == (1, WORKERS + 1)
+
+
+def test_a_reload_by_hand_reaches_every_worker(affine_store: ModelStore, tmp_path: Path) -> None:
+    publisher = Publisher(ModelStore(tmp_path / "store"), affine_store, "m")
+    publisher.publish("image")
+    with running_server(publisher.store.path, engine="openvino", workers=WORKERS, watch_s=0, admin_key="key") as server:
+        processes(server)
+        publisher.publish("image")
+        done = httpx.post(f"{server.url}/models/m/reload", headers={"Authorization": "Bearer key"}, timeout=PATIENCE_S)
+        assert done.json()["serves"] == 2
+        deadline, newest = time.monotonic() + PATIENCE_S, 0
+        while newest < 30:  # in a row, on connections of their own: none comes from a worker that has not reloaded
+            assert time.monotonic() < deadline
+            answer = httpx.post(f"{server.url}/decode", json=CODE, timeout=PATIENCE_S).json()["model"]
+            newest = newest + 1 if answer == "m@2" else 0
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])

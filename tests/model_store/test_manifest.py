@@ -47,6 +47,13 @@ def test_every_manifest_writes_itself(affine_store: ModelStore) -> None:
         assert parse_manifest(data).to_json() == data
 
 
+def test_its_digest_is_the_one_that_was_recorded(affine_store: ModelStore) -> None:
+    for name in affine_store.names():
+        recorded = (affine_store.directory(name, 1) / "manifest.sha256").read_text(encoding="utf-8")
+        assert affine_store.manifest(name, 1).digest == recorded.split()[0]
+        assert len(recorded.split()[0]) == 64
+
+
 def test_a_newer_schema_is_refused_by_name(document: dict[str, Any]) -> None:
     with pytest.raises(SchemaTooNew, match="schema_version 2; this release reads up to 1: upgrade latent"):
         parse_manifest(spoilt(document, "schema_version", 2))

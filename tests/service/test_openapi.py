@@ -17,7 +17,8 @@ from starlette.routing import Route
 
 from service.errors import every_problem
 from service.openapi import document_text
-from service.routes import health, inference, models
+from service.routes import health, inference, maps, models
+from service.routes.maps import MapOptions
 from service.verbs.options import (
     DecodeOptions,
     EncodeOptions,
@@ -81,14 +82,14 @@ def test_the_page_to_try_it_asks_no_other_host(one: httpx.Client) -> None:
 def test_every_route_is_in_it() -> None:
     routes = {
         (method.lower(), route.path.replace(":path", ""))
-        for module in (inference, models, health)
+        for module in (inference, models, maps, health)
         for route in module.router.routes
         if isinstance(route, Route)
         for method in route.methods or ()
     }
     described = {(method, path) for path, operations in DOCUMENT["paths"].items() for method in operations}
     assert described == routes
-    assert len(described) == 15
+    assert len(described) == 17
 
 
 def test_every_operation_says_what_it_is_for() -> None:
@@ -109,7 +110,7 @@ def test_every_problem_is_in_it() -> None:
         for operation in operations.values()
         for status in operation["responses"]
     }
-    assert answered | {405} == {200} | {kind.status for kind in every_problem()}
+    assert answered | {405} == {200, 304} | {kind.status for kind in every_problem()}
 
 
 def test_every_problem_has_its_page(one: httpx.Client) -> None:
@@ -135,6 +136,33 @@ def test_every_option_is_a_parameter_with_type_default_and_meaning(
         assert parameters[name]["description"] == field.description
         assert parameters[name]["schema"].get("default") == field.default
         assert parameters[name]["required"] is False
+
+
+@pytest.mark.parametrize("path", ["/models/{name}/map", "/models/{name}/versions/{version}/map"])
+def test_the_map_has_its_options_types_and_problems(path: str) -> None:
+    operation = DOCUMENT["paths"][path]["get"]
+    query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
+    assert query == set(MapOptions.model_fields)
+    types = operation["responses"]["200"]["content"]
+    assert set(types) == {"application/json", "application/x-npy", "application/x-npz", "image/png"}
+    assert types["application/json"]["schema"] == {"$ref": "#/components/schemas/MapReply"}
+    assert set(operation["responses"]) == {"200", "304", "404", "406", "422", "500", "503"}
+
+
+def test_what_may_be_kept_says_so() -> None:
+    kept = {
+        (method, path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if "304" in operation["responses"]
+    }
+    paths = ["/sample", "/manifold", "/models", "/models/{name}", "/models/{name}/versions/{version}"]
+    paths += ["/models/{name}/map", "/models/{name}/versions/{version}/map"]
+    assert kept == {("get", path) for path in [*paths, "/models/{name}/versions/{version}/report/{path}"]}
+    for method, path in kept:
+        operation = DOCUMENT["paths"][path][method]
+        assert {"ETag", "Cache-Control"} <= set(operation["responses"]["200"]["headers"])
+        assert "If-None-Match" in {parameter["name"] for parameter in operation["parameters"]}
 
 
 @pytest.mark.parametrize(("method", "path", "options"), VERBS)
@@ -172,6 +200,7 @@ def holds(name: str, instance: object) -> None:
         ("GET", "/manifold", None, "ManifoldReply"),
         ("GET", "/models", None, "ModelsReply"),
         ("GET", "/models/{model}", None, "VersionReply"),
+        ("GET", "/models/{model}/map", None, "MapReply"),
         ("GET", "/readyz", None, "ReadyReply"),
         ("GET", "/livez", None, "LiveReply"),
     ],

@@ -86,6 +86,27 @@ def test_a_prefix_has_one_slash_before_and_none_after(text: str, prefix: str) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://lab.example", ("https://lab.example",)),
+        (
+            " HTTPS://Lab.Example:443 ,http://localhost:3000,",
+            ("https://lab.example", "http://localhost:3000"),
+        ),
+        ("http://[::1]:8080,http://10.0.0.1:80", ("http://[::1]:8080", "http://10.0.0.1")),
+    ],
+)
+def test_origins_are_as_browsers_write_them(
+    text: str, origins: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATENT_CORS_ORIGINS", text)
+    assert Settings().allowed_origins == origins
+    assert Settings(cors_origins=None).allowed_origins == ()
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("port", "65536"),
@@ -97,6 +118,12 @@ def test_a_prefix_has_one_slash_before_and_none_after(text: str, prefix: str) ->
         ("drain_s", "-0.1"),
         ("shutdown_timeout_s", "0"),
         ("log_level", "loud"),
+        ("cors_origins", "lab.example"),
+        ("cors_origins", "https://lab.example/"),
+        ("cors_origins", "https://lab.example, *"),
+        ("cors_origins", "https://*.lab.example"),
+        ("cors_origins", "https://a@lab.example"),
+        ("cors_origins", "null"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_at_start(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

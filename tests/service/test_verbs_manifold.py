@@ -40,7 +40,7 @@ def test_dimensions_may_be_exchanged(one: httpx.Client) -> None:
 def test_a_picture_for_an_address_bar(one: httpx.Client, accept: str) -> None:
     response = one.get("/manifold?model=rgb&n=3&scale=2", headers={"Accept": accept})
     assert read_png(response).shape == (36, 24, 3)
-    assert "cache-control" not in response.headers
+    assert response.headers["cache-control"] == "no-cache"
 
 
 def test_linear_spacing_is_in_deviations_of_the_prior(http: httpx.Client) -> None:

@@ -174,7 +174,8 @@ def test_an_empty_store_is_alive_and_not_ready(tmp_path: Path) -> None:
             assert_problem(server.http.get("/sample"), 503, "not-ready")
             assert_problem(server.http.get("/sample?model=image"), 404, "unknown-model")
             assert server.http.get("/models").json() == {"models": []}
-            assert "no model" in server.http.get("/").text
+            assert server.http.get("/").status_code == 200
+            assert_problem(server.http.get("/models/image/map"), 404, "unknown-model")
 
 
 def test_one_model_alone(affine_store: ModelStore) -> None:

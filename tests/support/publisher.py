@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -22,10 +23,12 @@ def copy_files(version: Path, staging: Path) -> None:
     shutil.copytree(version, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST, DIGEST))
 
 
-def republish(store: Path, name: str, source: Path) -> Manifest:
-    """Publish the files of the version at `source` as the next version of `name`."""
+def republish(store: Path, name: str, source: Path, change: Callable[[Path], object] | None = None) -> Manifest:
+    """Publish the files of the version at `source` as the next version of `name`; `change` may alter them before."""
     with stage(store, name) as staging:
         copy_files(source, staging.path)
+        if change is not None:
+            change(staging.path)
         return staging.publish(body_from(source))
 
 

@@ -1,74 +1,119 @@
-"""One request's microseconds: what the application says of itself, what it adds, and what HTTP adds to that."""
+"""One request's microseconds: what the server says of itself, what it adds, and what each measure takes off."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from benchmarks.serving.bench import Bench
 from benchmarks.serving.cases import FORMATS, MEDIA_TYPES, Case
 from benchmarks.serving.children import run_child
 from benchmarks.serving.cpus import on
 from benchmarks.serving.figures import number, spread
-from benchmarks.serving.models import NAMES
+from benchmarks.serving.in_process import MEASURES
+from benchmarks.serving.models import DENSE, NAMES
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import constant
 
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
+_SECONDS = 0.4
 
 
 def measure(bench: Bench) -> Outcome:
-    """In the process alone; then over a socket, beside a constant."""
-    cases = [Case(model, "encode", body, images, 1) for model in NAMES for body in FORMATS for images in (1, 64)]
+    """In the process alone; then over a socket, beside a constant; then without one measure after the other."""
+    cases = [Case(model, "encode", body, images, 64) for model in NAMES for body in FORMATS for images in (1, 64)]
     figures: dict[str, list[float]] = {}
     for model in NAMES:
         bench.tell(f"breakdown: {model}")
-        figures |= _in_process(bench, [case for case in cases if case.model == model])
-    figures |= _over_http(bench, cases)
+        figures |= _in_process(bench, model, [case for case in cases if case.model == model])
+    figures |= _over_http(bench, [case for case in cases if case.images == 1])
+    dense = [case for case in cases if case.model == DENSE and case.images == 1]
+    for without in MEASURES:
+        bench.tell(f"breakdown: {MEASURES[without]}")
+        figures |= _in_process(bench, DENSE, dense, without)
+    return Outcome(
+        tables=[_requests(figures, cases), _kernel(figures, cases), _measures(figures, dense)],
+        figures=figures,
+        notes=[
+            (
+                "One request, µs: one encode where nothing else is under way. Its parts are those of Server-Timing;"
+                " the rest is HTTP, negotiation, ids, limits, metrics and the log line. Of 64 at once: CPU of one in 64"
+                " that are under way at the same time, whose engine calls are shared."
+            ),
+            (
+                "Beside the kernel: CPU a request of 64 on as many connections, read from a socket and written to it;"
+                " the constant's is what HTTP and sockets cost whoever answers."
+            ),
+            (
+                "What each measure saves: CPU of one request in 64, in the process; each line goes without one measure"
+                " and has all the others."
+            ),
+        ],
+    )
+
+
+def _requests(figures: dict[str, list[float]], cases: Sequence[Case]) -> Table:
+    headings = ["model, body, images", "parse", "queue", "engine", "render", "the rest", "whole", "of 64 at once"]
     rows = []
     for case in cases:
-        parts = [spread(figures[f"breakdown/{case.name}/{part}_us"]).median for part in (*_PARTS, "constant", "http")]
+        name = f"breakdown/everything/{case.name}"
+        parts = [spread(figures[f"{name}/{part}_us"]).median for part in (*_PARTS, "cpu")]
         rows.append([f"{case.model}, {case.format}, {case.images}", *(number(us) for us in parts)])
-    headings = [
-        "model, body, images",
-        "parse",
-        "queue",
-        "engine",
-        "render",
-        "the rest",
-        "whole, no socket",
-        "ASGI constant, CPU",
-        "Latent over HTTP, CPU",
-    ]
-    notes = [
-        (
-            "Microseconds of one encode where nothing else is under way: parts as in Server-Timing, the rest being"
-            " routing, negotiation, ids, metrics and the log line; `queue` is the way to the engine and back. The last"
-            " two columns are CPU a request on one connection, the body the same: the first of them is what HTTP and"
-            " sockets cost."
+    return Table(title="One request, µs", headings=headings, rows=rows)
+
+
+def _kernel(figures: dict[str, list[float]], cases: Sequence[Case]) -> Table:
+    rows = []
+    for case in (one for one in cases if one.images == 1):
+        inside, http, limit = (
+            spread(figures[name]).median
+            for name in (
+                f"breakdown/everything/{case.name}/cpu_us",
+                f"breakdown/{case.name}/http_us",
+                f"breakdown/{case.name}/constant_us",
+            )
         )
-    ]
-    return Outcome(tables=[Table(title="One request, µs", headings=headings, rows=rows)], figures=figures, notes=notes)
+        rows.append([f"{case.model}, {case.format}", number(inside), number(http), number(limit)])
+    headings = ["model, body", "in the process, µs", "over a socket, µs", "ASGI constant, µs"]
+    return Table(title="Beside the kernel", headings=headings, rows=rows)
 
 
-def _in_process(bench: Bench, cases: list[Case]) -> dict[str, list[float]]:
-    model = bench.models[cases[0].model]
-    bodies = {}
+def _measures(figures: dict[str, list[float]], cases: Sequence[Case]) -> Table:
+    rows = []
+    for without, text in MEASURES.items():
+        cells = [text]
+        for case in cases:
+            us = spread(figures[f"breakdown/{without}/{case.name}/cpu_us"]).median
+            whole = spread(figures[f"breakdown/everything/{case.name}/cpu_us"]).median
+            cells += [number(us), "" if without == "everything" else f"{us - whole:+.1f}"]
+        rows.append(cells)
+    headings = [""] + [text for case in cases for text in (f"{case.format}, µs", "saves")]
+    return Table(title="What each measure saves", headings=headings, rows=rows)
+
+
+def _in_process(bench: Bench, model: str, cases: Sequence[Case], without: str = "everything") -> dict[str, list[float]]:
+    made, requests = bench.models[model], {}
     for case in cases:
         file = bench.scratch / f"{case.name.replace('/', '-')}.body"
-        file.write_bytes(model.items.body(case))
-        bodies[case.name] = {"path": f"/{case.verb}", "file": str(file), "media_type": MEDIA_TYPES[case.format]}
+        file.write_bytes(made.items.body(case))
+        requests[case.name] = {"path": f"/{case.verb}", "file": str(file), "media_type": MEDIA_TYPES[case.format]}
     task = {
-        "store": str(model.store),
-        "bodies": bodies,
+        "store": str(made.store),
+        "requests": requests,
         "rounds": bench.rounds,
-        "seconds": 0.3 if bench.quick else 0.5,
+        "seconds": _SECONDS / 4 if bench.quick else _SECONDS,
+        "without": without,
     }
     with on(bench.cpus.server):
         found = run_child("benchmarks.serving.in_process", json.dumps(task))
-    return {f"breakdown/{name}/{part}_us": found[name][part] for name in bodies for part in _PARTS}
+    return {
+        f"breakdown/{without}/{name}/{part}_us": found[name][f"{part}_us"]
+        for name in requests
+        for part in (*_PARTS, "cpu")
+    }
 
 
-def _over_http(bench: Bench, cases: list[Case]) -> dict[str, list[float]]:
+def _over_http(bench: Bench, cases: Sequence[Case]) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {}
     with bench.serve(constant()) as limit:
         for model in NAMES:

@@ -129,6 +129,15 @@ async def test_a_batch_is_no_larger_than_allowed_and_keeps_the_order(batcher: Ba
     assert [len(batch) for batch in engine.batches] == [1, 5, 5, 5, 5]
 
 
+async def test_all_that_waits_is_run_in_one_turn_of_the_loop(worker: EngineWorker, engine: Doubling) -> None:
+    batcher = Batcher(engine, worker, costs(8), queue_items=100, inline_s=INLINE)
+    jobs = [batcher.submit({"x": np.full((1, 1), value, np.float32)}, time.monotonic() + LONG_S) for value in range(20)]
+    await asyncio.sleep(0)
+    assert [len(batch) for batch in engine.batches] == [8, 8, 4]
+    assert all(job.answer.done() for job in jobs)
+    await batcher.close()
+
+
 async def test_a_job_larger_than_a_batch_is_split_and_put_together_again(batcher: Batcher, engine: Doubling) -> None:
     answer = await job(batcher, *range(30))
     assert values(answer) == [2.0 * i for i in range(30)]

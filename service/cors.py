@@ -1,0 +1,25 @@
+"""Pages of other origins may read the answers where LATENT_CORS_ORIGINS names them (the Fetch standard's CORS)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+METHODS = ("GET", "HEAD", "POST")
+REQUEST_HEADERS = ("Accept", "Authorization", "Content-Type", "If-None-Match", "X-Request-ID", "X-Request-Timeout")
+EXPOSED_HEADERS = ("ETag", "Retry-After", "Server-Timing", "X-Latent-Model", "X-Latent-Seed", "X-Request-ID")
+
+
+def cross_origin(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """An application that answers preflights and tells browsers who may read it; itself where nobody may."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=METHODS,
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+    )

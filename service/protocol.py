@@ -1,0 +1,204 @@
+"""HTTP as uvicorn reads it, with a short way for posted verbs.
+
+uvicorn starts a task when a request's head is there, and hands its body and its answer over in messages. A verb needs
+its whole body and answers with one piece, so a request whose body follows its head at once is begun when both are
+there, and its answer is written as it is: 15 µs less. Whatever is unusual about a request (another path or method, a
+slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes uvicorn's own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.types import Message, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.entrance import Answered, Entrance, Posted
+
+_WHOLE_S = 0.05
+"""How long a body may take to be whole before uvicorn waits for it, with all its limits."""
+_WHOLE_BYTES = 1 << 20
+_ONE_WRITE_BYTES = 1 << 14
+
+
+class _HangUp:
+    """Stands where uvicorn sets an event: when the connection is lost, and when an answer is complete."""
+
+    __slots__ = ("_gone", "_waiting")
+
+    def __init__(self) -> None:
+        self._gone = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        self._gone = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def wait(self) -> None:
+        if not self._gone:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+
+
+class _Direct(RequestResponseCycle):
+    """A request that is whole: what uvicorn asks of a cycle, and what a verb receives."""
+
+    def __init__(self, body: bytes) -> None:
+        self.disconnected = False
+        self.keep_alive = True
+        self.response_started = self.response_complete = False
+        self.message_event: Any = _HangUp()
+        self.more_body = False
+        self._whole: bytes | None = body
+
+    async def receive(self) -> Message:  # type: ignore[override]
+        """The body, then whether the client hangs up."""
+        body, self._whole = self._whole, None
+        if body is not None:
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self.message_event.wait()
+        return {"type": "http.disconnect"}
+
+
+class DirectProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        super().__init__(*args, **kwargs)
+        self._entrance = self.app if isinstance(self.app, Entrance) else None
+        self._posted: Posted | None = None
+        self._pieces: list[bytes] | None = None
+        """Of a body that may yet become whole at once."""
+        self._size = 0
+        self._late: asyncio.TimerHandle | None = None
+
+    # -- uvicorn's callbacks -------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        super().data_received(data)
+        if self._pieces is not None and self._late is None:
+            self._late = self.loop.call_later(_WHOLE_S, self._go_uvicorns_way)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client hung up."""
+        if self._pieces is not None:
+            self._go_uvicorns_way()  # which notes it down
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._posted = self._directly()
+        if self._posted is None:
+            super().on_headers_complete()
+        else:
+            self._pieces, self._size = [], 0
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._pieces is None:
+            super().on_body(body)
+            return
+        self._pieces.append(body)
+        self._size += len(body)
+        if self._size > _WHOLE_BYTES:
+            self._go_uvicorns_way()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._pieces is None or self._posted is None:
+            super().on_message_complete()
+            return
+        pieces, posted = self._pieces, self._posted
+        self._forget()
+        self._begin(posted, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def shutdown(self) -> None:
+        """The server is about to stop: what has begun is answered, a body that is on its way too."""
+        if self._pieces is not None:
+            self._go_uvicorns_way()
+        super().shutdown()
+
+    # -- the short way -------------------------------------------------------------------------------------
+
+    def _directly(self) -> Posted | None:
+        """What the request is posted to, if nothing about it is unusual. Sets the rest of the scope."""
+        if self._entrance is None or self.parser.get_method() != b"POST":
+            return None
+        path, _, query = self.url.partition(b"?")
+        posted = self._entrance.direct.get(path)
+        if (
+            posted is None
+            or b"#" in query
+            or self.expect_100_continue
+            or self.pipeline
+            or not getattr(self.cycle, "response_complete", True)
+            or self.parser.get_http_version() != "1.1"
+            or self.parser.should_upgrade()
+            or not self.parser.should_keep_alive()
+        ):
+            return None
+        scope: Any = self.scope
+        scope.update(method="POST", path=path.decode("ascii"), raw_path=path, query_string=query)
+        return posted
+
+    def _go_uvicorns_way(self) -> None:
+        """Begin as uvicorn does, with what has come of the body."""
+        pieces = self._pieces or []
+        self._forget()
+        super().on_headers_complete()
+        for piece in pieces:
+            super().on_body(piece)
+
+    def _forget(self) -> None:
+        self._posted = self._pieces = None
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _begin(self, posted: Posted, body: bytes) -> None:
+        if self._entrance is None:
+            raise RuntimeError("only an entrance has a short way")
+        self.cycle = cycle = _Direct(body)
+        scope: Any = self.scope
+        refused = self._entrance.refusal(posted, scope)
+        if refused is not None:
+            self._write(cycle, refused)
+            return
+        task = self.loop.create_task(self._answer(self._entrance, posted, cycle, scope))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
+        try:
+            answered = await entrance.answer(posted, scope, cycle.receive)
+        except asyncio.CancelledError:  # the server does not wait any longer
+            self.transport.close()
+            raise
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if answered is not None and not cycle.disconnected:
+            self._write(cycle, answered)
+
+    def _write(self, cycle: _Direct, answered: Answered) -> None:
+        lines = [STATUS_LINE[answered.status]]
+        for name, value in self.server_state.default_headers:
+            lines += (name, b": ", value, b"\r\n")
+        for name, value in answered.headers:
+            lines += (name, b": ", value, b"\r\n")
+            if name == b"connection" and value.lower() == b"close":
+                cycle.keep_alive = False
+        lines.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        if len(answered.content) <= _ONE_WRITE_BYTES:
+            lines.append(answered.content)
+            self.transport.write(b"".join(lines))
+        else:
+            self.transport.write(b"".join(lines))
+            self.transport.write(answered.content)
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()

@@ -1,0 +1,23 @@
+"""The OpenAPI document of a running service."""
+
+from __future__ import annotations
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from service.caching import at_hand
+from service.codecs.negotiation import JSON
+
+PATH = "/openapi.json"
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get(PATH)
+async def get_document(request: Request) -> Response:
+    """As docs/openapi.json has it; behind a prefix it says so."""
+    document = request.app.openapi()
+    prefix = request.scope.get("root_path", "").rstrip("/")
+    if prefix:
+        document = {**document, "servers": [{"url": prefix}]}
+    return at_hand(request, orjson.dumps(document), JSON)
