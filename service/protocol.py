@@ -181,11 +181,8 @@ class DirectProtocol(HttpToolsProtocol):
             raise RuntimeError("only an entrance has a short way")
         self.cycle = cycle = _Direct(body)
         scope: Any = self.scope
-        refused = self._entrance.refusal(posted, scope)
-        if refused is None:
-            self._entrance.begin(partial(self._start, self._entrance, posted, cycle, scope))
-        else:
-            self._write(cycle, refused)
+        begin = partial(self._start, self._entrance, posted, cycle, scope)
+        self._entrance.admit(posted, scope, begin, partial(self._done, cycle))
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn
