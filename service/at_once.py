@@ -128,7 +128,10 @@ class AtOnce:
         except Exception:
             self._leave()
             raise
-        self._job.answer.add_done_callback(self._answered)
+        if self._job.answer.done():
+            self._answered()
+        else:
+            self._job.listener = self._answered
 
     def hang_up(self) -> None:
         """The client has gone."""
@@ -154,16 +157,16 @@ class AtOnce:
 
     def _give_up(self, why: Exception) -> None:
         if self._job.answer.done():
-            return  # `_answered` is about to be called, and nothing stops it any more
-        self._job.answer.remove_done_callback(self._answered)
+            return  # it was answered, or is just now
+        self._job.listener = None
         self._job.answer.cancel()
         self._call.model.forget(self._verb.half, self._job)
         self._leave()
         self._done(why)
 
-    def _answered(self, answer: asyncio.Future[Answer]) -> None:
+    def _answered(self) -> None:
         try:
-            outcome: Reply | Exception = self._reply(answer.result())
+            outcome: Reply | Exception = self._reply(self._job.answer.result())
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             outcome = error
         self._leave()

@@ -12,10 +12,21 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 Begin = Callable[[], None]
 
-_SHARE = 1.0 / 3.0
+
+class Turn(NamedTuple):
+    """A request that waits to be begun."""
+
+    begin: Begin
+    refuse: Begin
+    by: float
+    """Until when (time.monotonic) it is worth beginning."""
+
+
+_SHARE = 0.2
 """Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
 _SHORT_S = 0.05
 """A wait that is no reason to refuse anybody: shorter ones are not known."""
@@ -37,7 +48,9 @@ class Congestion:
         self.answered = self.refused = 0
         self._pace_s = _FIRST_GUESS_S
         self._seen = (0, 0)
-        self._waiting: deque[Begin] = deque()
+        self._waiting: deque[Turn] = deque()
+        self.after_turn: Callable[[], None] = lambda: None
+        """Called when many have been begun, so that what they wait for need not wait for the next turn."""
         self._begun = 0
         self._turn_s = self._turn_ended = 0.0
         self._measuring: float | None = None
@@ -51,8 +64,11 @@ class Congestion:
         self.refused += 1
         return True
 
-    def begin(self, begin: Begin) -> None:
-        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one."""
+    def begin(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
+        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one.
+
+        Where that does not come in time, `refuse` is called in its place.
+        """
         if self._measuring is None:
             self._measuring = time.monotonic()
             asyncio.get_running_loop().call_soon(self._next_turn)
@@ -60,7 +76,7 @@ class Congestion:
             self._begun += 1
             begin()
         else:
-            self._waiting.append(begin)
+            self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
 
     def look(self, passed_s: float, *, busy: bool) -> None:
         """So much time has passed since the last look; `busy` where there was work all the time.
@@ -83,6 +99,12 @@ class Congestion:
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-            for _ in range(min(_A_TURN, len(self._waiting))):  # whatever one of them raises, the rest is still there
-                self._begun += 1
-                self._waiting.popleft()()
+            while self._waiting and self._begun < _A_TURN:
+                turn = self._waiting.popleft()
+                if now > turn.by:
+                    self.refused += 1
+                    turn.refuse()
+                else:
+                    self._begun += 1
+                    turn.begin()
+            self.after_turn()

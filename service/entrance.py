@@ -18,8 +18,8 @@ from service.account import Account, Exchange, given_id
 from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
-from service.errors import ServiceError
-from service.exchange import Reply, Services, Verb, refuse_if_late, respond
+from service.errors import Overloaded, ServiceError
+from service.exchange import TOO_LATE, Reply, Services, Verb, refuse_if_late, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
 
@@ -100,10 +100,21 @@ class Entrance:
             return self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
         return None
 
-    def begin(self, begin: Begin) -> None:
-        """Call `begin` when it is its turn."""
+    def admit(self, posted: Posted, scope: Scope, begin: Begin, refused: Callable[[Answered], None]) -> None:
+        """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         services: Services = self._app.state.services
-        services.watch.congestion.begin(begin)
+
+        def refuse(error: ServiceError) -> None:
+            answered = self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
+            if answered is not None:
+                refused(answered)
+
+        try:
+            timeout_s = refuse_if_late(scope, services)
+        except ServiceError as error:
+            refuse(error)
+        else:
+            services.watch.congestion.begin(begin, lambda: refuse(Overloaded(TOO_LATE)), timeout_s)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)

@@ -37,8 +37,9 @@ class _HangUp:
         self._call: Callable[[], None] | None = None
 
     def call(self, listener: Callable[[], None]) -> None:
-        """Tell `listener` too."""
-        self._call = listener
+        """Tell `listener` too, unless it is over."""
+        if not self._gone:
+            self._call = listener
 
     def set(self) -> None:
         self._gone = True
@@ -196,11 +197,8 @@ class DirectProtocol(HttpToolsProtocol):
             raise RuntimeError("only an entrance has a short way")
         self.cycle = self._begun = cycle = _Direct(body)
         scope: Any = self.scope
-        refused = self._entrance.refusal(posted, scope)
-        if refused is None:
-            self._entrance.begin(partial(self._start, self._entrance, posted, cycle, scope))
-        else:
-            self._write(cycle, refused)
+        begin = partial(self._start, self._entrance, posted, cycle, scope)
+        self._entrance.admit(posted, scope, begin, partial(self._done, cycle))
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn

@@ -58,7 +58,7 @@ GiveUp = Callable[[AtOnce], None]
 
 @pytest.mark.parametrize("give_up", [AtOnce.hang_up, AtOnce._expire], ids=["hung up", "deadline"])
 async def test_an_answer_that_is_on_its_way_is_the_only_one(services: Services, give_up: GiveUp) -> None:
-    """Timers and lost connections may come between a future's result and its callback: with uvloop, timers do."""
+    """Whoever is told of a lost connection, or of a deadline, may be told when all is over."""
     model = await services.registry.get("image", Clock.until(60))
     _, first = begin(services)
     await settled(first)
