@@ -30,8 +30,8 @@ _SHARE = 0.2
 """Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
 _SHORT_S = 0.05
 """A wait that is no reason to refuse anybody: shorter ones are not known."""
-_TURNS = 4
-"""Of the event loop, that a request needs."""
+_TURNS = 2
+"""Of the event loop, that a request needs: to be read in, and to be answered in."""
 _A_TURN = 128
 """Requests that are begun in one turn."""
 _FRESH_S = 0.5
@@ -64,22 +64,26 @@ class Congestion:
         self.refused += 1
         return True
 
+    def measure(self) -> None:
+        """Something has been read: find out how long this turn of the loop takes."""
+        if self._measuring is None:
+            self._measuring = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._next_turn)
+
     def begin(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
         """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one.
 
         Where that does not come in time, `refuse` is called in its place.
         """
-        if self._measuring is None:
-            self._measuring = time.monotonic()
-            asyncio.get_running_loop().call_soon(self._next_turn)
+        self.measure()
         if self._begun < _A_TURN and not self._waiting:
             self._begun += 1
             begin()
         else:
             self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
 
-    def look(self, passed_s: float, *, busy: bool) -> None:
-        """So much time has passed since the last look; `busy` where there was work all the time.
+    def look(self, worked_s: float, *, busy: bool) -> None:
+        """So much time was worked since the last look; `busy` where there was work all the time.
 
         What was not busy could have answered more, so its pace is the slowest that the true one may be. Without it, a
         pace that was learnt while the process stood still would let in one request at a time, and never be corrected.
@@ -87,7 +91,7 @@ class Congestion:
         answered, refused = self.answered - self._seen[0], self.refused - self._seen[1]
         self._seen = (self.answered, self.refused)
         if answered:
-            pace_s = passed_s / (answered + _REFUSAL * refused)
+            pace_s = worked_s / (answered + _REFUSAL * refused)
             self._pace_s = self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
 
     def _next_turn(self) -> None:

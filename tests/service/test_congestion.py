@@ -76,7 +76,7 @@ async def test_turns_that_take_long_leave_no_time() -> None:
     congestion = Congestion()
     congestion.begin(partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
     await asyncio.sleep(0)
-    assert congestion.refuses(0, A_SECOND)  # four such turns
+    assert congestion.refuses(0, A_SECOND)  # two such turns
     assert not congestion.refuses(0, 10.0)
     congestion.begin(lambda: None, never, A_SECOND)
     await asyncio.sleep(0)
