@@ -116,6 +116,10 @@ class Entrance:
         else:
             services.watch.congestion.begin(begin, lambda: refuse(Overloaded(TOO_LATE)), timeout_s)
 
+    def gone(self, posted: Posted, scope: Scope, came: float) -> None:
+        """Account for a client that has hung up before it was its turn."""
+        self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
+
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)
         if answered is not None:

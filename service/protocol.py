@@ -202,6 +202,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn
+            entrance.gone(posted, scope, cycle.came)
             return
         begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, cycle.came, partial(self._done, cycle))
         if isinstance(begun, AtOnce):
