@@ -7,6 +7,7 @@ import gc
 import ipaddress
 import os
 import socket
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -21,6 +22,7 @@ from service.protocol import DirectProtocol
 from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
+_TICKS_A_SECOND = 10
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
 
@@ -42,6 +44,15 @@ class DrainingServer(uvicorn.Server):
         """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
         await super().startup(sockets)
         gc.freeze()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % _TICKS_A_SECOND == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, DirectProtocol):
+                    connection.close_if_idle(now)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by uvicorn from its signal handler. A second signal does not wait."""

@@ -42,6 +42,9 @@ export class ModelsView {
   list() {
     return trying(byId("models-error"), async () => {
       const { models } = await getJson("models");
+      const listed = JSON.stringify([models, this.app.model?.reference]);
+      if (listed === this.listed) return; // who stands on a button of it stays there
+      this.listed = listed;
       const head = ["Model", "Version", "State", "Engine", "Kind", "Aliases", ""].map((text) => make("th", { scope: "col" }, text));
       const body = models.flatMap((model) => model.versions.toReversed().map((version) => this.versionRow(model, version)));
       byId("models-table").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));

@@ -116,3 +116,11 @@ def test_who_hangs_up_with_several_requests_under_way_leaves_nothing(openvino_se
         after.sendall(request(4))
         assert read(after)[0] == 200
     assert openvino_server.log_text().count("exception") == before
+
+
+def test_an_idle_connection_is_closed_after_a_while(connection: socket.socket) -> None:
+    connection.sendall(request(1))
+    assert read(connection)[0] == 200
+    started = time.monotonic()
+    assert connection.recv(1) == b""  # five seconds of keep-alive, looked at once a second
+    assert 4.0 < time.monotonic() - started < ANSWER_S
