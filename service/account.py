@@ -24,8 +24,11 @@ class Exchange:
 
     __slots__ = ("items", "model", "request_id", "started")
 
-    def __init__(self, given_id: bytes | None) -> None:
-        """`given_id` is what came as X-Request-ID; where it is no visible ASCII of at most 128, one is made."""
+    def __init__(self, given_id: bytes | None, came: float | None = None) -> None:
+        """`given_id` is what came as X-Request-ID; where it is no visible ASCII of at most 128, one is made.
+
+        `came` is when the request did, on the clock of time.monotonic: now, unless it has waited for its turn.
+        """
         if given_id is not None and _REQUEST_ID.fullmatch(given_id):
             self.request_id = given_id.decode("ascii")
         else:
@@ -33,7 +36,7 @@ class Exchange:
             self.request_id = f"{prefix}{number:016x}"
         self.model = ""
         self.items = 0
-        self.started = time.perf_counter()
+        self.started = time.monotonic() if came is None else came
 
 
 def given_id(scope: Scope) -> bytes | None:
@@ -59,7 +62,7 @@ class Account:
 
     def close(self, exchange: Exchange, method: str, path: str, route: str, status: int) -> None:
         """Count a request and write its line; `route` is the path as routes have it, one of few."""
-        seconds = time.perf_counter() - exchange.started
+        seconds = time.monotonic() - exchange.started
         name = exchange.model.partition("@")[0]
         self._metrics.observe_request(route, name, status, exchange.items, seconds)
         if status >= 500 or route not in _QUIET:

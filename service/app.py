@@ -46,6 +46,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         registry = Registry(settings, metrics)
         metrics.watch(registry)
         app.state.services = Services(settings, registry)
+        app.state.services.watch.congestion.after_turn = registry.flush
         registry.open()
         if peers is not None:
             peers.open(lambda name: _reload(registry, name, settings.timeout_s))

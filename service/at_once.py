@@ -46,7 +46,7 @@ def begin_at_once(
     head, settings = Head(scope), services.settings
     if verb.once is None or head.has_options or b"content-encoding" in head.headers:
         return None
-    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     model = services.registry.lease(head.model)
     if model is None:
         return None
@@ -128,7 +128,10 @@ class AtOnce:
         except Exception:
             self._leave()
             raise
-        self._job.answer.add_done_callback(self._answered)
+        if self._job.answer.done():
+            self._answered()
+        else:
+            self._job.listener = self._answered
 
     def hang_up(self) -> None:
         """The client has gone."""
@@ -153,15 +156,17 @@ class AtOnce:
             self._give_up(DeadlineExceeded("the answer was not ready before the request's deadline"))
 
     def _give_up(self, why: Exception) -> None:
-        self._job.answer.remove_done_callback(self._answered)
+        if self._job.answer.done():
+            return  # it was answered, or is just now
+        self._job.listener = None
         self._job.answer.cancel()
         self._call.model.forget(self._verb.half, self._job)
         self._leave()
         self._done(why)
 
-    def _answered(self, answer: asyncio.Future[Answer]) -> None:
+    def _answered(self) -> None:
         try:
-            outcome: Reply | Exception = self._reply(answer.result())
+            outcome: Reply | Exception = self._reply(self._job.answer.result())
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             outcome = error
         self._leave()

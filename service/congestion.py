@@ -12,15 +12,26 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 Begin = Callable[[], None]
 
-_SHARE = 1.0 / 3.0
+
+class Turn(NamedTuple):
+    """A request that waits to be begun."""
+
+    begin: Begin
+    refuse: Begin
+    by: float
+    """Until when (time.monotonic) it is worth beginning."""
+
+
+_SHARE = 0.2
 """Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
 _SHORT_S = 0.05
 """A wait that is no reason to refuse anybody: shorter ones are not known."""
-_TURNS = 4
-"""Of the event loop, that a request needs."""
+_TURNS = 2
+"""Of the event loop, that a request needs: to be read in, and to be answered in."""
 _A_TURN = 128
 """Requests that are begun in one turn."""
 _FRESH_S = 0.5
@@ -37,7 +48,9 @@ class Congestion:
         self.answered = self.refused = 0
         self._pace_s = _FIRST_GUESS_S
         self._seen = (0, 0)
-        self._waiting: deque[Begin] = deque()
+        self._waiting: deque[Turn] = deque()
+        self.after_turn: Callable[[], None] = lambda: None
+        """Called when many have been begun, so that what they wait for need not wait for the next turn."""
         self._begun = 0
         self._turn_s = self._turn_ended = 0.0
         self._measuring: float | None = None
@@ -51,24 +64,35 @@ class Congestion:
         self.refused += 1
         return True
 
-    def begin(self, begin: Begin) -> None:
-        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one."""
+    def measure(self) -> None:
+        """Something has been read: find out how long this turn of the loop takes."""
         if self._measuring is None:
             self._measuring = time.monotonic()
             asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def begin(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
+        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one.
+
+        Where that does not come in time, `refuse` is called in its place.
+        """
+        self.measure()
         if self._begun < _A_TURN and not self._waiting:
             self._begun += 1
             begin()
         else:
-            self._waiting.append(begin)
+            self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
 
-    def look(self, passed_s: float, *, busy: bool) -> None:
-        """So much time has passed since the last look; `busy` where there was work all the time."""
+    def look(self, worked_s: float, *, busy: bool) -> None:
+        """So much time was worked since the last look; `busy` where there was work all the time.
+
+        What was not busy could have answered more, so its pace is the slowest that the true one may be. Without it, a
+        pace that was learnt while the process stood still would let in one request at a time, and never be corrected.
+        """
         answered, refused = self.answered - self._seen[0], self.refused - self._seen[1]
         self._seen = (self.answered, self.refused)
-        if busy and answered:
-            pace_s = passed_s / (answered + _REFUSAL * refused)
-            self._pace_s += _SMOOTHING * (pace_s - self._pace_s)
+        if answered:
+            pace_s = worked_s / (answered + _REFUSAL * refused)
+            self._pace_s = self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
 
     def _next_turn(self) -> None:
         """Once a turn, for as long as there is something to begin: the loop does not sleep in between."""
@@ -79,6 +103,12 @@ class Congestion:
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-            for begin in [self._waiting.popleft() for _ in range(min(_A_TURN, len(self._waiting)))]:
-                self._begun += 1
-                begin()
+            while self._waiting and self._begun < _A_TURN:
+                turn = self._waiting.popleft()
+                if now > turn.by:
+                    self.refused += 1
+                    turn.refuse()
+                else:
+                    self._begun += 1
+                    turn.begin()
+            self.after_turn()

@@ -18,8 +18,8 @@ from service.account import Account, Exchange, given_id
 from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
-from service.errors import ServiceError
-from service.exchange import Reply, Services, Verb, refuse_if_late, respond
+from service.errors import Overloaded, ServiceError
+from service.exchange import TOO_LATE, Reply, Services, Verb, refuse_if_late, respond
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
 
@@ -57,9 +57,14 @@ class Entrance:
         posted = scope["type"] == "http" and scope["method"] == "POST"
         await (self._posts.get(scope["path"], self._app) if posted else self._app)(scope, receive, send)
 
-    async def answer(self, posted: Posted, scope: Scope, receive: Receive) -> Answered | None:
-        """Answer one request, and account for it; None where its client has gone."""
-        exchange, path = Exchange(given_id(scope)), scope["path"]
+    async def answer(
+        self, posted: Posted, scope: Scope, receive: Receive, came: float | None = None
+    ) -> Answered | None:
+        """Answer one request, and account for it; None where its client has gone.
+
+        Its time runs from when it `came` (time.monotonic), or from now.
+        """
+        exchange, path = Exchange(given_id(scope), came), scope["path"]
         services: Services = self._app.state.services
         try:
             outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
@@ -68,13 +73,14 @@ class Entrance:
         return self._answered(outcome, exchange, path, posted.route)
 
     def begin_at_once(
-        self, posted: Posted, scope: Scope, body: bytes, done: Callable[[Answered | None], None]
+        self, posted: Posted, scope: Scope, body: bytes, came: float, done: Callable[[Answered | None], None]
     ) -> AtOnce | Answered | None:
-        """Begin one request that is whole: `done` is called with its answer, or None where its client has gone.
+        """Begin one request that is whole since it `came`: `done` is called with its answer, or None where its client
+        has gone.
 
         What cannot be begun is answered here. None where it takes more than one call of the engine.
         """
-        exchange, path, route = Exchange(given_id(scope)), scope["path"], posted.route
+        exchange, path, route = Exchange(given_id(scope), came), scope["path"], posted.route
 
         def finished(outcome: Reply | Exception) -> None:
             done(self._answered(outcome, exchange, path, route))
@@ -94,10 +100,25 @@ class Entrance:
             return self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
         return None
 
-    def begin(self, begin: Begin) -> None:
-        """Call `begin` when it is its turn."""
+    def admit(self, posted: Posted, scope: Scope, begin: Begin, refused: Callable[[Answered], None]) -> None:
+        """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         services: Services = self._app.state.services
-        services.watch.congestion.begin(begin)
+
+        def refuse(error: ServiceError) -> None:
+            answered = self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
+            if answered is not None:
+                refused(answered)
+
+        try:
+            timeout_s = refuse_if_late(scope, services)
+        except ServiceError as error:
+            refuse(error)
+        else:
+            services.watch.congestion.begin(begin, lambda: refuse(Overloaded(TOO_LATE)), timeout_s)
+
+    def gone(self, posted: Posted, scope: Scope, came: float) -> None:
+        """Account for a client that has hung up before it was its turn."""
+        self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)

@@ -102,21 +102,29 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     return response
 
 
-def refuse_if_late(scope: Scope, services: Services) -> None:
-    """Raise Overloaded where a request would not be answered in time, or BadHeader where it says no time."""
+TOO_LATE = "more is waiting than can be answered before the request's deadline"
+
+
+def refuse_if_late(scope: Scope, services: Services) -> float:
+    """How long a request may take, seconds.
+
+    Raises Overloaded where it would not be answered in time, BadHeader where it says no time.
+    """
     settings, text = services.settings, None
     for name, value in scope["headers"]:
         if name == b"x-request-timeout":
             text = value.decode("latin-1")
             break
-    if services.watch.refuses(read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)):
-        raise Overloaded("more is waiting than can be answered before the request's deadline")
+    timeout_s = read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)
+    if services.watch.refuses(timeout_s):
+        raise Overloaded(TOO_LATE)
+    return timeout_s
 
 
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
     """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
     head, settings = Head(scope), services.settings
-    clock = Clock.until(head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
     patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
     clock.alone = services.watch.alone(scope.get("client"))
     model = None

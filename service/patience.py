@@ -120,7 +120,7 @@ class Watch:
         self._there: set[Waiting] = set()
         self._client: object = None
         self._ticking = False
-        self._struck = 0.0
+        self._struck = self._struck_cpu_s = 0.0
         self._rested = False
         self.congestion = Congestion()
 
@@ -138,7 +138,7 @@ class Watch:
         self._there.add(waiting)
         now = time.monotonic()
         if not self._ticking:
-            self._struck = now
+            self._struck, self._struck_cpu_s = now, time.process_time()
             self._wind(asyncio.get_running_loop())
         if limit - now < LOOK_S:
             waiting.look(now)
@@ -158,6 +158,7 @@ class Watch:
 
     def refuses(self, timeout_s: float) -> bool:
         """Whether one more request, with so much time, would come too late."""
+        self.congestion.measure()
         return self.congestion.refuses(len(self._there), timeout_s)
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -166,11 +167,13 @@ class Watch:
 
     def _tick(self) -> None:
         self._ticking = False
+        now, cpu_s = time.monotonic(), time.process_time()
+        # A body that is slow to come, or a version that loads, is waited for and not worked on.
+        worked_s = min(now - self._struck, cpu_s - self._struck_cpu_s)
+        self.congestion.look(worked_s, busy=not self._rested)
+        self._struck, self._struck_cpu_s = now, cpu_s
         if not self._there:
             return
-        now = time.monotonic()
-        self.congestion.look(now - self._struck, busy=not self._rested)
-        self._struck = now
         self._wind(asyncio.get_running_loop())
         for waiting in self._there:
             waiting.look(now)

@@ -9,6 +9,7 @@ slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -36,8 +37,9 @@ class _HangUp:
         self._call: Callable[[], None] | None = None
 
     def call(self, listener: Callable[[], None]) -> None:
-        """Tell `listener` too."""
-        self._call = listener
+        """Tell `listener` too, unless it is over."""
+        if not self._gone:
+            self._call = listener
 
     def set(self) -> None:
         self._gone = True
@@ -69,12 +71,15 @@ class _Direct(RequestResponseCycle):
         self.more_body = False
         self.body_at_hand = body
         self._is_received = False
+        self.came = time.monotonic()
+        """It may wait for its turn, but its time runs."""
 
     async def receive(self) -> Message:  # type: ignore[override]
         """The body, then whether the client hangs up."""
         if not self._is_received:
             self._is_received = True
-            return {"type": "http.request", "body": self.body_at_hand, "more_body": False}
+            body, self.body_at_hand = self.body_at_hand, b""
+            return {"type": "http.request", "body": body, "more_body": False}
         await self.message_event.wait()
         return {"type": "http.disconnect"}
 
@@ -90,6 +95,8 @@ class DirectProtocol(HttpToolsProtocol):
         """Of a body that may yet become whole at once."""
         self._size = 0
         self._late: asyncio.TimerHandle | None = None
+        self._begun: RequestResponseCycle | None = None
+        """The one whose turn it is, or was last; there may be others behind it."""
 
     # -- uvicorn's callbacks -------------------------------------------------------------------------------
 
@@ -103,10 +110,15 @@ class DirectProtocol(HttpToolsProtocol):
         """The client hung up."""
         if self._pieces is not None:
             self._go_uvicorns_way()  # which notes it down
+        begun = self._begun
+        if begun is not None and not begun.response_complete:  # uvicorn tells the last of several alone
+            begun.disconnected = True
+            begun.message_event.set()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        self._unset_keepalive_if_required()  # where the one before was refused while its bytes were being read
         self._posted = self._directly()
         if self._posted is None:
             super().on_headers_complete()
@@ -131,6 +143,10 @@ class DirectProtocol(HttpToolsProtocol):
         pieces, posted = self._pieces, self._posted
         self._forget()
         self._begin(posted, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._begun = cycle
+        super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
         """The server is about to stop: what has begun is answered, a body that is on its way too."""
@@ -179,18 +195,16 @@ class DirectProtocol(HttpToolsProtocol):
     def _begin(self, posted: Posted, body: bytes) -> None:
         if self._entrance is None:
             raise RuntimeError("only an entrance has a short way")
-        self.cycle = cycle = _Direct(body)
+        self.cycle = self._begun = cycle = _Direct(body)
         scope: Any = self.scope
-        refused = self._entrance.refusal(posted, scope)
-        if refused is None:
-            self._entrance.begin(partial(self._start, self._entrance, posted, cycle, scope))
-        else:
-            self._write(cycle, refused)
+        begin = partial(self._start, self._entrance, posted, cycle, scope)
+        self._entrance.admit(posted, scope, begin, partial(self._done, cycle))
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn
+            entrance.gone(posted, scope, cycle.came)
             return
-        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, partial(self._done, cycle))
+        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, cycle.came, partial(self._done, cycle))
         if isinstance(begun, AtOnce):
             cycle.message_event.call(begun.hang_up)
         elif begun is not None:
@@ -206,7 +220,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     async def _answer(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         try:
-            answered = await entrance.answer(posted, scope, cycle.receive)
+            answered = await entrance.answer(posted, scope, cycle.receive, cycle.came)
         except asyncio.CancelledError:  # the server does not wait any longer
             self.transport.close()
             raise
@@ -228,6 +242,7 @@ class DirectProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(lines))
             self.transport.write(answered.content)
         cycle.response_complete = True
+        cycle.body_at_hand = b""  # a connection keeps its last cycle while it is idle
         cycle.message_event.answered()
         if not cycle.keep_alive:
             self.transport.close()

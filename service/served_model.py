@@ -372,6 +372,11 @@ class ServedModel:
         """
         return self._batcher(half).submit(rows, clock.deadline, at_once=clock.alone)
 
+    def flush(self) -> None:
+        """Run what is queued in this turn of the loop."""
+        self._encoder.flush()
+        self._decoder.flush()
+
     def forget(self, half: Half, job: Job) -> None:
         """Nobody waits for a job any longer."""
         self._batcher(half).forget(job)

@@ -4,8 +4,9 @@
 
 Servers run on one CPU, the load comes from the others; what is compared is measured in turns, so compare ratios. A
 whole run takes under 20 minutes and writes docs/performance.json and the part of docs/performance.md between its marks;
-a quick one takes a minute and, as any choice of parts, writes .bench/results.json alone. The models are trained at the
-first run and kept in .bench/. Exits 1 where a part could not be measured, 2 where nothing could.
+a quick one takes a minute and, as any choice of parts, writes .bench/results.json alone. Of a part that cannot be
+measured (what it needs is missing, say) the page keeps what it has. The models are trained at the first run and kept in
+.bench/. Exits 1 where a part could not be measured, 2 where nothing could.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bench = Bench(shares, models, given.latent, Path(scratch), given.quick, keeps, console)
             results, failed = _measure(parts, bench)
         show_targets(console, judgements(results.figures()))
-        if keeps and not failed:
+        if keeps and results.parts:
             kept = read_results(KEPT).with_parts(results)
             write_results(KEPT, kept)
             write_page(PAGE, kept)

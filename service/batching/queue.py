@@ -60,6 +60,8 @@ class Job:
     queued_at: float
     taken: int = 0
     """Rows that are in a batch, or through."""
+    listener: Callable[[], None] | None = None
+    """Called as soon as there is an answer, where its caller does not want to wait for another turn of the loop."""
     alone: bool = False
     """It was in a batch that failed: run by itself."""
     parts: list[dict[str, Float32]] = field(default_factory=list)
@@ -160,6 +162,11 @@ class Batcher:
             else:
                 loop.call_soon(self._flush)
         return job
+
+    def flush(self) -> None:
+        """Run what is there in this turn of the loop."""
+        if self._scheduled and not self._running:
+            self._flush()
 
     def forget(self, job: Job) -> None:
         """Free the place of a caller that has left, if its job is still waiting."""
@@ -326,6 +333,7 @@ class Batcher:
                 own = {name: np.concatenate([part[name] for part in job.parts]) for name in own}
             if not job.answer.done():
                 job.answer.set_result(Answer(own, job.finite, job.queue_s, job.infer_s, rows))
+                _tell(job)
 
     def _failed(self, batch: list[Share], error: Exception) -> None:
         """The only one of a batch has failed; several are tried again one by one."""
@@ -358,3 +366,14 @@ def _fail(job: Job, error: ServiceError) -> None:
     """Answer a caller, unless it has left."""
     if not job.answer.done():
         job.answer.set_exception(error)
+        _tell(job)
+
+
+def _tell(job: Job) -> None:
+    listener, job.listener = job.listener, None
+    if listener is None:
+        return
+    try:
+        listener()
+    except Exception as error:  # noqa: BLE001 - the others of its batch get their answers all the same
+        asyncio.get_running_loop().call_exception_handler({"message": "a listener failed", "exception": error})

@@ -43,6 +43,12 @@ class Registry:
         if self._settings.watch_s:
             self._background.spawn(self._follower.watch())
 
+    def flush(self) -> None:
+        """Run what is queued for the engines in this turn of the event loop."""
+        for slot in list(self.slots()):  # an answer may end the last lease of a version, which then goes
+            if slot.model is not None:
+                slot.model.flush()
+
     async def settled(self) -> None:
         """Wait until what `open` began to load is ready or has failed."""
         if self._first_loads:

@@ -46,7 +46,8 @@ class Peers:
         """Of the other workers, those that are gone included; none where the supervisor does not answer in time."""
         if self._collected is None:
             self._collected = asyncio.get_running_loop().create_future()
-            self._line.send(Collect(self._report()))
+            with suppress(OSError):
+                self._line.send(Collect(self._report()))
         waiting = self._collected
         try:
             async with asyncio.timeout(_PATIENCE_S):

@@ -137,6 +137,8 @@ class Supervisor:
             elif isinstance(ready, Connection):
                 worker = lines[ready]
                 try:
+                    if not ready.poll():
+                        continue  # it was read together with everybody's reports
                     message = ready.recv()
                 except (EOFError, OSError):
                     continue  # its end is heard of too

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from service.congestion import Congestion
+from service.patience import Watch
 
 A_SECOND = 1.0
 
@@ -25,53 +27,114 @@ def test_nobody_is_refused_where_nothing_waits() -> None:
     assert not Congestion().refuses(64, 0.001)  # 10 ms: too short to be known
 
 
-def test_who_waits_may_take_a_third_of_the_time() -> None:
+def test_who_waits_may_take_a_fifth_of_the_time() -> None:
     congestion = saturated(100)  # one answer a millisecond
-    assert not congestion.refuses(300, A_SECOND)
-    assert congestion.refuses(400, A_SECOND)
-    assert not congestion.refuses(400, 30.0)
+    assert not congestion.refuses(150, A_SECOND)
+    assert congestion.refuses(250, A_SECOND)
+    assert not congestion.refuses(250, 30.0)
 
 
 def test_refusals_count_for_less_than_answers() -> None:
     congestion = saturated(50, 125)  # 50 + 0.4 · 125: again one a millisecond
-    assert not congestion.refuses(300, A_SECOND)
-    assert congestion.refuses(400, A_SECOND)
+    assert not congestion.refuses(150, A_SECOND)
+    assert congestion.refuses(250, A_SECOND)
 
 
-def test_an_idle_clock_teaches_nothing_of_the_pace() -> None:
+def test_an_idle_clock_makes_the_pace_no_slower() -> None:
     congestion = saturated(100)
     for _ in range(40):
         congestion.answered += 1
         congestion.look(0.1, busy=False)
-    assert not congestion.refuses(300, A_SECOND)
-    assert congestion.refuses(400, A_SECOND)
+    assert not congestion.refuses(150, A_SECOND)
+    assert congestion.refuses(250, A_SECOND)
+
+
+def never() -> None:
+    raise AssertionError("nobody is refused here")
+
+
+def test_a_pace_that_was_learnt_while_all_stood_still_is_unlearnt_by_an_idle_clock() -> None:
+    congestion = Congestion()
+    congestion.answered += 1
+    congestion.look(60.0, busy=True)
+    assert congestion.refuses(1, A_SECOND)
+    congestion.answered += 20  # one at a time, since nobody else is let in
+    congestion.look(0.05, busy=False)
+    assert not congestion.refuses(50, A_SECOND)
+
+
+async def test_answers_of_idle_times_are_not_counted_to_busy_ones() -> None:
+    watch = Watch()
+    watch.congestion.answered += 1000
+    watch._tick()
+    watch.congestion.answered += 1
+    watch.congestion.look(0.1, busy=True)
+    assert watch.congestion.refuses(20, A_SECOND)
 
 
 async def test_turns_that_take_long_leave_no_time() -> None:
     congestion = Congestion()
-    congestion.begin(lambda: time.sleep(0.15))  # as reading from thousands of sockets does
+    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
     await asyncio.sleep(0)
-    assert congestion.refuses(0, A_SECOND)  # four such turns
+    assert congestion.refuses(0, A_SECOND)  # two such turns
     assert not congestion.refuses(0, 10.0)
-    congestion.begin(lambda: None)
+    congestion.begin(lambda: None, never, A_SECOND)
     await asyncio.sleep(0)
     assert not congestion.refuses(0, A_SECOND)
 
 
 async def test_a_long_turn_is_forgotten() -> None:
     congestion = Congestion()
-    congestion.begin(lambda: time.sleep(0.15))
+    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)
     await asyncio.sleep(0.6)
     assert not congestion.refuses(0, A_SECOND)
 
 
 async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
-    congestion, begun = Congestion(), []
+    congestion = Congestion()
+    begun: list[int] = []
+    flushed: list[int] = []
+    congestion.after_turn = lambda: flushed.append(len(begun))
     for number in range(300):
-        congestion.begin(lambda number=number: begun.append(number))  # type: ignore[misc]
+        congestion.begin(partial(begun.append, number), never, A_SECOND)
     counts = [len(begun)]
     while counts[-1] < 300:
         await asyncio.sleep(0)
         counts.append(len(begun))
     assert counts == [128, 256, 300]
+    assert flushed == [256, 300]
     assert begun == list(range(300))
+
+
+async def test_one_that_raises_does_not_take_others_with_it() -> None:
+    congestion, begun, raised = Congestion(), list[int](), list[object]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: raised.append(context))
+
+    def fail() -> None:
+        raise ArithmeticError
+
+    for number in range(128):
+        congestion.begin(partial(begun.append, number), never, A_SECOND)
+    congestion.begin(fail, never, A_SECOND)
+    for number in range(128, 300):
+        congestion.begin(partial(begun.append, number), never, A_SECOND)
+    for _ in range(6):
+        await asyncio.sleep(0)
+    assert (begun, len(raised)) == (list(range(300)), 1)
+
+
+async def test_who_has_waited_too_long_for_a_turn_is_refused() -> None:
+    congestion = Congestion()
+    begun: list[int] = []
+    refused: list[int] = []
+    for number in range(130):
+        congestion.begin(partial(begun.append, number), partial(refused.append, number), A_SECOND)
+    stand_still(0.25)
+    await asyncio.sleep(0)
+    assert (begun, refused) == (list(range(128)), [128, 129])
+
+
+def stand_still(seconds: float) -> None:
+    """As an event loop does that has too much to read."""
+    time.sleep(seconds)

@@ -105,3 +105,14 @@ def test_who_hangs_up_between_requests_leaves_nothing(openvino_server: RunningSe
     with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as after:
         after.sendall(request(2))
         assert read(after)[0] == 200
+
+
+def test_who_hangs_up_with_several_requests_under_way_leaves_nothing(openvino_server: RunningServer) -> None:
+    before = openvino_server.log_text().count("exception")
+    for _ in range(50):
+        with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as brief:
+            brief.sendall(request(1) + request(2) + request(3))
+    with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as after:
+        after.sendall(request(4))
+        assert read(after)[0] == 200
+    assert openvino_server.log_text().count("exception") == before
