@@ -82,6 +82,15 @@ class Congestion:
         else:
             self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
 
+    @property
+    def crowded(self) -> bool:
+        """Whether requests wait for their turn."""
+        return bool(self._waiting)
+
+    def start_looking(self) -> None:
+        """Count from here on."""
+        self._seen = (self.answered, self.refused)
+
     def look(self, worked_s: float, *, busy: bool) -> None:
         """So much time was worked since the last look; `busy` where there was work all the time.
 

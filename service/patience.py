@@ -139,6 +139,7 @@ class Watch:
         now = time.monotonic()
         if not self._ticking:
             self._struck, self._struck_cpu_s = now, time.process_time()
+            self.congestion.start_looking()
             self._wind(asyncio.get_running_loop())
         if limit - now < LOOK_S:
             waiting.look(now)
@@ -170,7 +171,7 @@ class Watch:
         now, cpu_s = time.monotonic(), time.process_time()
         # A body that is slow to come, or a version that loads, is waited for and not worked on.
         worked_s = min(now - self._struck, cpu_s - self._struck_cpu_s)
-        self.congestion.look(worked_s, busy=not self._rested)
+        self.congestion.look(worked_s, busy=not self._rested or self.congestion.crowded)
         self._struck, self._struck_cpu_s = now, cpu_s
         if not self._there:
             return

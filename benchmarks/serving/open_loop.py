@@ -28,6 +28,8 @@ UNANSWERED = 0
 
 _TICK_S = 0.001
 _CONNECT_S = 30.0
+_ACCEPT_S = 2.0
+"""The kernel opens connections before a server has accepted them."""
 _RECEIVED_AT_ONCE = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
@@ -135,6 +137,7 @@ class _Generator:
                 self._open()
         except OSError as error:
             raise BenchError(f"{connections} connections cannot be opened ({error.strerror or error})") from error
+        time.sleep(_ACCEPT_S)
         self._started = time.perf_counter()
         give_up = self._due_s[-1] + patience_s
         while self._settled < len(self._due_s) and (now := self._now()) < give_up:
