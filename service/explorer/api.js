@@ -67,22 +67,27 @@ export const getArray = async (path, options) =>
   readNpy(await (await call(path, { ...options, accept: NPY })).arrayBuffer());
 export const getBlob = async (path, accept, options) => (await call(path, { ...options, accept })).blob();
 
-/** A function that works on the newest value alone: one call at a time, what came meanwhile but the last is dropped. */
-export function newest(work) {
+/**
+ * A function that works on the newest value alone: so many calls at a time, what came meanwhile but the last is dropped.
+ * Where there are several at a time, `work` has to see to it that an older one does not overtake.
+ */
+export function newest(work, atATime = 1) {
   let next = null;
-  let running = null;
+  const running = new Set();
   const run = async () => {
     while (next) {
-      const [given] = [next];
+      const given = next;
       next = null;
       await work(...given);
     }
-    running = null;
   };
   return (...given) => {
     next = given;
-    running ??= run();
-    return running;
+    if (running.size < atATime) {
+      const lane = run().finally(() => running.delete(lane));
+      running.add(lane);
+    }
+    return Promise.all(running);
   };
 }
 

@@ -6,6 +6,7 @@ import { byId, settled, short, trying } from "./page.js";
 import { roundedCode, toFragment } from "./state.js";
 
 const NEIGHBOURS = 10;
+const AT_A_TIME = 2; // requests for the picture: one is on its way while the other is drawn
 const TRAIL = 200; // items of a one-dimensional code's curve
 
 export class App extends EventTarget {
@@ -16,7 +17,8 @@ export class App extends EventTarget {
     this.map = map;
     this.model = null;
     this.shown = null;
-    this.decodeNewest = newest((z, label) => this.decodeNow(z, label));
+    this.asked = this.painted = 0;
+    this.decodeNewest = newest((z, label) => this.decodeNow(z, label), AT_A_TIME);
     this.rested = settled(() => this.dispatchEvent(new Event("rest")), 160);
     this.written = settled(() => this.write(), 250);
   }
@@ -62,9 +64,12 @@ export class App extends EventTarget {
 
   async decodeNow(z, label) {
     const { model } = this;
+    this.asked += 1;
+    const turn = this.asked;
     await trying(byId("now-error"), async () => {
       const outputs = await model.decode([z], label);
-      if (model !== this.model) return;
+      if (model !== this.model || turn < this.painted) return;
+      this.painted = turn;
       this.shown = { z, item: row(outputs, 0) };
       const canvas = byId("now");
       model.painter.paint(canvas, this.shown.item, this.trail);
