@@ -25,15 +25,12 @@ from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.replies import render_json, render_npy
 from service.errors import DeadlineExceeded, Overloaded
-from service.exchange import Reply, Services, Verb, check_fields, headers_of
+from service.exchange import INLINE_ANSWER_BYTES, INLINE_BYTES, Reply, Services, Verb, check_fields, headers_of
 from service.patience import LOOK_S
 from service.served_model import Clock, ServedModel
 from service.verbs.call import Call, OneCall
 
 Done = Callable[[Reply | Exception], None]
-
-_FEW_BYTES = 128 << 10
-"""Answers up to this size are written in the event loop."""
 
 
 def begin_at_once(
@@ -88,7 +85,7 @@ def _begun(
     clock.parse_s = time.perf_counter() - started
     call = Call(model, payload, services.settings, clock)
     rows = once.begin(call)
-    if len(next(iter(rows.values()))) * model.answer_bytes(verb.half) > _FEW_BYTES:
+    if len(next(iter(rows.values()))) * model.answer_bytes(verb.half) > INLINE_ANSWER_BYTES:
         return None
     return AtOnce(verb, once, call, rows, media_type, exchange, done)
 
@@ -96,7 +93,7 @@ def _begun(
 def _parsed(body: bytes, body_type: str) -> Payload | None:
     if body_type == NPY:
         return parse_npy(body)
-    return parse_only_array(body) if body_type == JSON else None
+    return parse_only_array(body) if body_type == JSON and len(body) <= INLINE_BYTES else None
 
 
 class AtOnce:
@@ -181,7 +178,7 @@ class AtOnce:
         if self._media_type == NPY:
             content = render_npy(result.fields[result.main])
         else:
-            content = render_json({"model": result.model, **result.fields}, None)
+            content = render_json({"model": result.model, **result.fields})
         call.clock.render_s = time.perf_counter() - started
         return Reply(content, headers_of(result, self._media_type, len(content), call.clock))
 

@@ -97,7 +97,7 @@ class Entrance:
         try:
             refuse_if_late(scope, services)
         except ServiceError as error:
-            return self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
+            return self._unbegun(error, posted, scope)
         return None
 
     def admit(self, posted: Posted, scope: Scope, begin: Begin, refused: Callable[[Answered], None]) -> None:
@@ -105,7 +105,7 @@ class Entrance:
         services: Services = self._app.state.services
 
         def refuse(error: ServiceError) -> None:
-            answered = self._answered(error, Exchange(given_id(scope)), scope["path"], posted.route)
+            answered = self._unbegun(error, posted, scope)
             if answered is not None:
                 refused(answered)
 
@@ -118,7 +118,10 @@ class Entrance:
 
     def gone(self, posted: Posted, scope: Scope, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""
-        self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
+        self._unbegun(ClientDisconnect(), posted, scope, came)
+
+    def _unbegun(self, why: Exception, posted: Posted, scope: Scope, came: float | None = None) -> Answered | None:
+        return self._answered(why, Exchange(given_id(scope), came), scope["path"], posted.route)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)

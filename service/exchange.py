@@ -37,8 +37,10 @@ ITEM_BODIES = (JSON, *IMAGES, MULTIPART, NPY)
 CODE_BODIES = (JSON, NPY)
 OPTION_BODIES = (JSON,)
 
-_INLINE_BYTES = 512 << 10
-"""Bodies and answers up to this size are read and written in the event loop: two milliseconds of JSON."""
+INLINE_BYTES = 512 << 10
+"""Bodies up to this size are read in the event loop: two milliseconds of JSON."""
+INLINE_ANSWER_BYTES = 128 << 10
+"""Answers up to this size, of numbers in float32, are written there."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) ->
     if body_type == JSON:
         if not body and b"content-type" not in head.headers:
             return Payload(source="json")
-        return parse_json(body) if len(body) <= _INLINE_BYTES else await asyncio.to_thread(parse_json, body)
+        return parse_json(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(parse_json, body)
     if body_type == NPY:
         return parse_npy(body)
     if body_type == MULTIPART:
@@ -248,7 +250,7 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
         whole = result.sheet(images) if result.sheet is not None else Sheet(images, near_square(len(images)))
         return png(sheet(whole.images, whole.columns), looks.scale)
 
-    small = result.fields[result.main].nbytes <= _INLINE_BYTES >> 2 and media_type not in MOVING
+    small = result.fields[result.main].nbytes <= INLINE_ANSWER_BYTES and media_type not in MOVING
     return render() if small else await asyncio.to_thread(render)
 
 

@@ -2,7 +2,7 @@
 
 uvicorn starts a task when a request's head is there, and hands its body and its answer over in messages. A verb needs
 its whole body and answers with one piece, so a request whose body follows its head at once is begun when both are
-there, and its answer is written as it is: 15 µs less. Whatever is unusual about a request (another path or method, a
+there, and its answer is written as it is. Whatever is unusual about a request (another path or method, a
 slow body, `Expect`, HTTP/1.0, one behind another that is not answered yet) goes uvicorn's own way.
 """
 

@@ -329,7 +329,7 @@ class ServedModel:
 
     async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
         """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
-        return self.posterior_of(await self._infer("encoder", self._encoder, {"x": x}, labels, clock))
+        return self.posterior_of(await self._infer("encoder", {"x": x}, labels, clock))
 
     def posterior_of(self, rows: Rows) -> Posterior:
         """What the encoder's answer says."""
@@ -339,7 +339,7 @@ class ServedModel:
 
     async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
         """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
-        rows = await self._infer("decoder", self._decoder, {"z": np.asarray(z, np.float32)}, labels, clock)
+        rows = await self._infer("decoder", {"z": np.asarray(z, np.float32)}, labels, clock)
         return rows["outputs"]
 
     def release(self) -> None:
@@ -354,14 +354,14 @@ class ServedModel:
         await self._encoder.close()
         await self._decoder.close()
 
-    async def _infer(self, half: Half, batcher: Batcher, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
+    async def _infer(self, half: Half, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
         if labels is not None:
             rows = {**rows, "labels": labels}
-        job = batcher.submit(rows, clock.deadline, at_once=clock.alone)
+        job = self.submit(half, rows, clock)
         try:
             answer = await job.answer
         except asyncio.CancelledError:
-            batcher.forget(job)
+            self.forget(half, job)
             raise
         return self.taken(half, rows, answer, clock)
 

@@ -29,7 +29,7 @@ class Looks:
     fps: float = 12.0
 
 
-def render_json(fields: Mapping[str, Any], images: UInt8 | None, scale: int = 1) -> bytes:
+def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1) -> bytes:
     """The fields as JSON, float32 in its shortest form.
 
     `images` (n, h, w, c) are base64 PNGs in place of `outputs`, every pixel repeated `scale` times each way.

@@ -39,10 +39,10 @@ export function url(path, query = {}) {
 
 /**
  * @param {string} path
- * @param {{query?: object, json?: unknown, body?: Blob, type?: string, accept?: string, quiet?: boolean}} options
+ * @param {{query?: object, json?: unknown, body?: Blob, type?: string, accept?: string}} options
  * @returns {Promise<Response>} Raises Problem.
  */
-export async function call(path, { query, json, body, type, accept = "application/json", quiet = false } = {}) {
+export async function call(path, { query, json, body, type, accept = "application/json" } = {}) {
   const headers = { Accept: accept };
   const posts = json !== undefined || body !== undefined;
   if (posts) headers["Content-Type"] = json === undefined ? type : "application/json";
@@ -54,10 +54,10 @@ export async function call(path, { query, json, body, type, accept = "applicatio
       body: json === undefined ? body : JSON.stringify(json),
     });
   } catch {
-    throw reported(new Problem(0, "The server does not answer."), quiet);
+    throw reported(new Problem(0, "The server does not answer."));
   }
   if (response.ok) return response;
-  throw reported(await problemOf(response), quiet);
+  throw reported(await problemOf(response));
 }
 
 export const getJson = async (path, options) => (await call(path, options)).json();
@@ -74,17 +74,20 @@ export const getBlob = async (path, accept, options) => (await call(path, { ...o
 export function newest(work, atATime = 1) {
   let next = null;
   const running = new Set();
-  const run = async () => {
-    while (next) {
-      const given = next;
-      next = null;
-      await work(...given);
-    }
-  };
   return (...given) => {
     next = given;
     if (running.size < atATime) {
-      const lane = run().finally(() => running.delete(lane));
+      const lane = (async () => {
+        try {
+          while (next) {
+            const value = next;
+            next = null;
+            await work(...value);
+          }
+        } finally {
+          running.delete(lane); // at once: what is asked for from here on needs another one
+        }
+      })();
       running.add(lane);
     }
     return Promise.all(running);
@@ -101,8 +104,8 @@ async function problemOf(response) {
   }
 }
 
-function reported(problem, quiet) {
-  if (problem.passes && !quiet) {
+function reported(problem) {
+  if (problem.passes) {
     connection.dispatchEvent(new CustomEvent("lost", { detail: problem }));
     if (!waiting) void waitForServer(problem.retryAfterS ?? 1);
   }

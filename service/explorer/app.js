@@ -16,7 +16,6 @@ export class App extends EventTarget {
     this.state = state;
     this.map = map;
     this.model = null;
-    this.shown = null;
     this.asked = this.painted = 0;
     this.decodeNewest = newest((z, label) => this.decodeNow(z, label), AT_A_TIME);
     this.rested = settled(() => this.dispatchEvent(new Event("rest")), 160);
@@ -27,7 +26,6 @@ export class App extends EventTarget {
   async open(model) {
     this.model = model;
     this.trail = null;
-    this.shown = null;
     this.state.model = model.reference;
     const canvas = byId("now");
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
@@ -70,9 +68,8 @@ export class App extends EventTarget {
       const outputs = await model.decode([z], label);
       if (model !== this.model || turn < this.painted) return;
       this.painted = turn;
-      this.shown = { z, item: row(outputs, 0) };
       const canvas = byId("now");
-      model.painter.paint(canvas, this.shown.item, this.trail);
+      model.painter.paint(canvas, row(outputs, 0), this.trail);
       canvas.dataset.z = JSON.stringify(z);
       canvas.dataset.updates = 1 + Number(canvas.dataset.updates ?? 0);
     });

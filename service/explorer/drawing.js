@@ -110,9 +110,9 @@ export class Painter {
 }
 
 /** A canvas with an item on it. */
-export function pictured(painter, item, label, className = "") {
+export function pictured(painter, item, label) {
   const canvas = document.createElement("canvas");
-  canvas.className = `picture ${className}`;
+  canvas.className = "picture";
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", label);
   painter.paint(canvas, item);

@@ -130,7 +130,7 @@ def _render(answered: _Fields, items: Heldout, manifest: Manifest, reference: st
     fields: _Fields = {"model": reference, "items": len(items.codes), **answered}
     fields["class_names"] = None if names is None else list(names)
     fields["sprite"] = _sprite(items) if manifest.input.kind == "image" else None
-    return render_json(fields, None)
+    return render_json(fields)
 
 
 def _sprite(items: Heldout) -> dict[str, int]:
