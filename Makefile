@@ -3,6 +3,7 @@
 PORT ?= 8000
 LATENT_STORE ?= store
 PYTHON ?= python3
+PROCESSES ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,8 +25,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install  ## Train the default model if the store is empty, serve it, print what to try
 	@LATENT_STORE='$(LATENT_STORE)' LATENT_PORT='$(PORT)' PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: install  ## The whole test suite
-	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && TMPDIR="$$scratch" $(BIN)/python -m pytest
+test: install  ## The whole test suite, a process a core (PROCESSES=1: one after another)
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && \
+	  TMPDIR="$$scratch" $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 
 check: install  ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

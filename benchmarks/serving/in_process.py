@@ -3,9 +3,10 @@
     python -m benchmarks.serving.in_process '{"store": …, "requests": {NAME: {"path", "file", "media_type"}}, …}'
 
 Bytes go into the server's own protocol and come out of it, as they do in the process that `latent serve` is; only the
-kernel is missing. `without` names a measure to go without (MEASURES). Prints JSON: for every request by name, `cpu_us`
-of one of 64 that are under way at once, and alone the parts of its Server-Timing, `rest_us` and `whole_us`; one number
-a round.
+kernel is missing. `without` names a measure to go without (MEASURES). Measures a round for every line that it reads, so
+that processes that differ in one measure can take turns, and prints it as a line of JSON: for every request by name,
+`cpu_us` of one of 64 that are under way at once, and, unless `alone` is false, the parts of its Server-Timing where
+nothing else is, with `rest_us` and `whole_us`.
 """
 
 from __future__ import annotations
@@ -56,15 +57,15 @@ _POLLS = 6000
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure and print, until nobody asks any more."""
     task = json.loads(sys.argv[1])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(measure(task))))
+        runner.run(measure(task))
     return 0
 
 
-async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """Every request in turn, round after round."""
+async def measure(task: dict[str, Any]) -> None:
+    """Every request in turn, a round for every line of standard input. Nothing else happens between two rounds."""
     without = task.get("without", "everything")
     settings = Settings(
         store=Path(task["store"]),
@@ -83,7 +84,6 @@ async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     protocol = HttpToolsProtocol if without in ("protocol", "entrance") else DirectProtocol
     config = uvicorn.Config(served, http=protocol, log_config=None, access_log=False, proxy_headers=False)
     config.load()
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in task["requests"]}
     requests = {name: _bytes_of(**request) for name, request in task["requests"].items()}
     async with app.router.lifespan_context(app):
         await _until_ready(app)
@@ -93,13 +93,14 @@ async def measure(task: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
             gc.set_threshold(*GC_THRESHOLDS)
         for request in requests.values():
             await _together(clients, request, _WARM_TURNS)
-        for _ in range(task["rounds"]):
+        print(json.dumps({"ready": True}), flush=True)
+        for _ in sys.stdin:
+            found = {}
             for name, request in requests.items():
-                round_ = {"cpu_us": await _cpu_us(clients, request, task["seconds"])}
-                round_ |= await _alone(clients[0], request, task["seconds"])
-                for part, us in round_.items():
-                    found[name].setdefault(part, []).append(us)
-    return found
+                found[name] = {"cpu_us": await _cpu_us(clients, request, task["seconds"])}
+                if task.get("alone", True):
+                    found[name] |= await _alone(clients[0], request, task["seconds"])
+            print(json.dumps(found), flush=True)
 
 
 def _not_at_once(*_: object) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from latent.options import Engine as EngineChoice
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
-from service.served_model import Posterior, Refusal, prove_first
+from service.loaded_version import Refusal, prove_first
+from service.served_model import Posterior
 
 Float32 = NDArray[np.float32]
 Rows = Mapping[str, Float32]

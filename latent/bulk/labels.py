@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from latent.datasets import Chunk, Dataset
 from latent.errors import CommandError
 from model_store.manifest import Manifest
-from service.served_model import one_hot_rows
+from service.loaded_version import one_hot_rows
 
 _INDEX = re.compile("[0-9]{1,6}")
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.engines import ENGINES, Engine, EngineError, create_engine
+from service.loaded_version import LoadedVersion, load_version
 from service.registry.memory import occupied_bytes, resident_bytes
 from service.registry.watching import Signature, signature_of
-from service.served_model import LoadedVersion, ServedModel, load_version
+from service.served_model import ServedModel
 from service.settings import Settings
 
 

@@ -21,11 +21,12 @@ from model_store.versions import parse_reference
 from service.batching import CostCache, EngineWorker, cpu_model
 from service.cpus import inline_limit_s, usable_cpus
 from service.engines import EngineError, cause_of
+from service.loaded_version import LoadedVersion
 from service.registry.background import Background
 from service.registry.loading import Loader
 from service.registry.memory import to_unload
 from service.registry.slots import Model, Selector, Slot
-from service.served_model import LoadedVersion, Observer, ServedModel
+from service.served_model import Observer, ServedModel
 from service.settings import Settings
 
 log = structlog.get_logger("latent.registry")

@@ -15,7 +15,7 @@ from model_store.errors import GoldenMismatch
 from model_store.golden import Golden, read_golden
 from model_store.verify import DECODER, ENCODER, GOLDEN
 from service.engines import ENGINES, Engine, EngineError, Program, create_engine
-from service.served_model import load_and_prove, load_version, one_hot_rows
+from service.loaded_version import load_and_prove, load_version, one_hot_rows
 from tests.support.affine import AFFINE, Affine
 from tests.support.server import ROOT, environment
 

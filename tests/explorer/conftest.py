@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def explorer_store(affine_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """digits@1 and @2, trained; one version of each affine model; image@2, whose network answers wrongly."""
     _skip_without_a_browser()
@@ -60,7 +60,7 @@ def explorer_store(affine_store: ModelStore, tmp_path_factory: pytest.TempPathFa
     return store
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(explorer_store: ModelStore) -> Iterator[RunningServer]:
     with running_server(explorer_store.path, default_model="digits", engine="openvino", max_items=MAX_ITEMS) as running:
         yield running

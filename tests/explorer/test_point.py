@@ -33,7 +33,7 @@ def test_the_picture_follows_the_point_that_is_dragged(visit: Visit) -> None:
 
 
 def test_requests_do_not_pile_up(visit: Visit) -> None:
-    """One is on its way, and the newest position waits: never more."""
+    """Over a slow line, two are on their way, and the newest position waits: never more."""
     open_now, most = 0, 0
 
     def change(by: int) -> None:
@@ -44,9 +44,13 @@ def test_requests_do_not_pile_up(visit: Visit) -> None:
     visit.open(model="digits", at="0,0,10", view="models")
     visit.page.on("request", lambda request: change("/decode" in request.url))
     visit.page.on("requestfinished", lambda request: change(-("/decode" in request.url)))
+    visit.page.context.new_cdp_session(visit.page).send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 200, "downloadThroughput": -1, "uploadThroughput": -1},
+    )
     visit.drag("#map", visit.on_map([(step / 10 - 2, 1) for step in range(40)], "0,0,10"))
     visit.until_still()
-    assert most == 1
+    assert most == 2
 
 
 def test_a_click_on_an_item_shows_its_own_code(visit: Visit) -> None:

@@ -10,7 +10,7 @@ import pytest
 import training
 from model_store.manifest import ManifestBody
 from model_store.prior import Mixture
-from service.served_model import check_directory
+from service.loaded_version import check_directory
 from training.autoencoder import build
 from training.data.dataset import Dataset
 from training.evaluate import evaluate

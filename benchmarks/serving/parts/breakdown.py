@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from benchmarks.serving.bench import Bench
 from benchmarks.serving.cases import FORMATS, MEDIA_TYPES, Case
-from benchmarks.serving.children import run_child
+from benchmarks.serving.children import Child
 from benchmarks.serving.cpus import on
 from benchmarks.serving.figures import number, spread
 from benchmarks.serving.in_process import MEASURES
@@ -17,6 +18,8 @@ from benchmarks.serving.servers import constant
 
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
 _SECONDS = 0.4
+_TURN_S, _TURNS = 0.2, 3
+"""Shorter, and more of them, where small differences are to be seen."""
 
 
 def measure(bench: Bench) -> Outcome:
@@ -28,9 +31,8 @@ def measure(bench: Bench) -> Outcome:
         figures |= _in_process(bench, model, [case for case in cases if case.model == model])
     figures |= _over_http(bench, [case for case in cases if case.images == 1])
     dense = [case for case in cases if case.model == DENSE and case.images == 1]
-    for without in MEASURES:
-        bench.tell(f"breakdown: {MEASURES[without]}")
-        figures |= _in_process(bench, DENSE, dense, without)
+    bench.tell("breakdown: without one measure after the other")
+    figures |= _without_each(bench, dense)
     return Outcome(
         tables=[_requests(figures, cases), _kernel(figures, cases), _measures(figures, dense)],
         figures=figures,
@@ -46,7 +48,9 @@ def measure(bench: Bench) -> Outcome:
             ),
             (
                 "What each measure saves: CPU of one request in 64, in the process; each line goes without one measure"
-                " and has all the others."
+                " and has all the others. Processes with and without take turns, and what a measure saves is the median"
+                " of the turns' differences, the least and the most in brackets: where these have different signs, it"
+                " is lost in the noise."
             ),
         ],
     )
@@ -83,15 +87,54 @@ def _measures(figures: dict[str, list[float]], cases: Sequence[Case]) -> Table:
     for without, text in MEASURES.items():
         cells = [text]
         for case in cases:
-            us = spread(figures[f"breakdown/{without}/{case.name}/cpu_us"]).median
-            whole = spread(figures[f"breakdown/everything/{case.name}/cpu_us"]).median
-            cells += [number(us), "" if without == "everything" else f"{us - whole:+.1f}"]
+            us = figures[_figure(without, case)]
+            saved = [one - whole for one, whole in zip(us, figures[_figure("everything", case)], strict=True)]
+            cells += [number(spread(us).median), "" if without == "everything" else str(spread(saved))]
         rows.append(cells)
     headings = [""] + [text for case in cases for text in (f"{case.format}, µs", "saves")]
     return Table(title="What each measure saves", headings=headings, rows=rows)
 
 
-def _in_process(bench: Bench, model: str, cases: Sequence[Case], without: str = "everything") -> dict[str, list[float]]:
+def _figure(without: str, case: Case) -> str:
+    return f"breakdown/without/{without}/{case.name}/cpu_us"
+
+
+def _in_process(bench: Bench, model: str, cases: Sequence[Case]) -> dict[str, list[float]]:
+    """Requests with all measures, alone and with others."""
+    figures: dict[str, list[float]] = {}
+    with _started(bench, model, cases, _SECONDS) as child:
+        for _ in range(bench.rounds):
+            for name, found in child.ask().items():
+                for part, us in found.items():
+                    figures.setdefault(f"breakdown/everything/{name}/{part}", []).append(us)
+    return figures
+
+
+def _without_each(bench: Bench, cases: Sequence[Case]) -> dict[str, list[float]]:
+    """The same requests of processes that go without one measure each, in turns."""
+    figures: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        children = {
+            without: stack.enter_context(_started(bench, DENSE, cases, _TURN_S, without, alone=False))
+            for without in MEASURES
+        }
+        for _ in range(bench.rounds * _TURNS):
+            for without, child in children.items():
+                found = child.ask()
+                for case in cases:
+                    figures.setdefault(_figure(without, case), []).append(found[case.name]["cpu_us"])
+    return figures
+
+
+def _started(
+    bench: Bench,
+    model: str,
+    cases: Sequence[Case],
+    seconds: float,
+    without: str = "everything",
+    *,
+    alone: bool = True,
+) -> Child:
     made, requests = bench.models[model], {}
     for case in cases:
         file = bench.scratch / f"{case.name.replace('/', '-')}.body"
@@ -100,17 +143,12 @@ def _in_process(bench: Bench, model: str, cases: Sequence[Case], without: str = 
     task = {
         "store": str(made.store),
         "requests": requests,
-        "rounds": bench.rounds,
-        "seconds": _SECONDS / 4 if bench.quick else _SECONDS,
+        "seconds": seconds / 4 if bench.quick else seconds,
         "without": without,
+        "alone": alone,
     }
     with on(bench.cpus.server):
-        found = run_child("benchmarks.serving.in_process", json.dumps(task))
-    return {
-        f"breakdown/{without}/{name}/{part}_us": found[name][f"{part}_us"]
-        for name in requests
-        for part in (*_PARTS, "cpu")
-    }
+        return Child("benchmarks.serving.in_process", json.dumps(task))
 
 
 def _over_http(bench: Bench, cases: Sequence[Case]) -> dict[str, list[float]]:
