@@ -71,7 +71,7 @@ def _begun(
 ) -> AtOnce | None:
     exchange.model = model.reference
     if model.refuses(verb.half):
-        raise Overloaded(f"{model.waiting_items} items are waiting; nothing more is accepted")
+        raise Overloaded("as many items are waiting for the model as may; nothing more is accepted")
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     body_type = head.body_type(verb.bodies)
     if media_type not in (JSON, NPY) or len(body) > services.settings.max_body_bytes:
@@ -178,7 +178,7 @@ class AtOnce:
         if self._media_type == NPY:
             content = render_npy(result.fields[result.main])
         else:
-            content = render_json({"model": result.model, **result.fields})
+            content = render_json({"model": result.model, **result.all_fields()})
         call.clock.render_s = time.perf_counter() - started
         return Reply(content, headers_of(result, self._media_type, len(content), call.clock))
 

@@ -37,7 +37,7 @@ _A_TURN = 128
 _FRESH_S = 0.5
 _FIRST_GUESS_S = 150e-6
 _SMOOTHING = 0.3
-_REFUSAL = 0.4
+_REFUSAL = 0.3
 """A refusal's cost, as a share of an answer's."""
 
 

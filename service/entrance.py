@@ -18,8 +18,8 @@ from service.account import Account, Exchange, given_id
 from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
-from service.errors import Overloaded, ServiceError
-from service.exchange import TOO_LATE, Reply, Services, Verb, refuse_if_late, respond
+from service.errors import ServiceError
+from service.exchange import Reply, Services, Verb, respond, time_for, too_late
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
 
@@ -91,56 +91,56 @@ class Entrance:
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             return self._answered(error, exchange, path, route)
 
-    def refusal(self, posted: Posted, scope: Scope) -> Answered | None:
-        """The answer to a request that is not worth beginning, accounted for; None for all others."""
-        services: Services = self._app.state.services
+    def time_for(self, posted: Posted, scope: Scope) -> float | Answered:
+        """How long a request may take, seconds; or the answer to one that is not worth beginning, accounted for."""
         try:
-            refuse_if_late(scope, services)
+            return time_for(scope, self._app.state.services)
         except ServiceError as error:
             return self._unbegun(error, posted, scope)
-        return None
 
-    def admit(self, posted: Posted, scope: Scope, begin: Begin, refused: Callable[[Answered], None]) -> None:
+    def admit(
+        self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]
+    ) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         services: Services = self._app.state.services
-
-        def refuse(error: ServiceError) -> None:
-            answered = self._unbegun(error, posted, scope)
-            if answered is not None:
-                refused(answered)
-
-        try:
-            timeout_s = refuse_if_late(scope, services)
-        except ServiceError as error:
-            refuse(error)
-        else:
-            services.watch.congestion.begin(begin, lambda: refuse(Overloaded(TOO_LATE)), timeout_s)
+        services.watch.congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
 
     def gone(self, posted: Posted, scope: Scope, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""
-        self._unbegun(ClientDisconnect(), posted, scope, came)
+        self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
 
-    def _unbegun(self, why: Exception, posted: Posted, scope: Scope, came: float | None = None) -> Answered | None:
-        return self._answered(why, Exchange(given_id(scope), came), scope["path"], posted.route)
+    def _unbegun(self, error: ServiceError, posted: Posted, scope: Scope) -> Answered:
+        return self._refused(error, Exchange(given_id(scope)), scope["path"], posted.route)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
-        answered = self.refusal(posted, scope) or await self.answer(posted, scope, receive)
+        looked = self.time_for(posted, scope)
+        answered = looked if isinstance(looked, Answered) else await self.answer(posted, scope, receive)
         if answered is not None:
             await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
             await send({"type": "http.response.body", "body": answered.content})
 
     def _answered(self, outcome: Reply | Exception, exchange: Exchange, path: str, route: str) -> Answered | None:
         """What goes back, accounted for; None where the client has gone."""
-        account: Account = self._app.state.account
-        if isinstance(outcome, ClientDisconnect):
-            account.close(exchange, "POST", path, route, CLIENT_GONE)
-            return None
         if isinstance(outcome, Reply):
-            status, headers, content = 200, outcome.headers, outcome.content
-        else:
-            status, headers, content = logged_problem(as_problem(outcome), exchange.request_id, path, outcome)
-        headers.append((b"x-request-id", exchange.request_id.encode()))
+            return self._closed(Answered(200, outcome.headers, outcome.content), exchange, path, route)
+        if isinstance(outcome, ClientDisconnect):
+            self._account.close(exchange, "POST", path, route, CLIENT_GONE)
+            return None
+        return self._refused(outcome, exchange, path, route)
+
+    def _refused(self, error: Exception, exchange: Exchange, path: str, route: str) -> Answered:
+        problem = logged_problem(as_problem(error), exchange.request_id, path, error)
+        return self._closed(Answered(*problem), exchange, path, route)
+
+    def _closed(self, answered: Answered, exchange: Exchange, path: str, route: str) -> Answered:
+        """Say who asked and who answered, and account for it."""
+        answered.headers.append((b"x-request-id", exchange.request_id.encode()))
         if exchange.model:
-            headers.append((b"x-latent-model", exchange.model.encode()))
-        account.close(exchange, "POST", path, route, status)
-        return Answered(status, headers, content)
+            answered.headers.append((b"x-latent-model", exchange.model.encode()))
+        self._account.close(exchange, "POST", path, route, answered.status)
+        return answered
+
+    @property
+    def _account(self) -> Account:
+        account: Account = self._app.state.account
+        return account

@@ -42,14 +42,18 @@ class ServiceError(Exception):
 
     def problem(self, instance: str) -> dict[str, Any]:
         """The body of application/problem+json (RFC 9457)."""
-        body: dict[str, Any] = {
-            "type": f"/problems/{self.slug}",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
+        return self.described(self.detail, instance) | ({"errors": self.errors} if self.errors else {})
+
+    @classmethod
+    def described(cls, detail: str, instance: str) -> dict[str, Any]:
+        """The same of a problem that names no field."""
+        return {
+            "type": f"/problems/{cls.slug}",
+            "title": cls.title,
+            "status": cls.status,
+            "detail": detail,
             "instance": instance,
         }
-        return body | ({"errors": self.errors} if self.errors else {})
 
     @classmethod
     def at(cls, loc: Location, detail: str, *, expected: str, got: str) -> ServiceError:

@@ -104,10 +104,7 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     return response
 
 
-TOO_LATE = "more is waiting than can be answered before the request's deadline"
-
-
-def refuse_if_late(scope: Scope, services: Services) -> float:
+def time_for(scope: Scope, services: Services) -> float:
     """How long a request may take, seconds.
 
     Raises Overloaded where it would not be answered in time, BadHeader where it says no time.
@@ -119,8 +116,13 @@ def refuse_if_late(scope: Scope, services: Services) -> float:
             break
     timeout_s = read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)
     if services.watch.refuses(timeout_s):
-        raise Overloaded(TOO_LATE)
+        raise too_late()
     return timeout_s
+
+
+def too_late() -> Overloaded:
+    """What a request is told that would not be answered in time."""
+    return Overloaded("more is waiting than can be answered before the request's deadline")
 
 
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
@@ -157,7 +159,7 @@ async def _respond(
     settings = services.settings
     exchange.model = model.reference
     if model.refuses(verb.half):
-        raise Overloaded(f"{model.waiting_items} items are waiting; nothing more is accepted")
+        raise Overloaded("as many items are waiting for the model as may; nothing more is accepted")
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
@@ -239,9 +241,9 @@ async def _render(result: Result, media_type: str, options: Options) -> bytes:
     def render() -> bytes:
         if media_type == JSON:
             images = result.images() if looks.as_png and result.images is not None else None
-            return replies.render_json({"model": result.model, **result.fields}, images, looks.scale)
+            return replies.render_json({"model": result.model, **result.all_fields()}, images, looks.scale)
         if media_type == NPZ:
-            return replies.render_npz(result.fields)
+            return replies.render_npz(result.all_fields())
         if result.images is None:
             raise RuntimeError("a picture was negotiated for an answer that has none")
         images = result.images()

@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -86,8 +87,8 @@ class RequestLog:
         if not self._lines:
             asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
         self._lines.append(
-            f'{{"id":{_quoted(request_id)},"model":{_quoted(model) if model else "null"},"verb":{_quoted(verb)},'
-            f'"items":{items},"status":{status},"milliseconds":{1e3 * seconds:.3f},'
+            f'{{"id":{_quoted(request_id)},"model":{_kept_quoted(model) if model else "null"},'
+            f'"verb":{_kept_quoted(verb)},"items":{items},"status":{status},"milliseconds":{1e3 * seconds:.3f},'
             f'"event":"request","level":"info","timestamp":"{self._now()}"}}\n'
         )
 
@@ -105,6 +106,12 @@ class RequestLog:
             self._second = second
             self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._prefix}.{nanoseconds // 1000:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _kept_quoted(text: str) -> str:
+    """Of the few models and verbs that there are."""
+    return _quoted(text)
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
 
 import orjson
 import structlog
@@ -17,6 +19,10 @@ from service.codecs.negotiation import PROBLEM
 from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
 
 CLIENT_GONE = 499
+
+Headers = tuple[tuple[str, str], ...]
+Describe = Callable[[str, str], dict[str, Any]]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 log = structlog.get_logger("latent.request")
 
@@ -43,13 +49,28 @@ def logged_problem(
     """Status, headers and body of a problem; `cause`, or what lies behind it, is logged where it is the service's."""
     if error.status == 500 and cause is not None:
         log.error("failed", id=request_id, path=path, exc_info=cause.__cause__ or cause)
-    content = orjson.dumps(error.problem(request_id))
-    headers = [
-        (b"content-type", PROBLEM.encode()),
-        (b"content-length", b"%d" % len(content)),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in error.headers.items()),
-    ]
-    return error.status, headers, content
+    if error.errors:
+        content, own = orjson.dumps(error.problem(request_id)), _headers_of(tuple(error.headers.items()))
+    else:
+        before, after, own = _rendered(error.described, error.detail, tuple(error.headers.items()))
+        content = before + orjson.dumps(request_id) + after
+    return error.status, [*own, (b"content-length", b"%d" % len(content))], content
+
+
+@lru_cache(maxsize=256)
+def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, bytes, RawHeaders]:
+    """What comes before and after the id, which is the last thing in a problem that names no field.
+
+    The same few are told again and again, and most often when there is no time.
+    """
+    nobody = b'""}'
+    return orjson.dumps(describe(detail, "")).removesuffix(nobody), b"}", _headers_of(headers)
+
+
+@lru_cache(maxsize=256)
+def _headers_of(headers: Headers) -> RawHeaders:
+    given = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+    return ((b"content-type", PROBLEM.encode()), *given)
 
 
 def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:

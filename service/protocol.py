@@ -211,10 +211,15 @@ class DirectProtocol(HttpToolsProtocol):
     def _begin(self, posted: Posted, body: bytes) -> None:
         if self._entrance is None:
             raise RuntimeError("only an entrance has a short way")
-        self.cycle = self._begun = cycle = _Direct(body)
         scope: Any = self.scope
+        looked = self._entrance.time_for(posted, scope)
+        if isinstance(looked, Answered):
+            self._send(looked)
+            self.on_response_complete()
+            return
+        self.cycle = self._begun = cycle = _Direct(body)
         begin = partial(self._start, self._entrance, posted, cycle, scope)
-        self._entrance.admit(posted, scope, begin, partial(self._done, cycle))
+        self._entrance.admit(posted, scope, looked, begin, partial(self._done, cycle))
 
     def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
         if cycle.disconnected:  # while it waited for its turn
@@ -243,23 +248,27 @@ class DirectProtocol(HttpToolsProtocol):
         self._done(cycle, answered)
 
     def _write(self, cycle: _Direct, answered: Answered) -> None:
+        self._send(answered, keep_alive=cycle.keep_alive)
+        cycle.response_complete = True
+        cycle.body_at_hand = b""  # a connection keeps its last cycle while it is idle
+        cycle.message_event.answered()
+        self.on_response_complete()
+
+    def _send(self, answered: Answered, *, keep_alive: bool = True) -> None:
+        """Write an answer, and hang up where it says so, or the server is about to stop."""
         lines = [STATUS_LINE[answered.status]]
         for name, value in self.server_state.default_headers:
             lines += (name, b": ", value, b"\r\n")
         for name, value in answered.headers:
             lines += (name, b": ", value, b"\r\n")
             if name == b"connection" and value.lower() == b"close":
-                cycle.keep_alive = False
-        lines.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+                keep_alive = False
+        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
         if len(answered.content) <= _ONE_WRITE_BYTES:
             lines.append(answered.content)
             self.transport.write(b"".join(lines))
         else:
             self.transport.write(b"".join(lines))
             self.transport.write(answered.content)
-        cycle.response_complete = True
-        cycle.body_at_hand = b""  # a connection keeps its last cycle while it is idle
-        cycle.message_event.answered()
-        if not cycle.keep_alive:
+        if not keep_alive:
             self.transport.close()
-        self.on_response_complete()

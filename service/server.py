@@ -15,6 +15,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
+from service.allocator import keep_freed_memory
 from service.app import create_app
 from service.entrance import Entrance
 from service.logs import configure_logging
@@ -117,6 +118,7 @@ def work(settings: Settings, listener: socket.socket, line: Connection) -> None:
 
 def _serve(settings: Settings, listener: socket.socket, line: Connection | None) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
+    keep_freed_memory()
     app = create_app(settings, line)
     config = uvicorn.Config(
         Entrance(app, POSTS, settings.root_path, settings.allowed_origins),

@@ -76,5 +76,6 @@ class Bench:
         with on(self.cpus.driver if cpus is None else cpus):
             load = drive(server.url, shot, connections=case.connections, seconds=seconds)
         cpu_s = server.cpu_s() - before
+        server.settle()
         load.require_good(f"{server.server.name}, {case.name}")
         return Drive(load, 1e6 * cpu_s / load.requests)

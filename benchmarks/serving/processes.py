@@ -23,6 +23,8 @@ from benchmarks.serving.wrk import Shot
 
 START_S = 120.0
 STOP_S = 30.0
+SETTLE_S = 10.0
+_STILL_S = 0.04
 _POLL_S = 0.005
 
 
@@ -47,6 +49,16 @@ class Running:
     def resident_mb(self) -> float:
         """Resident megabytes (10^6) of the process and its children; pages that they share count for each."""
         return sum(one.memory_info().rss for one in self._family()) / 1e6
+
+    def settle(self) -> None:
+        """Wait until it is through with what nobody waits for any more: it would take the next one's CPU."""
+        give_up, before = time.perf_counter() + SETTLE_S, self.cpu_s()
+        while time.perf_counter() < give_up:
+            time.sleep(_STILL_S)
+            now = self.cpu_s()
+            if now - before <= _STILL_S / 4:
+                return
+            before = now
 
     def ask(self, shot: Shot) -> httpx.Response:
         """Send it once. Raises BenchError for anything but a 200."""

@@ -32,3 +32,12 @@ class CostCurve:
             if size / seconds >= _GAIN * rate:
                 best, rate = size, size / seconds
         return best
+
+    def size_for(self, rows: int) -> int:
+        """How many of one caller's rows to take at once: all of them where that takes no longer than best batches."""
+        best = self.best_size
+        if best < rows <= self.sizes[-1]:
+            whole, rest = divmod(rows, best)
+            if self.seconds_of(rows) <= whole * self.seconds_of(best) + self.seconds_of(rest):
+                return rows
+        return best

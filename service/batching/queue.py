@@ -283,7 +283,8 @@ class Batcher:
     def _gather(self) -> list[Share]:
         """Take what is there, up to the best batch; drop who has left or is too late."""
         jobs, costs = self._jobs, self.costs
-        limit, now = costs.best_size, time.monotonic()
+        now = time.monotonic()
+        limit = costs.size_for(jobs[0].count - jobs[0].taken) if jobs else 0
         batch: list[Share] = []
         total, patience_s = 0, float("inf")
         while jobs and total < limit:

@@ -20,6 +20,11 @@ _MAX_RANK = 8
 _KEPT_BYTES = 1 << 20
 """A parser keeps memory for the largest body it has seen; for larger ones than this a new one is made."""
 
+_LARGE_BYTES = 1 << 15
+"""From here on numpy counts commas faster than a skeleton is made."""
+_MAX_COUNTED = 256
+_OPEN, _CLOSE, _COMMA = b"[],"
+
 _kept = simdjson.Parser()
 
 
@@ -28,25 +33,75 @@ def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
 
     Called from one thread at a time for bodies up to a megabyte.
     """
-    skeleton = body.translate(None, _FLESH)
     opening = b'{"%s":[' % name.encode()
+    flat: NDArray[np.float64] | None = None
+    if len(body) >= _LARGE_BYTES and body.startswith(opening) and body.endswith(b"]}"):
+        flat = _numbers(body, name)
+        if flat is None:
+            return None
+        shape = _shape_by_brackets(np.frombuffer(body, np.uint8)[len(opening) - 1 : -1], flat.size)
+        if shape is not None:
+            return flat.reshape(shape)
+    skeleton = body.translate(None, _FLESH)
     if not (skeleton.startswith(opening) and skeleton.endswith(b"]}")):
         return None
+    if flat is None:
+        flat = _numbers(body, name)
+    outline = skeleton[len(opening) - 1 : -1]
+    shape = _kept_shape_of(outline) if len(outline) <= _KEPT_OUTLINE_BYTES else _shape_of(outline)
+    # `[]` is the outline of no number and of one: only their count tells.
+    return flat.reshape(shape) if flat is not None and shape is not None and math.prod(shape) == flat.size else None
+
+
+def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
+    """All numbers below `name`, flat; None where the body is no JSON, or anything else is there."""
     parser = _kept if len(body) <= _KEPT_BYTES else simdjson.Parser()
     document: Any = None
     array: Any = None
     try:
         document = parser.parse(body)
         array = document[name]
-        flat: NDArray[np.float64] = np.frombuffer(array.as_buffer(of_type="d"), np.float64)
+        return np.frombuffer(array.as_buffer(of_type="d"), np.float64)
     except (ValueError, TypeError, KeyError, RuntimeError):
         return None
     finally:
         del array, document  # the parser is not used again while anything of its last document lives
-    outline = skeleton[len(opening) - 1 : -1]
-    shape = _kept_shape_of(outline) if len(outline) <= _KEPT_OUTLINE_BYTES else _shape_of(outline)
-    # `[]` is the outline of no number and of one: only their count tells.
-    return flat.reshape(shape) if shape is not None and math.prod(shape) == flat.size else None
+
+
+def _shape_by_brackets(text: NDArray[np.uint8], numbers: int) -> tuple[int, ...] | None:
+    """The shape of an array that is JSON and has so many numbers, in a quarter of the time that its skeleton takes.
+
+    Only brackets are looked at, and how many commas stand between two of them. None where the skeleton has to tell.
+    """
+    places = np.flatnonzero(text >= _OPEN)  # brackets, and the e of exponents
+    marks = text[places]
+    if marks.max() > _CLOSE:
+        places = places[marks <= _CLOSE]
+        marks = text[places]
+    kept = len(marks) <= _KEPT_OUTLINE_BYTES
+    rows, begins, separates = (_kept_layout_of if kept else _layout_of)(marks.tobytes())
+    if rows is None:
+        return None
+    length, rest = divmod(numbers, math.prod(rows))
+    if rest or not 1 < length <= _MAX_COUNTED:
+        return None
+    # Counted modulo 256: a row of 256 numbers more would show in how many there are in all.
+    commas = np.add.reduceat((text == _COMMA).view(np.uint8), places, dtype=np.uint8)
+    return (*rows, length) if np.array_equal(commas, begins * np.uint8(length - 1) + separates) else None
+
+
+def _layout_of(brackets: bytes) -> tuple[tuple[int, ...] | None, NDArray[np.uint8], NDArray[np.uint8]]:
+    """How many rows there are, level by level; for each bracket 1 where it begins one, and 1 where a comma follows.
+
+    No rows where they are no regular array's.
+    """
+    shape = _shape_of(brackets.replace(b"][", b"],["))  # as if one number were in each
+    marks = np.frombuffer(brackets, np.uint8)
+    closes = np.append(marks[1:] == _CLOSE, False)
+    begins = ((marks == _OPEN) & closes).view(np.uint8)
+    separates = ((marks == _CLOSE) & ~closes).view(np.uint8)
+    separates[-1] = 0
+    return None if shape is None or shape[-1] != 1 else shape[:-1], begins, separates
 
 
 def _shape_of(outline: bytes) -> tuple[int, ...] | None:
@@ -70,3 +125,4 @@ def _shape_of(outline: bytes) -> tuple[int, ...] | None:
 _kept_shape_of = lru_cache(maxsize=256)(_shape_of)
 _KEPT_OUTLINE_BYTES = 1 << 12
 """Clients send the same few shapes again and again."""
+_kept_layout_of = lru_cache(maxsize=256)(_layout_of)

@@ -58,7 +58,7 @@ class Result:
 
     model: str
     fields: dict[str, Any]
-    """The JSON reply in its order: numbers, text, arrays, None, and one level of objects of these."""
+    """Of the JSON reply, in its order: numbers, text, arrays, None, and one level of objects of these."""
     main: str
     """The array that an npy reply holds."""
     items: int
@@ -68,6 +68,12 @@ class Result:
     """Draws the picture of the whole, where it is not a near-square sheet of `images`."""
     repeatable: bool = True
     """False where another such request would be answered differently."""
+    more: Callable[[], dict[str, Any]] | None = None
+    """The rest of the fields, worked out where there is room for them: not in npy, nor in a picture."""
+
+    def all_fields(self) -> dict[str, Any]:
+        """The JSON reply in its order."""
+        return self.fields if self.more is None else {**self.fields, **self.more()}
 
 
 @dataclass(slots=True)

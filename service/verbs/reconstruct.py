@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,23 +36,26 @@ async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
     decoded = await model.decode(posterior.z_mean, target, call.clock)
     outputs = call.to_user(decoded)
     reconstruction = decoded if isinstance(call.spec, VectorInput) else outputs
-    score = scoring.mse_per_item(x, reconstruction)
-    fields = {
-        "outputs": outputs,
-        "z": posterior.z_mean,
-        "metrics": {"mse": score, **_bound(call, x, reconstruction, posterior)},
-        "anomaly": _anomaly(call, score, options),
-    }
-    if options.error_map:
-        fields["error_map"] = scoring.squared_error(x, reconstruction).astype(np.float32)
+
+    def distances() -> dict[str, Any]:
+        score = scoring.mse_per_item(x, reconstruction)
+        fields = {
+            "metrics": {"mse": score, **_bound(call, x, reconstruction, posterior)},
+            "anomaly": _anomaly(call, score, options),
+        }
+        if options.error_map:
+            fields["error_map"] = scoring.squared_error(x, reconstruction).astype(np.float32)
+        return fields
+
     originals = call.images(x)
     return Result(
         model.reference,
-        fields,
+        {"outputs": outputs, "z": posterior.z_mean},
         "outputs",
         len(x),
         images=call.images(outputs),
         sheet=None if originals is None else lambda images: _over_each_other(originals(), images),
+        more=distances,
     )
 
 

@@ -23,12 +23,22 @@ JSON = st.recursive(
 )
 
 
+LARGE = "of 40 kB"
+SIZES = pytest.mark.parametrize("size", ["small", LARGE])
+
+
+def of_size(size: str, body: str) -> bytes:
+    """The body, or one that means the same and is so large that its brackets are looked at instead of its skeleton."""
+    return (body.replace('{"z": [', '{"z":[' + " " * 40_000, 1) if size == LARGE else body).encode()
+
+
+@SIZES
 @given(
     array=shapes.arrays(np.float64, shapes.array_shapes(min_dims=1, max_dims=5, max_side=4), elements=FINITE),
     indent=st.sampled_from([None, 0, 3]),
 )
-def test_a_regular_array_arrives_as_it_was_sent(array: np.ndarray, indent: int | None) -> None:
-    body = json.dumps({"z": array.tolist()}, indent=indent).encode()
+def test_a_regular_array_arrives_as_it_was_sent(size: str, array: np.ndarray, indent: int | None) -> None:
+    body = of_size(size, json.dumps({"z": array.tolist()}, indent=indent))
     read = only_array(body, "z")
     assert read is not None
     assert read.shape == array.shape
@@ -36,9 +46,10 @@ def test_a_regular_array_arrives_as_it_was_sent(array: np.ndarray, indent: int |
     assert only_array(body, "inputs") is None
 
 
+@SIZES
 @given(value=JSON)
-def test_whatever_is_read_is_what_the_careful_way_reads(value: object) -> None:
-    read = only_array(json.dumps({"z": value}).encode(), "z")
+def test_whatever_is_read_is_what_the_careful_way_reads(size: str, value: object) -> None:
+    read = only_array(of_size(size, json.dumps({"z": value})), "z")
     try:
         careful = numbers(value, "z")
     except (ServiceError, OverflowError):
@@ -49,6 +60,7 @@ def test_whatever_is_read_is_what_the_careful_way_reads(value: object) -> None:
             np.testing.assert_array_equal(read, careful.astype(np.float64))
 
 
+@SIZES
 @pytest.mark.parametrize(
     "body",
     [
@@ -74,10 +86,24 @@ def test_whatever_is_read_is_what_the_careful_way_reads(value: object) -> None:
         pytest.param('{"z ": [[1, 2]]}', id="a name with a blank"),
         pytest.param('{"z": ' + "[" * 9 + "1" + "]" * 9 + "}", id="nine levels"),
         pytest.param('{"z": 5}', id="a number"),
+        pytest.param('{"z": [[1], 2, [3, 4]]}', id="a number between rows"),
+        pytest.param('{"z": [1, [2, 3]]}', id="a number before a row"),
+        pytest.param('{"z": [[2, 3], 1]}', id="a number after a row"),
+        pytest.param('{"z": [[1, 2], [3, 4]], "a": [5]}', id="another array after it"),
+        pytest.param(json.dumps({"z": [[1] * 2, [1] * 258]}), id="rows that differ by 256"),
+        pytest.param(json.dumps({"z": [[1] * 130, [1], *[[1] * 2] * 257]}), id="rows whose sum is that of equal ones"),
     ],
 )
-def test_everything_else_is_left_alone(body: str) -> None:
-    assert only_array(body.encode(), "z") is None
+def test_everything_else_is_left_alone(size: str, body: str) -> None:
+    assert only_array(of_size(size, body), "z") is None
+
+
+@pytest.mark.parametrize("shape", [(64, 28, 28), (3, 2, 5000), (2, 256), (2, 257), (5000, 1), (9000,)])
+def test_a_large_array_arrives_as_it_was_sent(shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).normal(scale=1e-6, size=shape)
+    read = only_array(of_size(LARGE, json.dumps({"z": array.tolist()})), "z")
+    assert read is not None
+    np.testing.assert_array_equal(read, array)
 
 
 def test_bodies_of_every_size_one_after_the_other() -> None:

@@ -33,6 +33,22 @@ def test_a_batch_grows_while_throughput_does(seconds: tuple[float, ...], best: i
     assert CostCurve((1, 2, 4, 8), seconds).best_size == best
 
 
+@pytest.mark.parametrize(
+    ("rows", "taken"),
+    [
+        (1, 4),  # several callers' rows go into one batch
+        (8, 8),  # two batches of four would take 2.0
+        (7, 4),  # four and three take 1.9
+        (6, 4),  # four and two take 1.7
+        (16, 4),  # no call holds them all
+    ],
+)
+def test_a_callers_rows_stay_together_where_that_costs_nothing(rows: int, taken: int) -> None:
+    curve = CostCurve((1, 2, 3, 4, 8), (0.6, 0.7, 0.9, 1.0, 1.96))
+    assert curve.best_size == 4
+    assert curve.size_for(rows) == taken
+
+
 IDENTITY = {"version": "m@1", "half": "encoder"}
 
 

@@ -1,0 +1,36 @@
+"""Problems as bytes: what is kept of one is exactly what is worked out for another."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from service.errors import InvalidValue, Overloaded, ServiceError, Unauthorized, UnknownModel
+from service.problems import logged_problem
+
+AWKWARD = 'a"b\\c{}%s\u00e9'
+
+
+@pytest.mark.parametrize("request_id", ["4f", AWKWARD, ""])
+@pytest.mark.parametrize(
+    "error",
+    [
+        Overloaded("much is waiting"),
+        UnknownModel('there is no model ""} of this name'),
+        UnknownModel(AWKWARD),
+        Unauthorized("no key"),
+        InvalidValue.at(["z", 0], AWKWARD, expected="a number", got="text"),
+    ],
+    ids=lambda error: error.slug,
+)
+def test_a_problem_says_all_and_names_its_request(error: ServiceError, request_id: str) -> None:
+    for _ in range(2):
+        status, headers, content = logged_problem(error, request_id, "/encode", None)
+        assert status == error.status
+        assert orjson.loads(content) == error.problem(request_id)
+        assert dict(headers) == {
+            b"content-type": b"application/problem+json",
+            b"content-length": str(len(content)).encode(),
+            **{name.lower().encode(): value.encode() for name, value in error.headers.items()},
+        }
+        headers.append((b"x-request-id", b"changes nothing that is kept"))
