@@ -3,9 +3,10 @@
     python -m benchmarks.training_speed [--data-dir DIR] [--recipe NAME]... [--seconds 2] [--rounds 3]
 
 For a dense and a convolutional autoencoder: items a second of an ordinary Keras fit, of a compiled step fed from memory
-or by tf.data, of several steps a call, of other batch sizes, with XLA, and (each in a process of its own) with one
-thread and without oneDNN. The variants take turns, round after round; the ratio is to the plain compiled step of the
-same round, its median over the rounds. Data: the recipe's own in DIR, without DIR the digits of mnist-5k.
+or by tf.data, of several steps a call, of other batch sizes, with XLA, with inner layers in bfloat16, and (each in a
+process of its own) with one thread and without oneDNN. The variants take turns, round after round; the ratio is to the
+plain compiled step of the same round, its median over the rounds. Data: the recipe's own in DIR, without DIR the digits
+of mnist-5k.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from training.autoencoder import Autoencoder, build
 from training.config import TrainConfig
 from training.data import load
 from training.inputs import Prepared, prepare
+from training.precision import Precision, computing_in
 from training.tensorflow_import import import_keras, import_tensorflow
 
 RECIPES = ("fashion-deep-ae", "fashion-conv-ae")
@@ -82,6 +84,7 @@ def one_round(config: TrainConfig, data: Prepared, arguments: argparse.Namespace
         "batch 512": lambda: plain_step(config, data, 512),
         "batch 1024": lambda: plain_step(config, data, 1024),
         "XLA (jit_compile)": lambda: plain_step(config, data, BATCH, xla=True),
+        "inner layers in bfloat16": lambda: plain_step(config, data, BATCH, precision="bfloat16"),
         "validation pass": lambda: validation(config, data),
     }
     speeds = {name: items_a_second(make(), arguments.seconds) for name, make in variants.items()}
@@ -99,12 +102,17 @@ def items_a_second(advance: Advance, seconds: float) -> float:
     return items / elapsed
 
 
-def plain_step(config: TrainConfig, data: Prepared, batch: int, *, xla: bool = False) -> Advance:
+def plain_step(
+    config: TrainConfig, data: Prepared, batch: int, *, xla: bool = False, precision: Precision = "float32"
+) -> Advance:
     """One gradient step a call, its rows gathered from a tensor in memory."""
     tf = import_tensorflow()
     model = build(config, data)
     step, x = gradient_step(model), tf.constant(data.train.x)
-    call = tf.function(lambda rows: step(tf.gather(x, rows)), jit_compile=xla)
+    rows_of = tf.TensorSpec((batch,), tf.int64)
+    call = tf.function(lambda rows: step(tf.gather(x, rows)), jit_compile=xla, input_signature=[rows_of])
+    with computing_in(precision, model.networks):
+        call.get_concrete_function()
     rng = np.random.default_rng(0)
 
     def advance() -> int:

@@ -17,6 +17,7 @@ from training.errors import Diverged
 from training.inputs import Prepared
 from training.losses import beta_at
 from training.objective import VALIDATION, Objective, step_seed
+from training.precision import computing_in
 from training.progress import Reporter
 from training.runs import Checkpoint, HistoryRow, Run
 from training.tensorflow_import import import_keras, import_tensorflow
@@ -164,7 +165,8 @@ class _Fit:
                 sums += train_step(rows[i], first + i, beta, start)
             return sums
 
-        compiled: Callable[..., Tensor] = train_steps.get_concrete_function()
+        with computing_in(self._config.training.precision, model.networks):
+            compiled: Callable[..., Tensor] = train_steps.get_concrete_function()
         return compiled
 
     def _compile_validation(self) -> Callable[..., Tensor]:

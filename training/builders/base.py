@@ -16,6 +16,10 @@ Z_LOG_VAR_LIMIT = 20.0
 """z_log_var is clipped to ±20, so that exp() neither overflows float32 nor reaches 0."""
 
 
+HEADS = ("z", "z_mean", "z_log_var_raw")
+"""The layers that make the code."""
+
+
 @dataclass(frozen=True)
 class Networks:
     """Two Keras models.
