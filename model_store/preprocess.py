@@ -156,9 +156,13 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 def from_uint8(images: UInt8, spec: ImageInput) -> Float32:
     """Scale 0…255 to the value range: uint8 (n, h, w, c) -> float32, the same shape."""
-    low, high = spec.value_range
-    scaled: Float32 = images.astype(np.float32, order="C") * np.float32((high - low) / 255.0) + np.float32(low)
-    return np.clip(scaled, np.float32(low), np.float32(high), out=scaled)
+    low, high = (np.float32(bound) for bound in spec.value_range)
+    scale = np.float32((spec.value_range[1] - spec.value_range[0]) / 255.0)
+    scaled: Float32 = np.multiply(images, scale, dtype=np.float32, order="C")
+    if low:
+        scaled += low
+    rounded_up = np.float32(255) * scale + low > high
+    return np.clip(scaled, low, high, out=scaled) if rounded_up else scaled
 
 
 def to_uint8(x: Array, spec: ImageInput) -> UInt8:

@@ -31,7 +31,6 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": str(threads),
-            "ENABLE_CPU_PINNING": "NO",
         }
 
     def load(self, directory: Path) -> OpenVinoProgram:
