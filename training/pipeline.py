@@ -19,6 +19,7 @@ from training.diagnosis import Finding, diagnose
 from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import Check, fit_prior, prove_engines, write_version
+from training.frames import FrameStore
 from training.inputs import Prepared, prepare
 from training.loop import fit, kept_epoch
 from training.progress import Reporter, reporter
@@ -121,7 +122,10 @@ def _train(
 
     seed = config.training.seed
     model = build(config, data)
-    recorder = Recorder(model, data, config.training.epochs, log)
+    frames = FrameStore(run.directory)
+    if not resume:
+        frames.clear()
+    recorder = Recorder(model, data, config.training.epochs, log, frames if pictures else None)
     watching = Watching(report, recorder) if pictures or log is not None else report
     fitted = fit(model, data, config, run, watching, resume=resume)
     history = fitted.history

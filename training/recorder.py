@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model_store.manifest import VectorInput
 from training.autoencoder import Autoencoder
+from training.frames import Frame, FrameStore, Kept
 from training.inputs import Prepared
 from training.manifold import code_grid, code_lines
 from training.progress import Reporter
@@ -22,18 +23,6 @@ _ITEMS = 1000
 _SIDE = 15
 _DRAWS = 100
 _EXPONENT = 1.7
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The model after an epoch."""
-
-    epoch: int
-    """0 before the first."""
-    codes: Float32
-    """z_mean (n, d) of the recorder's training items."""
-    decoded: Float32
-    """Images or sequences (rows, columns, *shape), or in the plane lines (m, points, 2)."""
 
 
 @dataclass
@@ -61,6 +50,8 @@ class Recorder:
     data: Prepared
     epochs: int
     log: TensorBoardLog | None = None
+    store: FrameStore | None = None
+    """Where frames are written down; of a run that is resumed, those of before are there."""
     frames: list[Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,7 +60,9 @@ class Recorder:
         labels = self.data.train.labels
         self._labels = None if labels is None else spread(labels, _ITEMS)
         self._turns: list[_Turn] = [_Turn()]
-        self._capture(0)
+        self._before = [] if self.store is None else list(self.store.read())
+        if not self._before:
+            self._capture(0)
 
     @property
     def items(self) -> NDArray[np.int64]:
@@ -78,6 +71,7 @@ class Recorder:
 
     def epoch(self, done: int, row: Mapping[str, float]) -> None:
         """An epoch is over, the `done`th of all starts in turn; `row` is its line of the history."""
+        self._take_up(done)
         epoch, turn = int(row["epoch"]), self._turns[-1]
         if turn.val_losses and epoch == 1:
             turn = _Turn()
@@ -86,19 +80,34 @@ class Recorder:
         if self.log is not None:
             self.log.scalars(done, row)
         if epoch in self._wanted:
-            self._capture(epoch)
+            self._capture(epoch, done)
             if self.log is not None and self.data.is_image:
                 self.log.image("decoded", done, turn.frames[-1].decoded)
 
     def finish(self, kept: Mapping[str, float]) -> None:
         """The model has its final weights, those of the epoch whose row is `kept`: `frames` lead up to them."""
+        self._take_up(None)
         self._turns = [turn for turn in self._turns if kept["val_loss"] in turn.val_losses] or self._turns
         self._capture(int(kept["epoch"]))
         self.frames = self._turns[-1].frames
 
-    def _capture(self, epoch: int) -> None:
+    def _take_up(self, done: int | None) -> None:
+        """Put the frames of before an interruption in their place: those of epochs that are not done again."""
+        before, self._before = self._before, []
+        for kept in before:
+            if done is None or kept.done < done:
+                while len(self._turns) <= kept.turn:
+                    self._turns.append(_Turn())
+                turn = self._turns[kept.turn]
+                turn.frames.append(kept.frame)
+                turn.val_losses.update(kept.val_losses)
+
+    def _capture(self, epoch: int, done: int | None = None) -> None:
         codes, _ = self.model.encode_array(self._x, self._labels)
-        self._turns[-1].frames.append(Frame(epoch, codes, self._decoded(codes)))
+        turn = self._turns[-1]
+        turn.frames.append(Frame(epoch, codes, self._decoded(codes)))
+        if self.store is not None and (epoch == 0 or done is not None):
+            self.store.add(Kept(turn.frames[-1], done or 0, len(self._turns) - 1, tuple(turn.val_losses)))
 
     def _decoded(self, codes: Float32) -> Float32:
         if isinstance(self.data.spec, VectorInput):

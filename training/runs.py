@@ -50,6 +50,7 @@ class Run:
     """A run that this process alone works on."""
 
     def __init__(self, directory: Path, config: TrainConfig, data_sha256: str) -> None:
+        self.directory = directory
         self._path = directory / _CHECKPOINT
         settings = config.model_dump(mode="json", exclude={"published": True, "data": {"dir"}})
         self._identity = {**_flat(settings), "data": data_sha256}

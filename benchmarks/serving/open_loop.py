@@ -158,12 +158,12 @@ class _Generator:
             key.data.socket.close()
 
     def _send_due(self, now: float) -> None:
-        """Send what is due on the connections that are free, the one that rested longest first."""
+        """Send what is due on the connections that are free, the one that rested least first, as pools of them do."""
         while self._next < len(self._due_s) and self._due_s[self._next] <= now:
             self._waiting.append(self._next)
             self._next += 1
         while self._waiting and self._free:
-            connection, index = self._free.popleft(), self._waiting.popleft()
+            connection, index = self._free.pop(), self._waiting.popleft()
             connection.index = index
             self._sent_s[index] = self._now()
             try:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import training
 from training.errors import NothingToResume
@@ -57,6 +58,13 @@ def test_sigkill_then_resume_repeats_the_undisturbed_run(table: Path, tmp_path: 
     histories = [(run.report / "history.csv").read_text().splitlines() for run in (undisturbed, resumed)]
     assert len(histories[0]) == len(histories[1]) == EPOCHS + 1
     assert histories[0] == histories[1]
+    # Before training, epochs 1, 3, 6 and 11, and the one that is kept, which may be one of these.
+    assert _frames(undisturbed.report / "codes.gif") == _frames(resumed.report / "codes.gif") >= 5
+
+
+def _frames(path: Path) -> int:
+    with Image.open(path) as film:
+        return int(getattr(film, "n_frames", 1))
 
 
 def test_resuming_what_was_published_is_refused(table: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from model_store.preprocess import input_to_table
 from training.export import coordinates
 from training.figures.animation import animate, animate_codes, animate_images
 from training.figures.vectors import draw_plane_manifold
-from training.recorder import Frame, Recorder
+from training.frames import Frame
+from training.recorder import Recorder
 from training.report.context import Context
 
 _SCATTERED = 1000
