@@ -195,13 +195,18 @@ class Batcher:
                 return None
             self._running = True
             self._idle.clear()
-            try:
-                seconds = await self._worker.run(partial(seconds_of, size))
-            finally:
-                self._next()
+            # Whoever is cancelled here, the thread goes on: until it is through, nobody else may use the program.
+            measuring = asyncio.ensure_future(self._worker.run(partial(seconds_of, size)))
+            measuring.add_done_callback(self._measured)
+            seconds = await asyncio.shield(measuring)
             measured[size] = min(seconds, measured.get(size, seconds))
         self.costs = CostCurve(tuple(measured), tuple(measured.values()))
         return self.costs
+
+    def _measured(self, measuring: asyncio.Future[float]) -> None:
+        if not measuring.cancelled():
+            measuring.exception()  # whoever measures hears of it, if it is still there
+        self._next()
 
     # -- one batch -----------------------------------------------------------------------------------------
 

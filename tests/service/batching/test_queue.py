@@ -401,3 +401,27 @@ async def test_a_job_that_comes_while_costs_are_measured_runs_afterwards(worker:
     assert not any(met)
     assert (await measuring) is batcher.costs
     await batcher.close()
+
+
+async def test_a_measurement_that_is_given_up_keeps_the_engine_until_it_is_through(
+    batcher: Batcher, engine: Doubling
+) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def seconds_of(_size: int) -> float:
+        inside.set()
+        assert leave.wait(LONG_S)
+        inside.clear()
+        return 1.0
+
+    measuring = asyncio.create_task(batcher.calibrate(seconds_of))
+    assert await asyncio.to_thread(inside.wait, LONG_S)
+    measuring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await measuring
+    waiting = job(batcher, 3)
+    await asyncio.sleep(0.01)
+    assert engine.batches == []
+    leave.set()
+    assert values(await waiting) == [6]
+    assert not inside.is_set()
