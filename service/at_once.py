@@ -24,8 +24,17 @@ from service.codecs.negotiation import JSON, NPY
 from service.codecs.npy_body import parse_npy
 from service.codecs.payload import Payload
 from service.codecs.replies import render_json, render_npy
-from service.errors import DeadlineExceeded, Overloaded
-from service.exchange import INLINE_ANSWER_BYTES, INLINE_BYTES, Reply, Services, Verb, check_fields, headers_of
+from service.errors import DeadlineExceeded
+from service.exchange import (
+    INLINE_ANSWER_BYTES,
+    INLINE_BYTES,
+    Reply,
+    Services,
+    Verb,
+    check_fields,
+    headers_of,
+    queue_full,
+)
 from service.patience import LOOK_S
 from service.served_model import Clock, ServedModel
 from service.verbs.call import Call, OneCall
@@ -71,7 +80,7 @@ def _begun(
 ) -> AtOnce | None:
     exchange.model = model.reference
     if model.refuses(verb.half):
-        raise Overloaded("as many items are waiting for the model as may; nothing more is accepted")
+        raise queue_full()
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     body_type = head.body_type(verb.bodies)
     if media_type not in (JSON, NPY) or len(body) > services.settings.max_body_bytes:

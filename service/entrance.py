@@ -19,7 +19,7 @@ from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
-from service.exchange import Reply, Services, Verb, respond, time_for, too_late
+from service.exchange import Reply, Services, Verb, queue_full, respond, time_for, too_late
 from service.problems import CLIENT_GONE, as_problem, logged_problem
 
 
@@ -93,10 +93,15 @@ class Entrance:
 
     def time_for(self, posted: Posted, scope: Scope) -> float | Answered:
         """How long a request may take, seconds; or the answer to one that is not worth beginning, accounted for."""
+        services: Services = self._app.state.services
         try:
-            return time_for(scope, self._app.state.services)
+            timeout_s = time_for(scope, services)
         except ServiceError as error:
             return self._unbegun(error, posted, scope)
+        model = None if scope["query_string"] else services.registry.known(None)
+        if model is not None and model.refuses(posted.verb.half):
+            return self._unbegun(queue_full(), posted, scope, model.reference)
+        return timeout_s
 
     def admit(
         self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]
@@ -109,8 +114,10 @@ class Entrance:
         """Account for a client that has hung up before it was its turn."""
         self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
 
-    def _unbegun(self, error: ServiceError, posted: Posted, scope: Scope) -> Answered:
-        return self._refused(error, Exchange(given_id(scope)), scope["path"], posted.route)
+    def _unbegun(self, error: ServiceError, posted: Posted, scope: Scope, model: str = "") -> Answered:
+        exchange = Exchange(given_id(scope))
+        exchange.model = model
+        return self._refused(error, exchange, scope["path"], posted.route)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
         looked = self.time_for(posted, scope)

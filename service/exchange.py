@@ -125,6 +125,11 @@ def too_late() -> Overloaded:
     return Overloaded("more is waiting than can be answered before the request's deadline")
 
 
+def queue_full() -> Overloaded:
+    """What a request is told that would have to wait behind as many items as may wait."""
+    return Overloaded("as many items are waiting for the model as may; nothing more is accepted")
+
+
 async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
     """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
     head, settings = Head(scope), services.settings
@@ -159,7 +164,7 @@ async def _respond(
     settings = services.settings
     exchange.model = model.reference
     if model.refuses(verb.half):
-        raise Overloaded("as many items are waiting for the model as may; nothing more is accepted")
+        raise queue_full()
     media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING

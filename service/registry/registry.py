@@ -164,6 +164,10 @@ class Registry:
             model.leases += 1
         return model
 
+    def known(self, reference: str | None) -> ServedModel | None:
+        """The same without a lease: for a look at it and no more."""
+        return self._shelf.meant.get(reference)
+
     async def get(self, reference: str | None, clock: Clock) -> ServedModel:
         """The version that a request names, leased, and loaded if it was not; waits for that until the deadline.
 
