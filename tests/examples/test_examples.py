@@ -58,3 +58,11 @@ def test_anomalies_rise_with_the_noise(server: RunningServer, tmp_path: Path) ->
     assert len(errors) == 5
     assert errors == sorted(errors)
     assert errors[-1] > errors[0]
+
+
+def test_styles_draw_every_item_on_each_label(server: RunningServer, tmp_path: Path) -> None:
+    said = _run("styles.py", tmp_path, server.url, "conditional")
+    assert said.startswith("styles.png: 8 items")
+    with Image.open(tmp_path / "styles.png") as picture:
+        labels = said.rpartition(" as ")[2].split(", ")
+        assert picture.size == (2 * 4 * (1 + len(labels)), 2 * 4 * 8)
