@@ -52,6 +52,7 @@ MEASURES = {
 _PART = re.compile(rb"(\w+);dur=([\d.]+)")
 _TOGETHER = 64
 _WARM_TURNS = 20
+_REST_S = 3600
 _POLL_S = 0.01
 _POLLS = 6000
 
@@ -82,7 +83,14 @@ async def measure(task: dict[str, Any]) -> None:
     app = create_app(settings)
     served: Any = app if without == "entrance" else Entrance(app, POSTS, settings.root_path)
     protocol = HttpToolsProtocol if without in ("protocol", "entrance") else DirectProtocol
-    config = uvicorn.Config(served, http=protocol, log_config=None, access_log=False, proxy_headers=False)
+    config = uvicorn.Config(
+        served,
+        http=protocol,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=_REST_S,  # others have their turns meanwhile
+    )
     config.load()
     requests = {name: _bytes_of(**request) for name, request in task["requests"].items()}
     async with app.router.lifespan_context(app):
