@@ -34,6 +34,8 @@ _TURNS = 2
 """Of the event loop, that a request needs: to be read in, and to be answered in."""
 _A_TURN = 128
 """Requests that are begun in one turn."""
+_A_CROWDED_TURN, _CROWD = 32, 256
+"""The same where so many wait. In long turns what was read grows cold: after a tenth of a second it is in no cache."""
 _FRESH_S = 0.5
 _FIRST_GUESS_S = 150e-6
 _SMOOTHING = 0.3
@@ -46,6 +48,8 @@ class Congestion:
 
     def __init__(self) -> None:
         self.answered = self.refused = 0
+        self.refusing = False
+        """Whether the last request that was looked at came too late."""
         self._pace_s = _FIRST_GUESS_S
         self._seen = (0, 0)
         self._waiting: deque[Turn] = deque()
@@ -57,12 +61,13 @@ class Congestion:
 
     def refuses(self, there: int, timeout_s: float) -> bool:
         """Whether a request with so much time comes too late, where so many others are being answered."""
-        turn_s = self._turn_s if time.monotonic() - self._turn_ended < _FRESH_S else 0.0
-        wait_s = _TURNS * turn_s + (there + len(self._waiting)) * self._pace_s
-        if wait_s <= max(_SHORT_S, _SHARE * timeout_s):
-            return False
-        self.refused += 1
-        return True
+        before = there + len(self._waiting)
+        # Where nobody is before it, a turn that took long is over.
+        turn_s = self._turn_s if before and time.monotonic() - self._turn_ended < _FRESH_S else 0.0
+        wait_s = _TURNS * turn_s + before * self._pace_s
+        self.refusing = wait_s > max(_SHORT_S, _SHARE * timeout_s)
+        self.refused += self.refusing
+        return self.refusing
 
     def measure(self) -> None:
         """Something has been read: find out how long this turn of the loop takes."""
@@ -112,7 +117,8 @@ class Congestion:
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-            while self._waiting and self._begun < _A_TURN:
+            most = _A_TURN if len(self._waiting) < _CROWD else _A_CROWDED_TURN
+            while self._waiting and self._begun < most:
                 turn = self._waiting.popleft()
                 if now > turn.by:
                     self.refused += 1

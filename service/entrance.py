@@ -19,8 +19,11 @@ from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
-from service.exchange import Reply, Services, Verb, queue_full, respond, time_for, too_late
-from service.problems import CLIENT_GONE, as_problem, logged_problem
+from service.exchange import Reply, Services, Verb, queue_full, respond, time_for, time_of, too_late
+from service.problems import CLIENT_GONE, as_problem, logged_problem, rendered_problem
+from service.unread import unread
+
+_TOO_LATE = too_late()
 
 
 class Posted(NamedTuple):
@@ -102,6 +105,32 @@ class Entrance:
         if model is not None and model.refuses(posted.verb.half):
             return self._unbegun(queue_full(), posted, scope, model.reference)
         return timeout_s
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the last request came too late, so that the next one may not be worth reading."""
+        services: Services = self._app.state.services
+        return services.watch.congestion.refusing
+
+    def refuse_unread(self, data: bytes) -> bytes | None:
+        """What goes back after the status line to bytes that are a posted request and come too late, accounted for.
+
+        None for all others: they have to be parsed.
+        """
+        request = unread(data)
+        posted = None if request is None else self.direct.get(request.path)
+        if request is None or posted is None:
+            return None
+        services: Services = self._app.state.services
+        try:
+            timeout_s = time_of(request.timeout_s, services.settings)
+        except ServiceError:
+            return None  # the header is wrong
+        if not services.watch.refuses(timeout_s):
+            return None
+        exchange = Exchange(request.request_id)
+        self._account.close(exchange, "POST", request.path.decode("ascii"), posted.route, _TOO_LATE.status)
+        return rendered_problem(_TOO_LATE, exchange.request_id)
 
     def admit(
         self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]

@@ -109,15 +109,18 @@ def time_for(scope: Scope, services: Services) -> float:
 
     Raises Overloaded where it would not be answered in time, BadHeader where it says no time.
     """
-    settings, text = services.settings, None
-    for name, value in scope["headers"]:
-        if name == b"x-request-timeout":
-            text = value.decode("latin-1")
-            break
-    timeout_s = read_timeout_s(text, settings.timeout_s, settings.max_timeout_s)
+    header = next((value for name, value in scope["headers"] if name == b"x-request-timeout"), None)
+    timeout_s = time_of(header, services.settings)
     if services.watch.refuses(timeout_s):
         raise too_late()
     return timeout_s
+
+
+def time_of(header: bytes | None, settings: Settings) -> float:
+    """What X-Request-Timeout says, or what is meant without it, seconds. Raises BadHeader where it says no time."""
+    if header is None:
+        return settings.timeout_s
+    return read_timeout_s(header.decode("latin-1"), settings.timeout_s, settings.max_timeout_s)
 
 
 def too_late() -> Overloaded:

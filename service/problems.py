@@ -57,6 +57,23 @@ def logged_problem(
     return error.status, [*own, (b"content-length", b"%d" % len(content))], content
 
 
+def rendered_problem(error: ServiceError, request_id: str) -> bytes:
+    """Headers and body of a problem that names no field, as they go over the wire after the status line's own."""
+    before, after, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
+    content = before + orjson.dumps(request_id) + after
+    return b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b" % (
+        _lines_of(headers),
+        len(content),
+        request_id.encode(),
+        content,
+    )
+
+
+@lru_cache(maxsize=256)
+def _lines_of(headers: RawHeaders) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
 @lru_cache(maxsize=256)
 def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, bytes, RawHeaders]:
     """What comes before and after the id, which is the last thing in a problem that names no field.

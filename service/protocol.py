@@ -90,6 +90,8 @@ class DirectProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._entrance = self.app if isinstance(self.app, Entrance) else None
+        self._between = True
+        """No request has begun to come and is not there yet."""
         self._posted: Posted | None = None
         self._pieces: list[bytes] | None = None
         """Of a body that may yet become whole at once."""
@@ -104,6 +106,8 @@ class DirectProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         self._idle_since = None
+        if self._entrance is not None and self._entrance.refusing and self._refuse_unread(self._entrance, data):
+            return
         super().data_received(data)
         if self._pieces is not None and self._late is None:
             self._late = self.loop.call_later(_WHOLE_S, self._go_uvicorns_way)
@@ -117,6 +121,11 @@ class DirectProtocol(HttpToolsProtocol):
             begun.disconnected = True
             begun.message_event.set()
         super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        self._between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is there."""
@@ -139,6 +148,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        self._between = True
         if self._pieces is None or self._posted is None:
             super().on_message_complete()
             return
@@ -193,6 +203,20 @@ class DirectProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope.update(method="POST", path=path.decode("ascii"), raw_path=path, query_string=query)
         return posted
+
+    def _refuse_unread(self, entrance: Entrance, data: bytes) -> bool:
+        """Refuse a request that comes too late and is all that these bytes are, where none before it is unanswered."""
+        if not self._between or self.pipeline or self.flow.write_paused:
+            return False
+        if not getattr(self.cycle, "response_complete", True):
+            return False
+        refusal = entrance.refuse_unread(data)
+        if refusal is None:
+            return False
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((STATUS_LINE[503], *lines, refusal)))
+        self.on_response_complete()
+        return True
 
     def _go_uvicorns_way(self) -> None:
         """Begin as uvicorn does, with what has come of the body."""

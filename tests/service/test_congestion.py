@@ -76,18 +76,19 @@ async def test_turns_that_take_long_leave_no_time() -> None:
     congestion = Congestion()
     congestion.begin(partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
     await asyncio.sleep(0)
-    assert congestion.refuses(0, A_SECOND)  # two such turns
-    assert not congestion.refuses(0, 10.0)
+    assert congestion.refuses(1, A_SECOND)  # two such turns
+    assert not congestion.refuses(1, 10.0)
+    assert not congestion.refuses(0, A_SECOND)  # nobody is before it: there will be no such turn
     congestion.begin(lambda: None, never, A_SECOND)
     await asyncio.sleep(0)
-    assert not congestion.refuses(0, A_SECOND)
+    assert not congestion.refuses(1, A_SECOND)
 
 
 async def test_a_long_turn_is_forgotten() -> None:
     congestion = Congestion()
     congestion.begin(partial(stand_still, 0.15), never, A_SECOND)
     await asyncio.sleep(0.6)
-    assert not congestion.refuses(0, A_SECOND)
+    assert not congestion.refuses(1, A_SECOND)
 
 
 async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
