@@ -18,7 +18,7 @@ from benchmarks.serving.servers import constant
 
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
 _SECONDS = 0.4
-_TURN_S, _TURNS = 0.2, 3
+_TURN_S, _TURNS = 0.2, 2
 """Shorter, and more of them, where small differences are to be seen."""
 
 
