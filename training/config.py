@@ -167,8 +167,8 @@ class TrainingConfig(Section):
     )
     precision: Precision = Field(
         "float32",
-        description="of the gradient step's inner layers; bfloat16 makes convolutions half as fast again on CPUs that"
-        " compute in it (avx512_bf16, amx_bf16), and is float32 on others; weights and exports stay float32",
+        description="of the gradient step's inner layers; bfloat16 makes wide convolutions half as fast again on CPUs"
+        " that compute in it (avx512_bf16, amx_bf16), and is float32 on others; weights and exports stay float32",
     )
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 

@@ -1,4 +1,4 @@
-"""The gradient step in bfloat16, where the CPU computes in it: convolutions then take two thirds of the time.
+"""The gradient step in bfloat16, where the CPU computes in it: wide convolutions take two thirds of the time.
 
 Weights, codes, logits and losses stay float32, and so does all that is not the gradient step: validation, evaluation
 and what is exported (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740; bfloat16 has float32's range, so

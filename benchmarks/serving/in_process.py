@@ -29,6 +29,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.allocator import keep_freed_memory
 from service.app import create_app
 from service.entrance import Entrance
 from service.logs import configure_logging
@@ -80,6 +81,7 @@ async def measure(task: dict[str, Any]) -> None:
     if without == "inline":
         mock.patch("service.registry.shelf.inline_limit_s", _not_at_all).start()
     configure_logging(settings)
+    keep_freed_memory()
     app = create_app(settings)
     served: Any = app if without == "entrance" else Entrance(app, POSTS, settings.root_path)
     protocol = HttpToolsProtocol if without in ("protocol", "entrance") else DirectProtocol
