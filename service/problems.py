@@ -52,15 +52,13 @@ def logged_problem(
     if error.errors:
         content, own = orjson.dumps(error.problem(request_id)), _headers_of(tuple(error.headers.items()))
     else:
-        before, after, own = _rendered(error.described, error.detail, tuple(error.headers.items()))
-        content = before + orjson.dumps(request_id) + after
+        content, own = _worded(error, request_id)
     return error.status, [*own, (b"content-length", b"%d" % len(content))], content
 
 
 def rendered_problem(error: ServiceError, request_id: str) -> bytes:
     """Headers and body of a problem that names no field, as they go over the wire after the status line's own."""
-    before, after, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
-    content = before + orjson.dumps(request_id) + after
+    content, headers = _worded(error, request_id)
     return b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b" % (
         _lines_of(headers),
         len(content),
@@ -69,19 +67,24 @@ def rendered_problem(error: ServiceError, request_id: str) -> bytes:
     )
 
 
+def _worded(error: ServiceError, request_id: str) -> tuple[bytes, RawHeaders]:
+    """Body and headers of a problem that names no field."""
+    before, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
+    return before + orjson.dumps(request_id) + b"}", headers
+
+
 @lru_cache(maxsize=256)
 def _lines_of(headers: RawHeaders) -> bytes:
     return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 @lru_cache(maxsize=256)
-def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, bytes, RawHeaders]:
-    """What comes before and after the id, which is the last thing in a problem that names no field.
+def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, RawHeaders]:
+    """What comes before the id, which is the last thing in a problem that names no field.
 
     The same few are told again and again, and most often when there is no time.
     """
-    nobody = b'""}'
-    return orjson.dumps(describe(detail, "")).removesuffix(nobody), b"}", _headers_of(headers)
+    return orjson.dumps(describe(detail, "")).removesuffix(b'""}'), _headers_of(headers)
 
 
 @lru_cache(maxsize=256)
