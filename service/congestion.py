@@ -30,6 +30,12 @@ _SHARE = 0.2
 """Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
 _SHORT_S = 0.05
 """A wait that is no reason to refuse anybody: shorter ones are not known."""
+_STANDING_S, _STANDING = 0.025, 128
+"""What may wait while others are refused: so long, or so many answers. A queue that only ever stands serves nobody, and
+what was read a tenth of a second ago is in no cache any more (Maurer, "Fail at Scale", ACM Queue 13(8), 2015: the
+longer time is for bursts)."""
+_OVERLOAD_S = 0.5
+"""After a refusal."""
 _TURNS = 2
 """Of the event loop, that a request needs: to be read in, and to be answered in."""
 _A_TURN = 128
@@ -52,6 +58,8 @@ class Congestion:
         """Whether the last request that was looked at came too late."""
         self._pace_s = _FIRST_GUESS_S
         self._seen = (0, 0)
+        self._overload_ends = self._refused_timeout_s = 0.0
+        """Until when it is overloaded, and the longest time that did not help somebody."""
         self._waiting: deque[Turn] = deque()
         self.after_turn: Callable[[], None] = lambda: None
         """Called when many have been begun, so that what they wait for need not wait for the next turn."""
@@ -61,13 +69,25 @@ class Congestion:
 
     def refuses(self, there: int, timeout_s: float) -> bool:
         """Whether a request with so much time comes too late, where so many others are being answered."""
-        before = there + len(self._waiting)
+        before, now = there + len(self._waiting), time.monotonic()
         # Where nobody is before it, a turn that took long is over.
-        turn_s = self._turn_s if before and time.monotonic() - self._turn_ended < _FRESH_S else 0.0
+        turn_s = self._turn_s if before and now - self._turn_ended < _FRESH_S else 0.0
         wait_s = _TURNS * turn_s + before * self._pace_s
-        self.refusing = wait_s > max(_SHORT_S, _SHARE * timeout_s)
-        self.refused += self.refusing
+        self.refusing = wait_s > self._bearable_s(timeout_s, now)
+        if self.refusing:
+            self.refused += 1
+            self._overload_ends = now + _OVERLOAD_S
+            self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
         return self.refusing
+
+    def _bearable_s(self, timeout_s: float, now: float) -> float:
+        """How long a request with so much time may wait."""
+        bearable_s = max(_SHORT_S, _SHARE * timeout_s)
+        if now >= self._overload_ends:
+            self._refused_timeout_s = 0.0
+        elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
+            return min(bearable_s, max(_STANDING_S, _STANDING * self._pace_s))
+        return bearable_s
 
     def measure(self) -> None:
         """Something has been read: find out how long this turn of the loop takes."""

@@ -23,7 +23,7 @@ from service.exchange import Reply, Services, Verb, queue_full, respond, time_fo
 from service.problems import CLIENT_GONE, as_problem, logged_problem, rendered_problem
 from service.unread import unread
 
-_TOO_LATE = too_late()
+_TOO_LATE, _QUEUE_FULL = too_late(), queue_full()
 
 
 class Posted(NamedTuple):
@@ -54,6 +54,7 @@ class Entrance:
         self._posts = {path: cross_origin(partial(self._serve, one), origins) for path, one in posted.items()}
         self.direct = {} if origins else {path.encode(): one for path, one in posted.items()}
         """What a server may answer without ASGI, by path: nothing that others have to see."""
+        self._queue_was_full = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the application's lifespan."""
@@ -101,19 +102,25 @@ class Entrance:
             timeout_s = time_for(scope, services)
         except ServiceError as error:
             return self._unbegun(error, posted, scope)
-        model = None if scope["query_string"] else services.registry.known(None)
-        if model is not None and model.refuses(posted.verb.half):
-            return self._unbegun(queue_full(), posted, scope, model.reference)
-        return timeout_s
+        full = self._full(posted, has_query=bool(scope["query_string"]))
+        return self._unbegun(queue_full(), posted, scope, full) if full else timeout_s
+
+    def _full(self, posted: Posted, *, has_query: bool) -> str:
+        """The model whose queue is full, where a request is known to be for it."""
+        services: Services = self._app.state.services
+        model = None if has_query else services.registry.known(None)
+        self._queue_was_full = model is not None and model.refuses(posted.verb.half)
+        return model.reference if model is not None and self._queue_was_full else ""
 
     @property
     def refusing(self) -> bool:
-        """Whether the last request came too late, so that the next one may not be worth reading."""
+        """Whether the last request came too late or to a full queue, so that the next one may not be worth reading."""
         services: Services = self._app.state.services
-        return services.watch.congestion.refusing
+        return self._queue_was_full or services.watch.congestion.refusing
 
     def refuse_unread(self, data: bytes) -> bytes | None:
-        """What goes back after the status line to bytes that are a posted request and come too late, accounted for.
+        """What goes back after the status line to bytes that are a posted request and come too late, or to a full
+        queue, accounted for.
 
         None for all others: they have to be parsed.
         """
@@ -126,11 +133,15 @@ class Entrance:
             timeout_s = time_of(request.timeout_s, services.settings)
         except ServiceError:
             return None  # the header is wrong
-        if not services.watch.refuses(timeout_s):
-            return None
         exchange = Exchange(request.request_id)
-        self._account.close(exchange, "POST", request.path.decode("ascii"), posted.route, _TOO_LATE.status)
-        return rendered_problem(_TOO_LATE, exchange.request_id)
+        if services.watch.refuses(timeout_s):
+            problem = _TOO_LATE
+        elif full := self._full(posted, has_query=request.has_query):
+            problem, exchange.model = _QUEUE_FULL, full
+        else:
+            return None
+        self._account.close(exchange, "POST", request.path.decode("ascii"), posted.route, problem.status)
+        return rendered_problem(problem, exchange.request_id, exchange.model)
 
     def admit(
         self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]

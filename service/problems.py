@@ -56,13 +56,14 @@ def logged_problem(
     return error.status, [*own, (b"content-length", b"%d" % len(content))], content
 
 
-def rendered_problem(error: ServiceError, request_id: str) -> bytes:
+def rendered_problem(error: ServiceError, request_id: str, model: str = "") -> bytes:
     """Headers and body of a problem that names no field, as they go over the wire after the status line's own."""
     content, headers = _worded(error, request_id)
-    return b"%bcontent-length: %d\r\nx-request-id: %b\r\n\r\n%b" % (
+    return b"%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
         _lines_of(headers),
         len(content),
         request_id.encode(),
+        b"x-latent-model: %b\r\n" % model.encode() if model else b"",
         content,
     )
 

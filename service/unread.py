@@ -8,6 +8,7 @@ about that (RFC 9112, 6.3); anything unusual is left to the parser, and refused 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _MOST_HEAD_BYTES = 4096
@@ -21,8 +22,11 @@ class Unread(NamedTuple):
     """What a refusal needs to know of a request."""
 
     path: bytes
+    has_query: bool
     request_id: bytes | None
     timeout_s: bytes | None
+    length: int
+    """Of the body, bytes."""
 
 
 def unread(data: bytes) -> Unread | None:
@@ -30,7 +34,13 @@ def unread(data: bytes) -> Unread | None:
     end = data.find(b"\r\n\r\n", 0, _MOST_HEAD_BYTES)
     if end < 0 or not data.startswith(b"POST /"):
         return None
-    given = data[: end + 2]
+    head = _read(data[: end + 2])
+    return head if head is not None and end + 4 + head.length == len(data) else None
+
+
+@lru_cache(maxsize=64)
+def _read(given: bytes) -> Unread | None:
+    """A head; clients send the same one again and again."""
     head = given.lower()
     target, _, version = given[5 : given.find(b"\r\n")].partition(b" ")
     length, lines = _LENGTH.search(head), head.count(b"\r\n")
@@ -38,7 +48,6 @@ def unread(data: bytes) -> Unread | None:
         version != b"HTTP/1.1"
         or length is None
         or head.count(b"content-length") != 1
-        or end + 4 + int(length[1]) != len(data)
         or head.count(b"\n") != lines
         or head.count(b"\r") != lines
     ):
@@ -48,8 +57,11 @@ def unread(data: bytes) -> Unread | None:
             return None
     timeout = _TIMEOUT.search(head) if b"x-request-timeout" in head else None
     request_id = _ID.search(given) if b"x-request-id" in head else None
+    path, _, query = target.partition(b"?")
     return Unread(
-        target.partition(b"?")[0],
+        path,
+        bool(query),
         request_id and request_id[1].strip(),
         timeout and timeout[1].strip(),
+        int(length[1]),
     )

@@ -1,8 +1,9 @@
 """The open loop: requests are sent when they are due, whether or not those before them were answered.
 
 So a server that falls behind is not spared: latency counts from the moment a request was due. Arrivals are evenly
-spaced; each takes a connection that is free, and waits where none is. Bare sockets and one loop, for requests and
-answers of a few kilobytes: one CPU is to send tens of thousands a second.
+spaced; each takes a connection that is free, waits where none is, and is given up where it has waited as long as its
+client would. Bare sockets and one loop, for requests and answers of a few kilobytes: one CPU is to send tens of
+thousands a second.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Arrivals:
 
     due_s: NDArray[np.float64]
     sent_s: NDArray[np.float64]
-    """When a connection took it; infinite where none ever did."""
+    """When a connection took it; infinite where none did in time."""
     answered_s: NDArray[np.float64]
     """When its answer was complete; infinite where it never was."""
     status: NDArray[np.int16]
@@ -85,15 +86,18 @@ def request_bytes(host: str, shot: Shot) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + shot.body
 
 
-def run(url: str, shot: Shot, phases: Sequence[Phase], *, connections: int, patience_s: float) -> Arrivals:
+def run(
+    url: str, shot: Shot, phases: Sequence[Phase], *, connections: int, wait_s: float, patience_s: float
+) -> Arrivals:
     """Send `shot` at the rates of `phases` over that many connections, all open before the first is due.
 
-    Ends when everything is answered, or `patience_s` after the last was due. Raises BenchError where the connections
-    cannot be opened.
+    What finds no free connection for `wait_s` is never sent. Ends when everything else is answered, or `patience_s`
+    after the last was due. Raises BenchError where the connections cannot be opened.
     """
     host, _, port = url.removeprefix("http://").partition(":")
     with selectors.DefaultSelector() as selector:
-        generator = _Generator((host, int(port)), request_bytes(f"{host}:{port}", shot), due_times(phases), selector)
+        request, due_s = request_bytes(f"{host}:{port}", shot), due_times(phases)
+        generator = _Generator((host, int(port)), request, due_s, wait_s, selector)
         try:
             return generator.run(connections, patience_s)
         finally:
@@ -118,9 +122,10 @@ class _Generator:
         address: tuple[str, int],
         request: bytes,
         due_s: NDArray[np.float64],
+        wait_s: float,
         selector: selectors.BaseSelector,
     ) -> None:
-        self._address, self._request, self._selector = address, request, selector
+        self._address, self._request, self._wait_s, self._selector = address, request, wait_s, selector
         self._due_s = due_s.tolist()  # lists: one number at a time is their business
         n = len(self._due_s)
         self._sent_s, self._answered_s = [math.inf] * n, [math.inf] * n
@@ -162,6 +167,9 @@ class _Generator:
         while self._next < len(self._due_s) and self._due_s[self._next] <= now:
             self._waiting.append(self._next)
             self._next += 1
+        while self._waiting and now - self._due_s[self._waiting[0]] > self._wait_s:
+            self._waiting.popleft()
+            self._settled += 1
         while self._waiting and self._free:
             connection, index = self._free.pop(), self._waiting.popleft()
             connection.index = index

@@ -16,6 +16,8 @@ Values = Callable[[Figures], Sequence[float]]
 _ENCODE = "latent/dense/encode"
 _NAIVE = "naive/dense/encode/json"
 _EMPTY = "empty FastAPI route/dense/encode"
+ENGINE_RATE = "engine beside the service/images_per_s"
+"""Of the convolutional encoder by itself at 64 images, in the turns of the service's own rate."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def _convolutional_cpu(body: str) -> Values:
 
 
 def _share_of_engine(figures: Figures) -> list[float]:
-    alone = 1.0 / engine_us_per_image(figures, "convolutional", 64) * 1e6
-    return [64 * rate / alone for rate in figures["latent/convolutional/encode/npy/64x4/requests_per_s"]]
+    images_per_s = [64 * rate for rate in figures["latent/convolutional/encode/npy/64x4/requests_per_s"]]
+    return ratios(images_per_s, figures[ENGINE_RATE])
 
 
 def bound_at(load: float, refusal_cost: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_every_arrival_of_a_real_server_is_answered(tmp_path: Path) -> None:
     shot = Shot("/", b"{}", {"Content-Type": "application/json"})
     with running(constant(), frozenset(), tmp_path) as server:
         arrivals = open_loop.run(
-            server.url, shot, [Phase(200.0, 0.5), Phase(100.0, 0.5)], connections=8, patience_s=20.0
+            server.url, shot, [Phase(200.0, 0.5), Phase(100.0, 0.5)], connections=8, wait_s=20.0, patience_s=20.0
         )
     assert len(arrivals.status) == 150
     assert set(arrivals.status) == {200}
@@ -41,10 +42,19 @@ def test_every_arrival_of_a_real_server_is_answered(tmp_path: Path) -> None:
     assert len(arrivals.between(0.5, np.inf).due_s) == 50
 
 
+def test_what_finds_no_free_connection_in_time_is_never_sent() -> None:
+    shot = Shot("/", b"{}", {})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        arrivals = open_loop.run(url, shot, [Phase(20.0, 0.5)], connections=1, wait_s=0.2, patience_s=0.5)
+    assert np.isfinite(arrivals.sent_s).tolist() == [True] + 9 * [False]
+    assert set(arrivals.status) == {open_loop.UNANSWERED}
+
+
 def test_a_server_that_is_not_there_is_an_error() -> None:
     shot = Shot("/", b"{}", {})
     with pytest.raises(BenchError, match="2 connections cannot be opened"):
-        open_loop.run("http://127.0.0.1:1", shot, [Phase(1.0, 1.0)], connections=2, patience_s=1.0)
+        open_loop.run("http://127.0.0.1:1", shot, [Phase(1.0, 1.0)], connections=2, wait_s=1.0, patience_s=1.0)
 
 
 def test_an_overload_is_judged() -> None:
@@ -58,11 +68,12 @@ def test_an_overload_is_judged() -> None:
     status[15] = 503  # without Retry-After
     status[16], answered[16] = open_loop.UNANSWERED, np.inf
     answered[17] = sent[17] + 1.5  # late
+    status[18], sent[18], answered[18] = open_loop.UNANSWERED, np.inf, np.inf
     status[32] = 504  # half a second after the load has fallen
     found = judged(Arrivals(due, sent, answered, status, retry_after), 2.0, 3.0, 150.0)
     assert found.offered_per_s == 10.0
-    assert (found.refused, found.other, found.late) == (5, 2, 1)
-    # From 1 s to 3 s: requests 7 … 26 are answered then, less eight that are no good.
-    assert found.goodput_per_s == pytest.approx((20 - 8) / 2)
+    assert (found.refused, found.other, found.late, found.unsent) == (5, 2, 1, 1)
+    # From 1 s to 3 s: requests 7 … 26 are answered then, less nine that are no good.
+    assert found.goodput_per_s == pytest.approx((20 - 9) / 2)
     assert (found.p50_ms, found.refusal_p99_ms, found.waited_p99_ms) == pytest.approx((250.0, 250.0, 125.0))
     assert found.recovery_s == pytest.approx(0.5)

@@ -12,14 +12,14 @@ HEAD = b"POST /encode HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (HEAD + b"\r\n12345", Unread(b"/encode", None, None)),
-        (HEAD.replace(b"Content-L", b"content-l") + b"\r\n1\r\n\r\n", Unread(b"/encode", None, None)),
-        (HEAD.replace(b"/encode", b"/p/decode?model=a%20b") + b"\r\n12345", Unread(b"/p/decode", None, None)),
+        (HEAD + b"\r\n12345", Unread(b"/encode", False, None, None, 5)),
+        (HEAD.replace(b"Content-L", b"content-l") + b"\r\n1\r\n\r\n", Unread(b"/encode", False, None, None, 5)),
+        (HEAD.replace(b"/encode", b"/p/decode?model=a%20b") + b"\r\n12345", Unread(b"/p/decode", True, None, None, 5)),
         (
             HEAD + b"X-Request-ID:  AbC-1 \r\nx-request-timeout: 0.5\r\n\r\n12345",
-            Unread(b"/encode", b"AbC-1", b"0.5"),
+            Unread(b"/encode", False, b"AbC-1", b"0.5", 5),
         ),
-        (HEAD + b"X-Request-ID: \r\n\r\n12345", Unread(b"/encode", b"", None)),
+        (HEAD + b"X-Request-ID: \r\n\r\n12345", Unread(b"/encode", False, b"", None, 5)),
     ],
 )
 def test_one_whole_request_is_recognised(data: bytes, found: Unread) -> None:

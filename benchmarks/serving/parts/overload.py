@@ -64,7 +64,9 @@ class Overload:
     """Answers 200 that took longer than the deadline, from the moment they were sent."""
     refused: int
     other: int
-    """Neither 200 nor 503 with Retry-After."""
+    """Of those that were sent: neither 200 nor 503 with Retry-After."""
+    unsent: int
+    """Found no free connection before their deadline."""
     p50_ms: float
     p99_ms: float
     """Of the answers 200, from the moment they were sent."""
@@ -124,26 +126,30 @@ def refusal_us(bench: Bench) -> float:
 def overload(server: Running, shot: Shot, load: float, peak: float, seconds: float, connections: int) -> Overload:
     """Offer `load` times the peak for so long, and half the peak afterwards."""
     phases = [Phase(load * peak, seconds), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
-    arrivals = open_loop.run(server.url, shot, phases, connections=connections, patience_s=_PATIENCE_S)
+    arrivals = open_loop.run(
+        server.url, shot, phases, connections=connections, wait_s=DEADLINE_S, patience_s=_PATIENCE_S
+    )
     return judged(arrivals, load, seconds, server.resident_mb())
 
 
 def judged(arrivals: Arrivals, load: float, seconds: float, resident_mb: float) -> Overload:
     """What the arrivals of an overload of so many seconds, and of what followed it, came to."""
     during, after = arrivals.between(0.0, seconds), arrivals.between(seconds, np.inf)
-    took_s = during.answered_s - during.sent_s
+    sent = np.isfinite(during.sent_s)
+    took_s = np.where(sent, during.answered_s, np.inf) - np.where(sent, during.sent_s, 0.0)
     good = during.status == 200
     refused = (during.status == 503) & during.retry_after
     in_time = good & (took_s <= DEADLINE_S)
     counted = in_time & (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
-    failed = (after.status != 200) | (after.answered_s - after.sent_s > DEADLINE_S)
+    failed = (after.status != 200) | (after.answered_s > after.sent_s + DEADLINE_S)
     return Overload(
         load=load,
         offered_per_s=len(during.due_s) / seconds,
         goodput_per_s=counted.sum() / (seconds - _SETTLING_S),
         late=int((good & ~in_time).sum()),
         refused=int(refused.sum()),
-        other=int((~good & ~refused).sum()),
+        other=int((sent & ~good & ~refused).sum()),
+        unsent=int((~sent).sum()),
         p50_ms=_percentile_ms(took_s[good], 50),
         p99_ms=_percentile_ms(took_s[good], 99),
         refusal_p99_ms=_percentile_ms(took_s[refused], 99),
@@ -190,7 +196,7 @@ def _notes(peak: float, cost: Cost) -> list[str]:
             f" µs of CPU, a refusal {number(cost.refusal_us)}: ρ = {cost.ratio:.2f}. What refusing leaves at L times"
             f" the peak is (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the"
             " moment that a request was sent; between when it was due and when it was sent it waited for a free"
-            " connection, or for a generator that could not keep up."
+            " connection, or for a generator that could not keep up; after its deadline it was not sent any more."
         )
     ]
 
@@ -208,6 +214,7 @@ def _table(found: list[Overload], peak: float, cost: Cost) -> Table:
         "503s",
         "503 p99 ms",
         "other",
+        "never sent",
         "waited p99 ms",
         "recovered after s",
         "resident MB",
@@ -225,6 +232,7 @@ def _table(found: list[Overload], peak: float, cost: Cost) -> Table:
             str(one.refused),
             number(one.refusal_p99_ms),
             str(one.other),
+            str(one.unsent),
             number(one.waited_p99_ms),
             number(one.recovery_s),
             number(one.resident_mb),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,14 +11,19 @@ from rich.progress import track
 
 from benchmarks.serving.bench import Bench
 from benchmarks.serving.cases import FORMATS, LOADS, VERBS, Case
+from benchmarks.serving.children import run_child
+from benchmarks.serving.cpus import on
 from benchmarks.serving.figures import number, ratios, spread
 from benchmarks.serving.metrics import encoder_batches
-from benchmarks.serving.models import DENSE, NAMES
+from benchmarks.serving.models import CONVOLUTIONAL, DENSE, NAMES
 from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import CONSTANT, EMPTY, LATENT, NAIVE, Server, constant, empty, latent, naive
+from benchmarks.serving.targets import ENGINE_RATE
 
 _WARM_REQUESTS = 5
+BESIDE_ENGINE = Case(CONVOLUTIONAL, "encode", "npy", 64, 4)
+"""Whose figure to reach is a share of the engine's own rate: that is measured in the same turn."""
 
 
 def cases(*, quick: bool) -> list[Case]:
@@ -105,9 +111,24 @@ def _turn(bench: Bench, server: Running, case: Case, figures: dict[str, list[flo
     figures[f"{name}/p50_ms"].append(drive.load.p50_ms)
     figures[f"{name}/p99_ms"].append(drive.load.p99_ms)
     figures[f"{name}/cpu_us"].append(drive.cpu_us)
+    if server.server.name == LATENT and case == BESIDE_ENGINE:
+        figures[ENGINE_RATE].append(_engine_images_per_s(bench, case))
     if before is not None:
         after = encoder_batches(server.http.get("/metrics").text)
         figures[f"{name}/batch_items"].append(after.mean_since(before))
+
+
+def _engine_images_per_s(bench: Bench, case: Case) -> float:
+    name = f"{case.model}/encoder"
+    task = {
+        "directories": {name: str(bench.models[case.model].version / "encoder")},
+        "batches": [case.images],
+        "rounds": 1,
+        "seconds": 1.0,
+    }
+    with on(bench.cpus.server):
+        (us,) = run_child("benchmarks.serving.engine_alone", json.dumps(task))[f"{name}/{case.images}"]
+    return 1e6 * case.images / us
 
 
 # -- tables ------------------------------------------------------------------------------------------------
@@ -135,6 +156,9 @@ def _tables(asked: list[Case], figures: dict[str, list[float]]) -> Iterator[Tabl
         for case in asked
         if name in who(case)
     ]
+    if ENGINE_RATE in figures:
+        name = f"the engine alone, {BESIDE_ENGINE.model}"
+        limits.append([name, f"{BESIDE_ENGINE.images} at a time", str(spread(figures[ENGINE_RATE])), "", "", ""])
     headings = ["", "body, images × connections", "images/s", "p50 ms", "p99 ms", "CPU µs a request"]
     yield Table(title="The limits", headings=headings, rows=limits)
 
