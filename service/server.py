@@ -18,12 +18,15 @@ import uvicorn
 from service.allocator import keep_freed_memory
 from service.app import create_app
 from service.entrance import Entrance
+from service.listening import Listener
 from service.logs import configure_logging
 from service.protocol import DirectProtocol
 from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
 _TICKS_A_SECOND = 10
+_ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 4
+"""Connections a turn of the event loop, of a port of one's own and of one that several workers share."""
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
 
@@ -37,14 +40,27 @@ class PortUnavailable(Exception):
 class DrainingServer(uvicorn.Server):
     """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
 
-    def __init__(self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], *, alone: bool = True
+    ) -> None:
+        """`drain` is called at the first signal; `alone` where no other process accepts from the same sockets."""
         super().__init__(config)
         self._drain_s, self._drain, self._draining = drain_s, drain, False
+        self._alone = alone
+        self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
-        await super().startup(sockets)
+        await super().startup([])
         gc.freeze()
+        at_once = _ACCEPTED_AT_ONCE if self._alone else _SHARED_AT_ONCE
+        self._listeners = [Listener(bound, self._connected, at_once) for bound in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn, which closes the sockets."""
+        for listener in self._listeners:
+            listener.close()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
@@ -65,6 +81,9 @@ class DrainingServer(uvicorn.Server):
         self._drain()
         log.info("stopping", drain_s=self._drain_s)
         asyncio.get_running_loop().call_later(self._drain_s, self._stop)
+
+    def _connected(self) -> DirectProtocol:
+        return DirectProtocol(self.config, self.server_state, self.lifespan.state)
 
     def _stop(self) -> None:
         self.should_exit = True
@@ -133,4 +152,4 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     def drain() -> None:
         app.state.services.registry.draining = True
 
-    DrainingServer(config, settings.drain_s, drain).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, alone=line is None).run(sockets=[listener])

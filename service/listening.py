@@ -1,0 +1,62 @@
+"""New connections, taken as they come even where there is more to do than can be done.
+
+An event loop's own server takes one connection a turn (libuv since 1.45, so that processes share a port evenly). Where
+a turn takes long, thousands then wait to be let in: they are not answered and not even refused, and a probe that asks
+whether the service lives is one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import structlog
+
+_RETRY_S = 1.0
+
+log = structlog.get_logger("latent.server")
+
+
+class Listener:
+    """Accepts the connections of a bound socket; made and used in an event loop."""
+
+    def __init__(self, bound: socket.socket, connected: Callable[[], asyncio.Protocol], at_once: int) -> None:
+        """`connected` makes a connection's protocol; up to `at_once` are accepted in a turn of the loop."""
+        self._socket, self._connected, self._at_once = bound, connected, at_once
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[object]] = set()
+        self._retry: asyncio.TimerHandle | None = None
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more; the socket stays open."""
+        self._loop.remove_reader(self._socket)
+        if self._retry is not None:
+            self._retry.cancel()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(self._at_once):
+            try:
+                connection, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError):
+                return  # another process has it
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:  # no file descriptors or memory: those who wait go on waiting
+                log.warning("no connection can be accepted", reason=error.strerror, retry_s=_RETRY_S)
+                self._loop.remove_reader(self._socket)
+                self._retry = self._loop.call_later(_RETRY_S, self._listen)
+                return
+            connection.setblocking(False)
+            opening = self._loop.create_task(self._loop.connect_accepted_socket(self._connected, connection))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opened)
+
+    def _opened(self, opening: asyncio.Task[object]) -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and (error := opening.exception()) is not None:
+            log.warning("a connection was lost while it was accepted", reason=str(error))

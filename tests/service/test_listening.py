@@ -1,0 +1,67 @@
+"""Connections are let in as they come, however many there are and however little the process may open."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import ExitStack, closing
+
+import httpx
+import psutil
+import pytest
+
+from model_store import ModelStore
+from service.listening import Listener
+from tests.support.server import running_server
+
+ANSWER_S = 10.0
+WAITING = 100
+
+
+@pytest.fixture
+def bound() -> socket.socket:
+    listening = socket.create_server(("127.0.0.1", 0), backlog=WAITING)
+    listening.setblocking(False)
+    return listening
+
+
+def connect(bound: socket.socket, stack: ExitStack) -> None:
+    stack.enter_context(closing(socket.create_connection(bound.getsockname(), ANSWER_S)))
+
+
+async def test_many_connections_are_let_in_within_a_few_turns(bound: socket.socket) -> None:
+    let_in: list[asyncio.Protocol] = []
+
+    class Visitor(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            let_in.append(self)
+
+    with closing(bound), ExitStack() as stack:
+        for _ in range(WAITING):
+            connect(bound, stack)
+        listener = Listener(bound, Visitor, at_once=40)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(let_in) == WAITING
+        listener.close()
+        connect(bound, stack)
+        await asyncio.sleep(0.05)
+        assert len(let_in) == WAITING
+
+
+def test_a_process_that_may_open_no_more_files_answers_again_when_it_may(affine_store: ModelStore) -> None:
+    with running_server(affine_store.path, load="eager") as server, ExitStack() as stack:
+        process = psutil.Process(server.process.pid)
+        if not hasattr(process, "rlimit"):
+            pytest.skip("only Linux can be told how many files another process may open")
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + 8, process.rlimit(psutil.RLIMIT_NOFILE)[1]))
+        address = ("127.0.0.1", server.port)
+        crowd = [stack.enter_context(closing(socket.create_connection(address, ANSWER_S))) for _ in range(30)]
+        give_up = time.monotonic() + ANSWER_S
+        while "no connection can be accepted" not in server.log_text():
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        for connection in crowd:
+            connection.close()
+        assert httpx.get(f"http://127.0.0.1:{server.port}/readyz", timeout=ANSWER_S).status_code == 200
