@@ -31,11 +31,11 @@ def connect(bound: socket.socket, stack: ExitStack) -> None:
 
 
 async def test_many_connections_are_let_in_within_a_few_turns(bound: socket.socket) -> None:
-    let_in: list[asyncio.Protocol] = []
+    let_in: list[asyncio.BaseTransport] = []
 
     class Visitor(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            let_in.append(self)
+            let_in.append(transport)
 
     with closing(bound), ExitStack() as stack:
         for _ in range(WAITING):
