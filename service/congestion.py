@@ -42,6 +42,8 @@ _A_TURN = 128
 """Requests that are begun in one turn."""
 _A_CROWDED_TURN, _CROWD = 32, 256
 """The same where so many wait. In long turns what was read grows cold: after a tenth of a second it is in no cache."""
+_LONG_TURN_S = 0.01
+"""A turn that reads from thousands of sockets takes a second; what it began is not left waiting for its end."""
 _FRESH_S = 0.5
 _FIRST_GUESS_S = 150e-6
 _SMOOTHING = 0.3
@@ -66,19 +68,24 @@ class Congestion:
         self._begun = 0
         self._turn_s = self._turn_ended = 0.0
         self._measuring: float | None = None
+        self._part_began = 0.0
 
     def refuses(self, there: int, timeout_s: float) -> bool:
         """Whether a request with so much time comes too late, where so many others are being answered."""
         before, now = there + len(self._waiting), time.monotonic()
         # Where nobody is before it, a turn that took long is over.
-        turn_s = self._turn_s if before and now - self._turn_ended < _FRESH_S else 0.0
-        wait_s = _TURNS * turn_s + before * self._pace_s
+        wait_s = _TURNS * self._a_turn_s(now) + before * self._pace_s if before else 0.0
         self.refusing = wait_s > self._bearable_s(timeout_s, now)
         if self.refusing:
             self.refused += 1
             self._overload_ends = now + _OVERLOAD_S
             self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
         return self.refusing
+
+    def _a_turn_s(self, now: float) -> float:
+        """How long turns of the loop take: the last one did, or this one does already."""
+        began = now if self._measuring is None else self._measuring
+        return max(now - began, self._turn_s if began - self._turn_ended < _FRESH_S else 0.0)
 
     def _bearable_s(self, timeout_s: float, now: float) -> float:
         """How long a request with so much time may wait."""
@@ -91,9 +98,12 @@ class Congestion:
 
     def measure(self) -> None:
         """Something has been read: find out how long this turn of the loop takes."""
+        now = time.monotonic()
         if self._measuring is None:
-            self._measuring = time.monotonic()
+            self._measuring = self._part_began = now
             asyncio.get_running_loop().call_soon(self._next_turn)
+        elif now - self._part_began > _LONG_TURN_S:
+            self._begin_waiting(now)
 
     def begin(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
         """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one.
@@ -137,13 +147,18 @@ class Congestion:
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-            most = _A_TURN if len(self._waiting) < _CROWD else _A_CROWDED_TURN
-            while self._waiting and self._begun < most:
-                turn = self._waiting.popleft()
-                if now > turn.by:
-                    self.refused += 1
-                    turn.refuse()
-                else:
-                    self._begun += 1
-                    turn.begin()
-            self.after_turn()
+            self._begin_waiting(now)
+
+    def _begin_waiting(self, now: float) -> None:
+        """Begin as many as a turn may, and have them answered."""
+        self._begun, self._part_began = 0, now
+        most = _A_TURN if len(self._waiting) < _CROWD else _A_CROWDED_TURN
+        while self._waiting and self._begun < most:
+            turn = self._waiting.popleft()
+            if now > turn.by:
+                self.refused += 1
+                turn.refuse()
+            else:
+                self._begun += 1
+                turn.begin()
+        self.after_turn()

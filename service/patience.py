@@ -17,6 +17,7 @@ from starlette.types import Receive
 
 from service.congestion import Congestion
 from service.errors import BodyTimeout, DeadlineExceeded
+from service.polling import Polling
 
 LOOK_S = 0.05
 """Between two looks at who is there."""
@@ -123,6 +124,7 @@ class Watch:
         self._struck = self._struck_cpu_s = 0.0
         self._rested = False
         self.congestion = Congestion()
+        self._polling = Polling()
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
         """The patience with the request that the current task answers."""
@@ -147,7 +149,9 @@ class Watch:
     def alone(self, client: object) -> bool:
         """Whether the requests of one connection are all there is at the moment, this one and the one before it."""
         before, self._client = self._client, client
-        return len(self._there) == 1 and client == before
+        alone = len(self._there) == 1 and client == before
+        self._polling.asked(alone=alone)
+        return alone
 
     def end(self, waiting: Waiting) -> None:
         """The answer is there."""
@@ -155,6 +159,7 @@ class Watch:
         self.congestion.answered += 1
         if not self._there:
             self._rested = True
+            self._polling.rests()
         waiting.end()
 
     def refuses(self, timeout_s: float) -> bool:

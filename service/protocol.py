@@ -103,6 +103,11 @@ class DirectProtocol(HttpToolsProtocol):
 
     # -- uvicorn's callbacks -------------------------------------------------------------------------------
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there. What is written goes out at once: a turn of the loop may take long."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)
+
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         self._idle_since = None

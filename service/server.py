@@ -146,6 +146,7 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
 

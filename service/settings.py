@@ -113,6 +113,11 @@ class Settings(BaseSettings):
 
     timeout_s: PositiveFloat = Field(30.0, description="Deadline of a request without `X-Request-Timeout`, seconds.")
     max_timeout_s: PositiveFloat = Field(300.0, description="Longest deadline that `X-Request-Timeout` may ask for.")
+    keep_alive_s: PositiveInt = Field(
+        75,
+        description="How long a connection is kept on which nothing is asked, seconds: longer than what stands in front"
+        " of the service keeps its own.",
+    )
     body_timeout_s: PositiveFloat = Field(20.0, description="A body that has not arrived after this long is a 408.")
     max_body_bytes: PositiveInt = Field(32 * 2**20, description="Largest request body; beyond it, 413.")
     max_output_bytes: PositiveInt = Field(256 * 2**20, description="Largest answer, before encoding; beyond it, 422.")

@@ -34,6 +34,25 @@ def test_who_waits_may_take_a_fifth_of_the_time() -> None:
     assert not congestion.refuses(250, 30.0)
 
 
+def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy() -> None:
+    congestion = saturated(1000)  # ten answers a millisecond
+    assert not congestion.refuses(1900, A_SECOND)  # a burst
+    assert congestion.refuses(2100, A_SECOND)
+    assert congestion.refuses(300, A_SECOND)
+    assert congestion.refuses(300, 0.5)
+    assert not congestion.refuses(300, 2.0)  # it has more time than anybody who was refused
+    assert not congestion.refuses(200, A_SECOND)
+    time.sleep(0.55)
+    assert not congestion.refuses(1900, A_SECOND)
+
+
+def test_while_others_are_refused_slow_answers_may_wait_for_one_another() -> None:
+    congestion = saturated(100)  # one a millisecond
+    assert congestion.refuses(250, A_SECOND)
+    assert not congestion.refuses(120, A_SECOND)
+    assert congestion.refuses(140, A_SECOND)
+
+
 def test_refusals_count_for_less_than_answers() -> None:
     congestion = saturated(50, 125)  # 50 + 0.4 · 125: again one a millisecond
     assert not congestion.refuses(150, A_SECOND)
@@ -82,6 +101,27 @@ async def test_turns_that_take_long_leave_no_time() -> None:
     congestion.begin(lambda: None, never, A_SECOND)
     await asyncio.sleep(0)
     assert not congestion.refuses(1, A_SECOND)
+
+
+async def test_a_turn_that_takes_long_already_leaves_no_time() -> None:
+    congestion = Congestion()
+    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)
+    assert congestion.refuses(1, A_SECOND)  # in the same turn
+    assert not congestion.refuses(1, 10.0)
+
+
+async def test_what_a_long_turn_has_begun_does_not_wait_for_its_end() -> None:
+    congestion = Congestion()
+    begun: list[int] = []
+    flushed: list[int] = []
+    congestion.after_turn = lambda: flushed.append(len(begun))
+    for number in range(200):
+        congestion.begin(partial(begun.append, number), never, A_SECOND)
+    assert (len(begun), flushed) == (128, [])
+    stand_still(0.02)
+    congestion.begin(partial(begun.append, 200), never, A_SECOND)
+    assert (len(begun), flushed) == (201, [200])
+    assert begun == list(range(201))
 
 
 async def test_a_long_turn_is_forgotten() -> None:
