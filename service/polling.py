@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-_MOST_S = 200e-6
+_MOST_S = 500e-6
 """Of looking, after an answer; who takes longer to ask again is not waited for in this way at all."""
 
 

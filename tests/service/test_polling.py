@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from service.polling import Polling
 
@@ -13,29 +12,33 @@ def ask(polling: Polling, *, alone: bool = True) -> None:
     polling.rests()
 
 
+def looks(polling: Polling) -> bool:
+    return polling.under_way
+
+
 async def test_a_client_that_asks_again_at_once_is_looked_for_and_not_for_long() -> None:
     polling = Polling()
     ask(polling)
-    assert not polling.under_way  # whether it is quick is not known yet
+    assert not looks(polling)  # whether it is quick is not known yet
     ask(polling)
-    assert polling.under_way
+    assert looks(polling)
     await asyncio.sleep(0.01)
-    assert not polling.under_way
+    assert not looks(polling)
 
 
 async def test_a_client_that_takes_its_time_is_not_looked_for() -> None:
     polling = Polling()
     for _ in range(3):
         ask(polling)
-        time.sleep(0.001)
-        assert not polling.under_way
+        await asyncio.sleep(0.002)
+        assert not looks(polling)
 
 
 async def test_several_clients_are_not_looked_for() -> None:
     polling = Polling()
     for _ in range(3):
         ask(polling, alone=False)
-        assert not polling.under_way
+        assert not looks(polling)
 
 
 async def test_nothing_is_looked_for_while_a_request_is_answered() -> None:
@@ -44,4 +47,4 @@ async def test_nothing_is_looked_for_while_a_request_is_answered() -> None:
     ask(polling)
     polling.asked(alone=True)
     await asyncio.sleep(0)
-    assert not polling.under_way
+    assert not looks(polling)

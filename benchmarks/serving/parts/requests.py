@@ -127,8 +127,8 @@ def _engine_images_per_s(bench: Bench, case: Case) -> float:
         "seconds": 1.0,
     }
     with on(bench.cpus.server):
-        (us,) = run_child("benchmarks.serving.engine_alone", json.dumps(task))[f"{name}/{case.images}"]
-    return 1e6 * case.images / us
+        took = run_child("benchmarks.serving.engine_alone", json.dumps(task))
+    return 1e6 * case.images / float(took[f"{name}/{case.images}"][0])
 
 
 # -- tables ------------------------------------------------------------------------------------------------
