@@ -7,7 +7,7 @@ of the FastAPI application all the same: for its document, and for whoever runs 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
@@ -69,7 +69,7 @@ class Entrance:
         Its time runs from when it `came` (time.monotonic), or from now.
         """
         exchange, path = Exchange(given_id(scope), came), scope["path"]
-        services: Services = self._app.state.services
+        services = self._services
         try:
             outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
@@ -89,7 +89,7 @@ class Entrance:
         def finished(outcome: Reply | Exception) -> None:
             done(self._answered(outcome, exchange, path, route))
 
-        services: Services = self._app.state.services
+        services = self._services
         try:
             return begin_at_once(scope, body, services, posted.verb, exchange, finished)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
@@ -97,7 +97,7 @@ class Entrance:
 
     def time_for(self, posted: Posted, scope: Scope) -> float | Answered:
         """How long a request may take, seconds; or the answer to one that is not worth beginning, accounted for."""
-        services: Services = self._app.state.services
+        services = self._services
         try:
             timeout_s = time_for(scope, services)
         except ServiceError as error:
@@ -107,7 +107,7 @@ class Entrance:
 
     def _full(self, posted: Posted, *, has_query: bool) -> str:
         """The model whose queue is full, where a request is known to be for it."""
-        services: Services = self._app.state.services
+        services = self._services
         model = None if has_query else services.registry.known(None)
         self._queue_was_full = model is not None and model.refuses(posted.verb.half)
         return model.reference if model is not None and self._queue_was_full else ""
@@ -115,8 +115,7 @@ class Entrance:
     @property
     def refusing(self) -> bool:
         """Whether the last request came too late or to a full queue, so that the next one may not be worth reading."""
-        services: Services = self._app.state.services
-        return self._queue_was_full or services.watch.congestion.refusing
+        return self._queue_was_full or self._services.watch.congestion.refusing
 
     def refuse_unread(self, data: bytes) -> bytes | None:
         """What goes back after the status line to bytes that are a posted request and come too late, or to a full
@@ -128,7 +127,7 @@ class Entrance:
         posted = None if request is None else self.direct.get(request.path)
         if request is None or posted is None:
             return None
-        services: Services = self._app.state.services
+        services = self._services
         try:
             timeout_s = time_of(request.timeout_s, services.settings)
         except ServiceError:
@@ -147,8 +146,7 @@ class Entrance:
         self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]
     ) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
-        services: Services = self._app.state.services
-        services.watch.congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
+        self._services.watch.congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
 
     def gone(self, posted: Posted, scope: Scope, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""
@@ -187,7 +185,12 @@ class Entrance:
         self._account.close(exchange, "POST", path, route, answered.status)
         return answered
 
-    @property
+    @cached_property
+    def _services(self) -> Services:
+        services: Services = self._app.state.services
+        return services
+
+    @cached_property
     def _account(self) -> Account:
         account: Account = self._app.state.account
         return account
