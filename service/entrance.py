@@ -146,7 +146,8 @@ class Entrance:
         self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]
     ) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
-        self._services.watch.congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
+        congestion = self._services.watch.congestion
+        congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
 
     def gone(self, posted: Posted, scope: Scope, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""

@@ -10,16 +10,33 @@ import socket
 from contextlib import ExitStack, closing
 
 from model_store import ModelStore
-from tests.support.server import running_server
+from tests.support.server import RunningServer, running_server
 
 CONNECTIONS = 800
 ANSWER_S = 30.0
 BODY = json.dumps({"z": [[0.5, 0.25]]}).encode()
 
 
-def request(number: int) -> bytes:
-    head = f"POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: n{number}"
+def request(number: int, path: str = "/decode?model=image") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: n{number}"
     return f"{head}\r\nX-Request-Timeout: 0.2\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+
+
+def all_at_once(server: RunningServer, stack: ExitStack, connections: int, path: str) -> list[socket.socket]:
+    """One request on each of so many connections, before the service sees any; the first has been asked before."""
+    opened = [
+        stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), ANSWER_S)))
+        for _ in range(connections)
+    ]
+    opened[0].sendall(request(0, path))
+    assert read(opened[0])[0] == 200
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        for number, connection in enumerate(opened):
+            connection.sendall(request(number, path))
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    return opened
 
 
 def read(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -34,18 +51,7 @@ def read(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, obje
 def test_who_would_be_too_late_is_told_so_and_keeps_the_connection(affine_store: ModelStore) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(affine_store.path, load="eager"))
-        connections = [
-            stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), ANSWER_S)))
-            for _ in range(CONNECTIONS)
-        ]
-        connections[0].sendall(request(0))
-        assert read(connections[0])[0] == 200
-        os.kill(server.process.pid, signal.SIGSTOP)  # so that all of them are there at once
-        try:
-            for number, connection in enumerate(connections):
-                connection.sendall(request(number))
-        finally:
-            os.kill(server.process.pid, signal.SIGCONT)
+        connections = all_at_once(server, stack, CONNECTIONS, "/decode?model=image")
         answers = [read(connection) for connection in connections]
         refused = [number for number, (status, _, _) in enumerate(answers) if status == 503]
         assert 100 < len(refused) < CONNECTIONS
@@ -66,3 +72,23 @@ def test_who_would_be_too_late_is_told_so_and_keeps_the_connection(affine_store:
         for number in refused[:: len(refused) // 10]:
             connections[number].sendall(request(number))
             assert read(connections[number])[0] == 200
+
+
+def test_who_finds_a_full_queue_is_told_whose(affine_store: ModelStore) -> None:
+    with ExitStack() as stack:
+        started = running_server(affine_store.path, load="eager", default_model="image", queue_items=1)
+        server = stack.enter_context(started)
+        connections = all_at_once(server, stack, 100, "/decode")
+        answers = [read(connection) for connection in connections]
+        refused = [(number, *answer[1:]) for number, answer in enumerate(answers) if answer[0] == 503]
+        assert {status for status, _, _ in answers} == {200, 503}
+        for number, headers, answer in refused:
+            assert headers["x-request-id"] == answer["instance"] == f"n{number}"
+            assert headers["x-latent-model"] == "image@1"
+            assert headers["retry-after"] == "1"
+            assert str(answer["detail"]).startswith("as many items are waiting for the model as may")
+        metrics = server.http.get("/metrics").text
+        counted = re.findall(r'latent_requests_total\{[^}]*model="image"[^}]*status="503"[^}]*\} ([\d.]+)', metrics)
+        assert sum(map(float, counted)) == len(refused)
+        connections[refused[0][0]].sendall(request(7, "/decode"))
+        assert read(connections[refused[0][0]])[0] == 200
