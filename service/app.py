@@ -21,6 +21,7 @@ from service.logs import RequestLog
 from service.maps import Maps
 from service.metrics import Metrics
 from service.middleware import ExchangeMiddleware
+from service.patience import Watch
 from service.problems import install_problems
 from service.registry import Registry
 from service.routes import document, health, inference, maps, models, pages
@@ -45,7 +46,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = Registry(settings, metrics)
         metrics.watch(registry)
-        app.state.services = Services(settings, registry)
+        app.state.services = Services(settings, registry, Watch(settings.poll_us * 1e-6))
         app.state.services.watch.congestion.after_turn = registry.flush
         registry.open()
         if peers is not None:

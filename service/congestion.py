@@ -2,7 +2,7 @@
 
 An event loop reads every socket that has something before it goes on with what it has read. Under more load than it can
 bear, one such turn takes long, and a request needs several: to be read, begun, computed and answered. So what is begun
-in a turn is bounded, what is read beyond that waits its turn, and a request is refused at once where the turns that it
+at a time is bounded, what is read beyond that waits its turn, and a request is refused at once where the turns that it
 needs and the work before it leave it no time. Work on it would be lost, and then the next one's deadline would be too.
 """
 
@@ -34,8 +34,9 @@ _STANDING_S, _STANDING = 0.025, 128
 """What may wait while others are refused: so long, or so many answers. A queue that only ever stands serves nobody, and
 what was read a tenth of a second ago is in no cache any more (Maurer, "Fail at Scale", ACM Queue 13(8), 2015: the
 longer time is for bursts)."""
-_OVERLOAD_S = 0.5
-"""After a refusal."""
+_OVERLOAD_S, _OVERLOADED = 0.5, 0.1
+"""How long it is overloaded after a request that had to be refused, or a moment in which so many were, as a share of
+those that were answered. Few refusals by the shorter bound prove nothing: without them the rest may be borne."""
 _TURNS = 2
 """Of the event loop, that a request needs: to be read in, and to be answered in."""
 _A_TURN = 128
@@ -75,26 +76,22 @@ class Congestion:
         before, now = there + len(self._waiting), time.monotonic()
         # Where nobody is before it, a turn that took long is over.
         wait_s = _TURNS * self._a_turn_s(now) + before * self._pace_s if before else 0.0
-        self.refusing = wait_s > self._bearable_s(timeout_s, now)
-        if self.refusing:
-            self.refused += 1
+        bearable_s = max(_SHORT_S, _SHARE * timeout_s)
+        if now >= self._overload_ends:
+            self._refused_timeout_s = 0.0
+        if wait_s > bearable_s:
             self._overload_ends = now + _OVERLOAD_S
             self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
+        elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
+            bearable_s = min(bearable_s, max(_STANDING_S, _STANDING * self._pace_s))
+        self.refusing = wait_s > bearable_s
+        self.refused += self.refusing
         return self.refusing
 
     def _a_turn_s(self, now: float) -> float:
         """How long turns of the loop take: the last one did, or this one does already."""
         began = now if self._measuring is None else self._measuring
         return max(now - began, self._turn_s if began - self._turn_ended < _FRESH_S else 0.0)
-
-    def _bearable_s(self, timeout_s: float, now: float) -> float:
-        """How long a request with so much time may wait."""
-        bearable_s = max(_SHORT_S, _SHARE * timeout_s)
-        if now >= self._overload_ends:
-            self._refused_timeout_s = 0.0
-        elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
-            return min(bearable_s, max(_STANDING_S, _STANDING * self._pace_s))
-        return bearable_s
 
     def measure(self) -> None:
         """Something has been read: find out how long this turn of the loop takes."""
@@ -134,6 +131,9 @@ class Congestion:
         """
         answered, refused = self.answered - self._seen[0], self.refused - self._seen[1]
         self._seen = (self.answered, self.refused)
+        now = time.monotonic()
+        if now < self._overload_ends and refused > _OVERLOADED * answered:
+            self._overload_ends = now + _OVERLOAD_S
         if answered:
             pace_s = worked_s / (answered + _REFUSAL * refused)
             self._pace_s = self._pace_s + _SMOOTHING * (pace_s - self._pace_s) if busy else min(self._pace_s, pace_s)
@@ -150,15 +150,27 @@ class Congestion:
             self._begin_waiting(now)
 
     def _begin_waiting(self, now: float) -> None:
-        """Begin as many as a turn may, and have them answered."""
-        self._begun, self._part_began = 0, now
+        """Begin as many as a turn may, and have them answered.
+
+        It may be the turn of another connection, so whatever is raised is the loop's to hear.
+        """
+        self._begun = 0
         most = _A_TURN if len(self._waiting) < _CROWD else _A_CROWDED_TURN
         while self._waiting and self._begun < most:
             turn = self._waiting.popleft()
             if now > turn.by:
                 self.refused += 1
-                turn.refuse()
+                _safely(turn.refuse)
             else:
                 self._begun += 1
-                turn.begin()
-        self.after_turn()
+                _safely(turn.begin)
+        _safely(self.after_turn)
+        self._part_began = time.monotonic()
+
+
+def _safely(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - the others go on
+        context = {"message": "a request could not be begun", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)

@@ -110,6 +110,7 @@ class Entrance:
         services = self._services
         model = None if has_query else services.registry.known(None)
         self._queue_was_full = model is not None and model.refuses(posted.verb.half)
+        services.watch.congestion.refused += self._queue_was_full
         return model.reference if model is not None and self._queue_was_full else ""
 
     @property

@@ -84,7 +84,7 @@ class Services:
 
     settings: Settings
     registry: Registry
-    watch: Watch = field(default_factory=Watch)
+    watch: Watch
 
 
 @dataclass(slots=True)

@@ -8,11 +8,14 @@ whether the service lives is one of them.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 
 import structlog
 
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""No file descriptors or memory: those who wait go on waiting."""
 _RETRY_S = 1.0
 
 log = structlog.get_logger("latent.server")
@@ -29,11 +32,12 @@ class Listener:
         self._retry: asyncio.TimerHandle | None = None
         self._listen()
 
-    def close(self) -> None:
-        """Accept no more; the socket stays open."""
+    async def close(self) -> None:
+        """Accept no more; whoever was accepted is connected then. The socket stays open."""
         self._loop.remove_reader(self._socket)
         if self._retry is not None:
             self._retry.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
 
     def _listen(self) -> None:
         self._loop.add_reader(self._socket, self._accept)
@@ -44,9 +48,9 @@ class Listener:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError):
                 return  # another process has it
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:  # no file descriptors or memory: those who wait go on waiting
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue  # it went wrong for this one alone
                 log.warning("no connection can be accepted", reason=error.strerror, retry_s=_RETRY_S)
                 self._loop.remove_reader(self._socket)
                 self._retry = self._loop.call_later(_RETRY_S, self._listen)

@@ -117,14 +117,15 @@ class Patience:
 class Watch:
     """The clock of all requests of an event loop; it stands still while there are none."""
 
-    def __init__(self) -> None:
+    def __init__(self, poll_s: float = 0.0) -> None:
+        """`poll_s`: how long to look for a lone client's next request before the loop sleeps."""
         self._there: set[Waiting] = set()
         self._client: object = None
         self._ticking = False
         self._struck = self._struck_cpu_s = 0.0
         self._rested = False
         self.congestion = Congestion()
-        self._polling = Polling()
+        self._polling = Polling(poll_s)
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Patience:
         """The patience with the request that the current task answers."""

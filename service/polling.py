@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 
-_MOST_S = 500e-6
-"""Of looking, after an answer; who takes longer to ask again is not waited for in this way at all."""
-
 
 class Polling:
     """Of one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_s: float) -> None:
+        """`most_s` is how long to look, after an answer; who takes longer to ask again is not looked for at all."""
+        self._most_s = most_s
         self._quick = self._resting = False
         self._rests_since = 0.0
         self.under_way = False
@@ -26,7 +25,7 @@ class Polling:
     def asked(self, *, alone: bool) -> None:
         """A request has come; `alone` where its client, and nobody else, sent the one before it too."""
         self._resting = False
-        self._quick = alone and time.monotonic() - self._rests_since < _MOST_S
+        self._quick = alone and time.monotonic() - self._rests_since < self._most_s
 
     def rests(self) -> None:
         """Everything is answered."""
@@ -37,7 +36,7 @@ class Polling:
 
     def _look(self) -> None:
         """A turn of the loop that does not sleep."""
-        if self._resting and time.monotonic() - self._rests_since < _MOST_S:
+        if self._resting and time.monotonic() - self._rests_since < self._most_s:
             asyncio.get_running_loop().call_soon(self._look)
         else:
             self.under_way = False

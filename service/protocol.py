@@ -104,13 +104,12 @@ class DirectProtocol(HttpToolsProtocol):
     # -- uvicorn's callbacks -------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody is there. What is written goes out at once: a turn of the loop may take long."""
+        """Somebody is there, and has as long to ask as between two requests."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)
+        self._idle_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        self._idle_since = None
         if self._entrance is not None and self._entrance.refusing and self._refuse_unread(self._entrance, data):
             return
         super().data_received(data)
@@ -134,7 +133,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._idle_since = None  # where the one before was refused while its bytes were being read
+        self._idle_since = None
         self._posted = self._directly()
         if self._posted is None:
             super().on_headers_complete()

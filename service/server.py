@@ -25,8 +25,8 @@ from service.routes.inference import POSTS
 from service.settings import Settings, misspelt
 
 _TICKS_A_SECOND = 10
-_ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 4
-"""Connections a turn of the event loop, of a port of one's own and of one that several workers share."""
+_ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
+"""Connections a turn of the event loop, of a port of one's own and of one that several workers share evenly."""
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
 
@@ -59,7 +59,7 @@ class DrainingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn, which closes the sockets."""
         for listener in self._listeners:
-            listener.close()
+            await listener.close()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:

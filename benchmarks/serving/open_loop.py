@@ -1,8 +1,8 @@
 """The open loop: requests are sent when they are due, whether or not those before them were answered.
 
-So a server that falls behind is not spared: latency counts from the moment a request was due. Arrivals are evenly
-spaced; each takes a connection that is free, waits where none is, and is given up where it has waited as long as its
-client would. Bare sockets and one loop, for requests and answers of a few kilobytes: one CPU is to send tens of
+So a server that falls behind is not spared. Arrivals are evenly spaced; each takes a connection that is free, waits
+where none is, and is given up where it has waited as long as its client would. When each was due, sent and answered is
+noted. Bare sockets and one loop, for requests and answers of a few kilobytes: one CPU is to send tens of
 thousands a second.
 """
 
@@ -167,7 +167,7 @@ class _Generator:
         while self._next < len(self._due_s) and self._due_s[self._next] <= now:
             self._waiting.append(self._next)
             self._next += 1
-        while self._waiting and now - self._due_s[self._waiting[0]] > self._wait_s:
+        while not self._free and self._waiting and now - self._due_s[self._waiting[0]] > self._wait_s:
             self._waiting.popleft()
             self._settled += 1
         while self._waiting and self._free:

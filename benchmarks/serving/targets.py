@@ -138,9 +138,10 @@ def bound_at(load: float, refusal_cost: float) -> float:
 
 
 def _beyond_bound(figures: Figures) -> list[float]:
-    """Goodput at 4 × the capacity less what refusing leaves, in points of a hundred."""
+    """Goodput at 4 × the capacity less what refusing leaves of what was sent, in points of a hundred."""
     (cost,) = figures["overload/refusal_cost"]
-    return [100.0 * (share - bound_at(4.0, cost)) for share in figures["overload/4/goodput_share"]]
+    shares, sent = figures["overload/4/goodput_share"], figures["overload/4/sent_share"]
+    return [100.0 * (share - bound_at(load, cost)) for share, load in zip(shares, sent, strict=True)]
 
 
 def _worst_p99_over_p50(figures: Figures) -> list[float]:

@@ -113,6 +113,8 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         self._waiting_items = 0
         self._scheduled = self._running = False
+        self._coming: asyncio.Handle | None = None
+        """Of the flush that is scheduled."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_thread: asyncio.Future[None] | None = None
@@ -160,7 +162,7 @@ class Batcher:
             if at_once:
                 self._flush()
             else:
-                loop.call_soon(self._flush)
+                self._coming = loop.call_soon(self._flush)
         return job
 
     def flush(self) -> None:
@@ -217,6 +219,9 @@ class Batcher:
         One batch a turn would not do: where many requests are waiting to be read, a turn takes long.
         """
         self._scheduled = False
+        if self._coming is not None:
+            self._coming.cancel()  # where somebody else was faster
+            self._coming = None
         if self._running:
             return  # what runs comes back here
         until = time.monotonic() + _TURN_S
@@ -257,7 +262,7 @@ class Batcher:
             self._idle.set()
         elif not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._coming = asyncio.get_running_loop().call_soon(self._flush)
 
     async def _run_in_thread(self, batches: list[list[Share]]) -> None:
         def compute_all() -> list[tuple[float, Outputs | Exception, float]]:

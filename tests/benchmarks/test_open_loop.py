@@ -72,6 +72,7 @@ def test_an_overload_is_judged() -> None:
     status[32] = 504  # half a second after the load has fallen
     found = judged(Arrivals(due, sent, answered, status, retry_after), 2.0, 3.0, 150.0)
     assert found.offered_per_s == 10.0
+    assert found.sent_per_s == pytest.approx(28 / 3)  # one never, one after the load has fallen
     assert (found.refused, found.other, found.late, found.unsent) == (5, 2, 1, 1)
     # From 1 s to 3 s: requests 7 … 26 are answered then, less nine that are no good.
     assert found.goodput_per_s == pytest.approx((20 - 9) / 2)

@@ -60,7 +60,11 @@ def test_what_refusing_leaves(load: float, cost: float, share: float) -> None:
 
 
 def test_four_times_the_load_is_judged_by_what_refusing_leaves() -> None:
-    measured: Figures = {"overload/refusal_cost": [0.1], "overload/4/goodput_share": [0.58]}
+    measured: Figures = {
+        "overload/refusal_cost": [0.1],
+        "overload/4/goodput_share": [0.58],
+        "overload/4/sent_share": [4.0],
+    }
     found = target("overload, 4 ×: goodput").judge(measured)
     assert found.found is not None
     assert found.found.median == pytest.approx(58 - 100 * 0.6 / 0.9)

@@ -52,7 +52,7 @@ def refused(server: RunningServer, timeout_s: float) -> bool:
     while time.monotonic() < deadline:
         try:
             connection(server).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it closed while we were knocking
             return True
         time.sleep(0.01)  # nothing tells a client that a port has closed
     return False

@@ -17,23 +17,25 @@ ANSWER_S = 30.0
 BODY = json.dumps({"z": [[0.5, 0.25]]}).encode()
 
 
-def request(number: int, path: str = "/decode?model=image") -> bytes:
+def request(number: int, path: str = "/decode?model=image", timeout_s: float = 0.2) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: n{number}"
-    return f"{head}\r\nX-Request-Timeout: 0.2\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
+    return f"{head}\r\nX-Request-Timeout: {timeout_s}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
 
 
-def all_at_once(server: RunningServer, stack: ExitStack, connections: int, path: str) -> list[socket.socket]:
+def all_at_once(
+    server: RunningServer, stack: ExitStack, connections: int, path: str, timeout_s: float = 0.2
+) -> list[socket.socket]:
     """One request on each of so many connections, before the service sees any; the first has been asked before."""
     opened = [
         stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), ANSWER_S)))
         for _ in range(connections)
     ]
-    opened[0].sendall(request(0, path))
+    opened[0].sendall(request(0, path, timeout_s))
     assert read(opened[0])[0] == 200
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         for number, connection in enumerate(opened):
-            connection.sendall(request(number, path))
+            connection.sendall(request(number, path, timeout_s))
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     return opened
@@ -78,7 +80,7 @@ def test_who_finds_a_full_queue_is_told_whose(affine_store: ModelStore) -> None:
     with ExitStack() as stack:
         started = running_server(affine_store.path, load="eager", default_model="image", queue_items=1)
         server = stack.enter_context(started)
-        connections = all_at_once(server, stack, 100, "/decode")
+        connections = all_at_once(server, stack, 100, "/decode", ANSWER_S)
         answers = [read(connection) for connection in connections]
         refused = [(number, *answer[1:]) for number, answer in enumerate(answers) if answer[0] == 503]
         assert {status for status, _, _ in answers} == {200, 503}
@@ -90,5 +92,5 @@ def test_who_finds_a_full_queue_is_told_whose(affine_store: ModelStore) -> None:
         metrics = server.http.get("/metrics").text
         counted = re.findall(r'latent_requests_total\{[^}]*model="image"[^}]*status="503"[^}]*\} ([\d.]+)', metrics)
         assert sum(map(float, counted)) == len(refused)
-        connections[refused[0][0]].sendall(request(7, "/decode"))
+        connections[refused[0][0]].sendall(request(7, "/decode", ANSWER_S))
         assert read(connections[refused[0][0]])[0] == 200

@@ -6,10 +6,19 @@ import asyncio
 import time
 from functools import partial
 
+import pytest
+
+from service import congestion as congested
 from service.congestion import Congestion
 from service.patience import Watch
 
 A_SECOND = 1.0
+
+
+@pytest.fixture(autouse=True)
+def a_turn_may_be_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, a few hundred calls are no long turn."""
+    monkeypatch.setattr(congested, "_LONG_TURN_S", 60.0)
 
 
 def saturated(answers: int, refusals: int = 0) -> Congestion:
@@ -44,6 +53,29 @@ def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy() -> 
     assert not congestion.refuses(200, A_SECOND)
     time.sleep(0.55)
     assert not congestion.refuses(1900, A_SECOND)
+
+
+def test_a_hiccup_is_over_although_more_waits_than_while_others_are_refused() -> None:
+    congestion = saturated(1000)  # ten answers a millisecond
+    assert congestion.refuses(2100, A_SECOND)
+    for _ in range(12):
+        congestion.answered += 500
+        congestion.refuses(300, A_SECOND)  # one that has come back
+        congestion.look(0.05, busy=True)
+        time.sleep(0.05)
+    assert not congestion.refuses(300, A_SECOND)
+
+
+def test_it_is_overloaded_for_as_long_as_many_are_refused() -> None:
+    congestion = saturated(1000)
+    assert congestion.refuses(2100, A_SECOND)
+    for _ in range(12):
+        congestion.answered += 500
+        for _ in range(100):
+            congestion.refuses(300, A_SECOND)
+        congestion.look(0.05, busy=True)
+        time.sleep(0.05)
+    assert congestion.refuses(300, A_SECOND)
 
 
 def test_while_others_are_refused_slow_answers_may_wait_for_one_another() -> None:
@@ -91,7 +123,8 @@ async def test_answers_of_idle_times_are_not_counted_to_busy_ones() -> None:
     assert watch.congestion.refuses(20, A_SECOND)
 
 
-async def test_turns_that_take_long_leave_no_time() -> None:
+async def test_turns_that_take_long_leave_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(congested, "_OVERLOAD_S", 0.0)
     congestion = Congestion()
     congestion.begin(partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
     await asyncio.sleep(0)
@@ -110,15 +143,16 @@ async def test_a_turn_that_takes_long_already_leaves_no_time() -> None:
     assert not congestion.refuses(1, 10.0)
 
 
-async def test_what_a_long_turn_has_begun_does_not_wait_for_its_end() -> None:
+async def test_what_a_long_turn_has_begun_does_not_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(congested, "_LONG_TURN_S", 0.2)
     congestion = Congestion()
     begun: list[int] = []
     flushed: list[int] = []
     congestion.after_turn = lambda: flushed.append(len(begun))
     for number in range(200):
-        congestion.begin(partial(begun.append, number), never, A_SECOND)
+        congestion.begin(partial(begun.append, number), never, 10.0)
     assert (len(begun), flushed) == (128, [])
-    stand_still(0.02)
+    stand_still(0.25)
     congestion.begin(partial(begun.append, 200), never, A_SECOND)
     assert (len(begun), flushed) == (201, [200])
     assert begun == list(range(201))
@@ -163,6 +197,21 @@ async def test_one_that_raises_does_not_take_others_with_it() -> None:
     for _ in range(6):
         await asyncio.sleep(0)
     assert (begun, len(raised)) == (list(range(300)), 1)
+
+
+async def test_one_that_raises_in_the_turn_of_another_is_not_the_others_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    congestion, begun, raised = Congestion(), list[int](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+
+    def fail() -> None:
+        raise ArithmeticError
+
+    for number in range(128):
+        congestion.begin(partial(begun.append, number), never, 10.0)
+    congestion.begin(fail, never, 10.0)
+    monkeypatch.setattr(congested, "_LONG_TURN_S", 0.0)
+    congestion.begin(partial(begun.append, 128), never, 10.0)
+    assert (begun, len(raised)) == (list(range(129)), 1)
 
 
 async def test_who_has_waited_too_long_for_a_turn_is_refused() -> None:

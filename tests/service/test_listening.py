@@ -44,7 +44,7 @@ async def test_many_connections_are_let_in_within_a_few_turns(bound: socket.sock
         for _ in range(10):
             await asyncio.sleep(0)
         assert len(let_in) == WAITING
-        listener.close()
+        await listener.close()
         connect(bound, stack)
         await asyncio.sleep(0.05)
         assert len(let_in) == WAITING

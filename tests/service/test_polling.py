@@ -6,6 +6,9 @@ import asyncio
 
 from service.polling import Polling
 
+LONG_S = 0.1
+"""To look for: long enough for a busy machine to ask twice in."""
+
 
 def ask(polling: Polling, *, alone: bool = True) -> None:
     polling.asked(alone=alone)
@@ -17,34 +20,41 @@ def looks(polling: Polling) -> bool:
 
 
 async def test_a_client_that_asks_again_at_once_is_looked_for_and_not_for_long() -> None:
-    polling = Polling()
+    polling = Polling(LONG_S)
     ask(polling)
     assert not looks(polling)  # whether it is quick is not known yet
     ask(polling)
     assert looks(polling)
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * LONG_S)
     assert not looks(polling)
 
 
 async def test_a_client_that_takes_its_time_is_not_looked_for() -> None:
-    polling = Polling()
+    polling = Polling(LONG_S)
     for _ in range(3):
         ask(polling)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(2 * LONG_S)
         assert not looks(polling)
 
 
 async def test_several_clients_are_not_looked_for() -> None:
-    polling = Polling()
+    polling = Polling(LONG_S)
     for _ in range(3):
         ask(polling, alone=False)
         assert not looks(polling)
 
 
 async def test_nothing_is_looked_for_while_a_request_is_answered() -> None:
-    polling = Polling()
+    polling = Polling(LONG_S)
     ask(polling)
     ask(polling)
     polling.asked(alone=True)
     await asyncio.sleep(0)
     assert not looks(polling)
+
+
+async def test_where_it_is_off_nobody_is_looked_for() -> None:
+    polling = Polling(0.0)
+    for _ in range(3):
+        ask(polling)
+        assert not looks(polling)

@@ -58,6 +58,8 @@ class Overload:
 
     load: float
     offered_per_s: float
+    sent_per_s: float
+    """While the load was on."""
     goodput_per_s: float
     """Answers 200 within their deadline, a second."""
     late: int
@@ -145,6 +147,7 @@ def judged(arrivals: Arrivals, load: float, seconds: float, resident_mb: float) 
     return Overload(
         load=load,
         offered_per_s=len(during.due_s) / seconds,
+        sent_per_s=int((arrivals.sent_s < seconds).sum()) / seconds,
         goodput_per_s=counted.sum() / (seconds - _SETTLING_S),
         late=int((good & ~in_time).sum()),
         refused=int(refused.sum()),
@@ -186,6 +189,7 @@ def _figures(found: list[Overload], peak: float, cost: Cost) -> dict[str, list[f
         load = values.pop("load")
         figures |= {f"overload/{load:g}/{name}": [float(value)] for name, value in values.items()}
         figures[f"overload/{load:g}/goodput_share"] = [one.goodput_per_s / peak]
+        figures[f"overload/{load:g}/sent_share"] = [one.sent_per_s / peak]
     return figures
 
 
@@ -193,10 +197,10 @@ def _notes(peak: float, cost: Cost) -> list[str]:
     return [
         (
             f"The peak is {peak:,.0f} requests a second (closed loop, c = 64). An answer costs {number(cost.answer_us)}"
-            f" µs of CPU, a refusal {number(cost.refusal_us)}: ρ = {cost.ratio:.2f}. What refusing leaves at L times"
-            f" the peak is (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the"
-            " moment that a request was sent; between when it was due and when it was sent it waited for a free"
-            " connection, or for a generator that could not keep up; after its deadline it was not sent any more."
+            f" µs of CPU, a refusal {number(cost.refusal_us)}: ρ = {cost.ratio:.2f}. What refusing leaves where L times"
+            f" the peak are sent is (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count"
+            " from the moment that a request was sent; between when it was due and when it was sent it waited for a"
+            " free connection, or for a generator that could not keep up; after its deadline it was not sent any more."
         )
     ]
 
@@ -205,6 +209,7 @@ def _table(found: list[Overload], peak: float, cost: Cost) -> Table:
     headings = [
         "load",
         "offered/s",
+        "sent/s",
         "goodput/s",
         "of the peak",
         "refusing leaves",
@@ -223,9 +228,10 @@ def _table(found: list[Overload], peak: float, cost: Cost) -> Table:
         [
             f"{one.load:g} ×",
             number(one.offered_per_s),
+            number(one.sent_per_s),
             number(one.goodput_per_s),
             f"{one.goodput_per_s / peak:.2f}",
-            f"{bound_at(one.load, cost.ratio):.2f}",
+            f"{bound_at(one.sent_per_s / peak, cost.ratio):.2f}",
             number(one.p50_ms),
             number(one.p99_ms),
             str(one.late),
