@@ -24,7 +24,7 @@ from benchmarks.serving.wrk import Shot
 START_S = 120.0
 STOP_S = 30.0
 SETTLE_S = 10.0
-_STILL_S = 0.04
+_STILL_S = 0.02
 _POLL_S = 0.005
 
 

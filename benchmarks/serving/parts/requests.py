@@ -41,7 +41,7 @@ def seconds_of(name: str, case: Case, *, quick: bool) -> int:
     """Where a figure is to be reached under load, both sides of it are measured for longer; so is the naive service
     where one request takes it a second."""
     if (name, case.format, case.connections) == (NAIVE, "json", 4) and case.verb != "encode":
-        return 3
+        return 2
     counts = (case.model, case.verb) == (DENSE, "encode") and case.connections > 1 and name != CONSTANT
     return 2 if counts and not quick else 1
 
