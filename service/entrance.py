@@ -69,9 +69,8 @@ class Entrance:
         Its time runs from when it `came` (time.monotonic), or from now.
         """
         exchange, path = Exchange(given_id(scope), came), scope["path"]
-        services = self._services
         try:
-            outcome: Reply | Exception = await respond(scope, receive, services, posted.verb, exchange)
+            outcome: Reply | Exception = await respond(scope, receive, self._services, posted.verb, exchange)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             outcome = error
         return self._answered(outcome, exchange, path, posted.route)
@@ -89,21 +88,19 @@ class Entrance:
         def finished(outcome: Reply | Exception) -> None:
             done(self._answered(outcome, exchange, path, route))
 
-        services = self._services
         try:
-            return begin_at_once(scope, body, services, posted.verb, exchange, finished)
+            return begin_at_once(scope, body, self._services, posted.verb, exchange, finished)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             return self._answered(error, exchange, path, route)
 
     def time_for(self, posted: Posted, scope: Scope) -> float | Answered:
         """How long a request may take, seconds; or the answer to one that is not worth beginning, accounted for."""
-        services = self._services
         try:
-            timeout_s = time_for(scope, services)
+            timeout_s = time_for(scope, self._services)
         except ServiceError as error:
             return self._unbegun(error, posted, scope)
         full = self._full(posted, has_query=bool(scope["query_string"]))
-        return self._unbegun(queue_full(), posted, scope, full) if full else timeout_s
+        return self._unbegun(_QUEUE_FULL, posted, scope, full) if full else timeout_s
 
     def _full(self, posted: Posted, *, has_query: bool) -> str:
         """The model whose queue is full, where a request is known to be for it."""
@@ -148,7 +145,7 @@ class Entrance:
     ) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         congestion = self._services.watch.congestion
-        congestion.begin(begin, lambda: refused(self._unbegun(too_late(), posted, scope)), timeout_s)
+        congestion.begin(begin, lambda: refused(self._unbegun(_TOO_LATE, posted, scope)), timeout_s)
 
     def gone(self, posted: Posted, scope: Scope, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""

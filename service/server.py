@@ -40,9 +40,7 @@ class PortUnavailable(Exception):
 class DrainingServer(uvicorn.Server):
     """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
 
-    def __init__(
-        self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], *, alone: bool = True
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], *, alone: bool) -> None:
         """`drain` is called at the first signal; `alone` where no other process accepts from the same sockets."""
         super().__init__(config)
         self._drain_s, self._drain, self._draining = drain_s, drain, False

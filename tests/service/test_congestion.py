@@ -21,6 +21,22 @@ def a_turn_may_be_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(congested, "_LONG_TURN_S", 60.0)
 
 
+class Clock:
+    """In place of the time module: stands still until it is moved."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(congested, "time", made)
+    return made
+
+
 def saturated(answers: int, refusals: int = 0) -> Congestion:
     """So many answers and refusals in every 0.1 s."""
     congestion = Congestion()
@@ -43,7 +59,7 @@ def test_who_waits_may_take_a_fifth_of_the_time() -> None:
     assert not congestion.refuses(250, 30.0)
 
 
-def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy() -> None:
+def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy(clock: Clock) -> None:
     congestion = saturated(1000)  # ten answers a millisecond
     assert not congestion.refuses(1900, A_SECOND)  # a burst
     assert congestion.refuses(2100, A_SECOND)
@@ -51,22 +67,22 @@ def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy() -> 
     assert congestion.refuses(300, 0.5)
     assert not congestion.refuses(300, 2.0)  # it has more time than anybody who was refused
     assert not congestion.refuses(200, A_SECOND)
-    time.sleep(0.55)
+    clock.now += 0.55
     assert not congestion.refuses(1900, A_SECOND)
 
 
-def test_a_hiccup_is_over_although_more_waits_than_while_others_are_refused() -> None:
+def test_a_hiccup_is_over_although_more_waits_than_while_others_are_refused(clock: Clock) -> None:
     congestion = saturated(1000)  # ten answers a millisecond
     assert congestion.refuses(2100, A_SECOND)
     for _ in range(12):
         congestion.answered += 500
         congestion.refuses(300, A_SECOND)  # one that has come back
         congestion.look(0.05, busy=True)
-        time.sleep(0.05)
+        clock.now += 0.05
     assert not congestion.refuses(300, A_SECOND)
 
 
-def test_it_is_overloaded_for_as_long_as_many_are_refused() -> None:
+def test_it_is_overloaded_for_as_long_as_many_are_refused(clock: Clock) -> None:
     congestion = saturated(1000)
     assert congestion.refuses(2100, A_SECOND)
     for _ in range(12):
@@ -74,7 +90,7 @@ def test_it_is_overloaded_for_as_long_as_many_are_refused() -> None:
         for _ in range(100):
             congestion.refuses(300, A_SECOND)
         congestion.look(0.05, busy=True)
-        time.sleep(0.05)
+        clock.now += 0.05
     assert congestion.refuses(300, A_SECOND)
 
 
