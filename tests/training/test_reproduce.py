@@ -117,6 +117,21 @@ def test_the_page_holds_rows_to_their_further_conditions() -> None:
     assert "- `fashion-ae`, in at most a third of the tutorial's seconds: 32%, reached" in text
 
 
+@pytest.mark.parametrize(("theirs", "verdict"), [(-260.0, "reached"), (-259.9, "**not reached**")])
+def test_the_page_holds_a_row_to_the_tutorials_settings_in_further_figures(theirs: float, verdict: str) -> None:
+    cost = {"steps_timed": 9, "epoch_s": 90.0, "epochs": 150, "figure": 0.66, "figure_after_s": 540.0}
+    figures = {"knn_accuracy": 0.68, "elbo": -260.0}
+    ours = row(
+        "fashion-conv-vae", metric="knn_accuracy", figures=figures, tutorial=cost | {"figures": {"elbo": theirs}}
+    )
+    compared = (
+        f"`fashion-conv-vae`, elbo no worse than the tutorial's settings after 540 s: -260 to {theirs:.4g}, {verdict}"
+    )
+    assert compared in page({"fashion-conv-vae": ours}, table())
+    older = row("fashion-conv-vae", metric="knn_accuracy", figures=figures, tutorial=cost)
+    assert "Further conditions" not in page({"fashion-conv-vae": older}, table())
+
+
 def test_rows_are_kept_by_hash_one_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "docs" / "results.json"
     assert read_results(path) == {}
@@ -292,6 +307,7 @@ def test_the_tutorial_is_timed_and_not_run_out() -> None:
     assert competed.steps_timed == 15 * 29
     assert competed.figure is not None
     assert 0.015 < competed.figure < 0.1
+    assert competed.figures[beaten.metric] == competed.figure
     repeated = config.published.model_copy(update={"epoch_items": 8500})
     longer = time_tutorial(config, repeated, data, budget_s=0.1, compete_s=None)
     assert longer is not None

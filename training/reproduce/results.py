@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from model_store.durable import write_durably
 from training.config import PublishedConfig, TrainConfig
@@ -26,6 +26,8 @@ class TutorialCost(Section):
     figure: float | None = None
     """The row's metric after as many seconds as our own training took; where the source gives no figure."""
     figure_after_s: float | None = None
+    figures: dict[str, float] = Field(default_factory=dict)
+    """Every figure of that evaluation; of rows older than this field, none."""
 
     @property
     def total_s(self) -> float:

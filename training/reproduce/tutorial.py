@@ -52,14 +52,15 @@ def time_tutorial(
     else:
         clock = _Clock(compete_s, 0, compete_s, all_steps)
     _fit(Objective(model, config, data.spec.value_range), published, data, batch_size, clock)
-    metric = published.metric
-    figure = None if compete_s is None else evaluate(model, data, config).metrics.get(metric)
+    figures = {} if compete_s is None else dict(evaluate(model, data, config).metrics)
+    figure = figures.get(published.metric)
     return TutorialCost(
         steps_timed=clock.steps,
         epoch_s=clock.seconds / clock.steps * epoch_steps,
         epochs=published.epochs,
         figure=figure,
         figure_after_s=None if figure is None else clock.seconds,
+        figures=figures,
     )
 
 
