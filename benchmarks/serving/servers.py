@@ -14,6 +14,8 @@ LATENT = "latent"
 NAIVE = "naive"
 EMPTY = "empty FastAPI route"
 CONSTANT = "ASGI constant"
+ENGINE = "the engine alone"
+"""No server: measured beside them."""
 OWN_LATENT = (sys.executable, "-m", "latent.cli")
 """The `latent` of the sources that this process runs."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,8 +14,7 @@ Values = Callable[[Figures], Sequence[float]]
 _ENCODE = "latent/dense/encode"
 _NAIVE = "naive/dense/encode/json"
 _EMPTY = "empty FastAPI route/dense/encode"
-ENGINE_RATE = "engine beside the service/images_per_s"
-"""Of the convolutional encoder by itself at 64 images, in the turns of the service's own rate."""
+_ENGINE = "the engine alone"
 
 
 @dataclass(frozen=True)
@@ -92,41 +89,30 @@ def _plain(name: str) -> Values:
     return lambda figures: figures[name]
 
 
-def engine_us_per_image(figures: Figures, model: str, batch: float) -> float:
-    """The encoder's own microseconds an image at a batch size, linear between the sizes that were measured."""
-    prefix, suffix = f"engine/{model}/encoder/", "/us_per_call"
-    sizes = sorted(int(name[len(prefix) : -len(suffix)]) for name in figures if name.startswith(prefix))
-    if not sizes:
-        raise KeyError(prefix)
-    calls = [statistics.median(figures[f"{prefix}{size}{suffix}"]) for size in sizes]
-    at = bisect.bisect_left(sizes, batch)
-    if at == 0 or at == len(sizes):
-        nearest = min(at, len(sizes) - 1)
-        return calls[nearest] / sizes[nearest]
-    low, high = sizes[at - 1], sizes[at]
-    share = (batch - low) / (high - low)
-    return (calls[at - 1] + share * (calls[at] - calls[at - 1])) / batch
-
-
 def _convolutional_cpu(body: str) -> Values:
-    """CPU of a convolutional request to its engine's time plus 1.15 × what a dense one spends outside its engine."""
+    """CPU of a convolutional request to its engine's time plus 1.15 × what a dense one spends outside its engine.
+
+    The engines by themselves, at the batch that formed, in the turns of the services.
+    """
 
     def values(figures: Figures) -> list[float]:
-        def engine(model: str) -> list[float]:
-            batches = figures[f"latent/{model}/encode/{body}/1x64/batch_items"]
-            return [engine_us_per_image(figures, model, batch) for batch in batches]
-
-        dense = figures[f"latent/dense/encode/{body}/1x64/cpu_us"]
-        outside = [cpu - own for cpu, own in zip(dense, engine("dense"), strict=True)]
-        allowed = [own + 1.15 * rest for own, rest in zip(engine("convolutional"), outside, strict=True)]
-        return ratios(figures[f"latent/convolutional/encode/{body}/1x64/cpu_us"], allowed)
+        dense, convolutional = f"dense/encode/{body}/1x64", f"convolutional/encode/{body}/1x64"
+        rounds = zip(
+            figures[f"latent/{dense}/cpu_us"],
+            figures[f"{_ENGINE}/{dense}/us_per_image"],
+            figures[f"{_ENGINE}/{convolutional}/us_per_image"],
+            strict=True,
+        )
+        allowed = [own_us + 1.15 * (cpu_us - dense_us) for cpu_us, dense_us, own_us in rounds]
+        return ratios(figures[f"latent/{convolutional}/cpu_us"], allowed)
 
     return values
 
 
 def _share_of_engine(figures: Figures) -> list[float]:
-    images_per_s = [64 * rate for rate in figures["latent/convolutional/encode/npy/64x4/requests_per_s"]]
-    return ratios(images_per_s, figures[ENGINE_RATE])
+    name = "convolutional/encode/npy/64x4"
+    images_per_s = [64 * rate for rate in figures[f"latent/{name}/requests_per_s"]]
+    return ratios(images_per_s, [1e6 / us for us in figures[f"{_ENGINE}/{name}/us_per_image"]])
 
 
 def bound_at(load: float, refusal_cost: float) -> float:

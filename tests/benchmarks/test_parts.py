@@ -8,9 +8,10 @@ import pytest
 
 from benchmarks.serving import parts
 from benchmarks.serving.__main__ import main
-from benchmarks.serving.models import DENSE
+from benchmarks.serving.cases import Case
+from benchmarks.serving.models import CONVOLUTIONAL, DENSE
 from benchmarks.serving.parts import requests, workers
-from benchmarks.serving.servers import CONSTANT, EMPTY, LATENT, NAIVE
+from benchmarks.serving.servers import CONSTANT, EMPTY, ENGINE, LATENT, NAIVE
 
 
 def test_every_part_is_a_module() -> None:
@@ -26,15 +27,33 @@ def test_the_main_table_has_every_verb_body_load_and_model() -> None:
     }
 
 
-@pytest.mark.parametrize(("quick", "rounds", "seconds"), [(True, 1, 32), (False, 5, 5 * 134)])
-def test_the_main_table_takes_its_time(*, quick: bool, rounds: int, seconds: int) -> None:
-    turns = [(name, case) for case in requests.cases(quick=quick) for name in requests.who(case)]
-    assert rounds * sum(requests.seconds_of(name, case, quick=quick) for name, case in turns) == seconds
+@pytest.mark.parametrize(("quick", "rounds", "seconds", "engine"), [(True, 1, 32, 2), (False, 5, 5 * 134, 5 * 5)])
+def test_the_main_table_takes_its_time(*, quick: bool, rounds: int, seconds: int, engine: int) -> None:
+    turns = rounds * requests.turns(requests.cases(quick=quick))
+    assert sum(requests.seconds_of(name, case, quick=quick) for case, name in turns if name != ENGINE) == seconds
+    assert sum(name == ENGINE for _, name in turns) == engine
+
+
+def test_what_a_ratio_is_made_of_is_measured_one_after_the_other() -> None:
+    turns = requests.turns(requests.cases(quick=False))
+    assert turns[:6] == [
+        (Case(CONVOLUTIONAL, "encode", "json", 1, 1), LATENT),
+        *((Case(DENSE, "encode", "json", 1, 1), name) for name in (LATENT, EMPTY, NAIVE, CONSTANT)),
+        (Case(CONVOLUTIONAL, "encode", "json", 1, 1), NAIVE),
+    ]
+    beside = [one for one in turns if one[0].name.endswith("/encode/npy/1x64")]
+    assert [(case.model, name) for case, name in beside][:4] == [
+        (CONVOLUTIONAL, LATENT),
+        (CONVOLUTIONAL, ENGINE),
+        (DENSE, LATENT),
+        (DENSE, EMPTY),
+    ]
+    assert len(turns) == len(set(turns))
 
 
 def test_the_limits_are_measured_where_a_figure_refers_to_them() -> None:
     asked = {requests.who(case) for case in requests.cases(quick=False) if case.model == DENSE}
-    assert asked == {(LATENT, NAIVE, EMPTY, CONSTANT), (LATENT, NAIVE)}
+    assert asked == {(LATENT, NAIVE, EMPTY, CONSTANT, ENGINE), (LATENT, NAIVE, EMPTY, CONSTANT), (LATENT, NAIVE)}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from rich.progress import track
@@ -18,12 +18,26 @@ from benchmarks.serving.metrics import encoder_batches
 from benchmarks.serving.models import CONVOLUTIONAL, DENSE, NAMES
 from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
-from benchmarks.serving.servers import CONSTANT, EMPTY, LATENT, NAIVE, Server, constant, empty, latent, naive
-from benchmarks.serving.targets import ENGINE_RATE
+from benchmarks.serving.servers import CONSTANT, EMPTY, ENGINE, LATENT, NAIVE, Server, constant, empty, latent, naive
 
 _WARM_REQUESTS = 5
-BESIDE_ENGINE = Case(CONVOLUTIONAL, "encode", "npy", 64, 4)
-"""Whose figure to reach is a share of the engine's own rate: that is measured in the same turn."""
+_ENGINE_S = 0.5
+_BESIDE_ENGINE = (
+    *(Case(model, "encode", body, 1, 64) for model in NAMES for body in FORMATS),
+    Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
+)
+"""Cases whose figure to reach is made of the engine's own time."""
+_ORDER = (
+    (CONVOLUTIONAL, LATENT),
+    (CONVOLUTIONAL, ENGINE),
+    (DENSE, LATENT),
+    (DENSE, EMPTY),
+    (DENSE, NAIVE),
+    (DENSE, CONSTANT),
+    (DENSE, ENGINE),
+    (CONVOLUTIONAL, NAIVE),
+)
+"""In which a case goes round: what a ratio is made of is measured in succession, at one speed of the machine."""
 
 
 def cases(*, quick: bool) -> list[Case]:
@@ -57,13 +71,28 @@ def measure(bench: Bench) -> Outcome:
         for (name, model), server in servers.items():
             figures[f"{name}/{model}/idle_mb"].append(server.idle_mb)
         _check(bench, servers, asked, times=_WARM_REQUESTS)
-        turns = [(case, name) for _ in range(bench.rounds) for case in asked for name in who(case)]
-        for case, name in track(turns, "requests", console=bench.console, transient=True):
-            _turn(bench, servers[name, case.model if name in (LATENT, NAIVE) else DENSE], case, figures)
+        for case, name in track(bench.rounds * turns(asked), "requests", console=bench.console, transient=True):
+            if name == ENGINE:
+                _engine_turn(bench, case, figures)
+            else:
+                _turn(bench, servers[name, case.model if name in (LATENT, NAIVE) else DENSE], case, figures)
         _check(bench, servers, asked, times=1)
         for (name, model), server in servers.items():
             figures[f"{name}/{model}/loaded_mb"].append(server.resident_mb())
     return Outcome(tables=[*_tables(asked, figures), _memory(figures)], figures=dict(figures), notes=list(_NOTES))
+
+
+def turns(asked: Sequence[Case]) -> list[tuple[Case, str]]:
+    """One round: each case, and who is asked."""
+
+    def without_model(case: Case) -> tuple[str, str, int, int]:
+        return case.verb, case.format, case.images, case.connections
+
+    groups = list(dict.fromkeys(without_model(case) for case in asked))
+    return sorted(
+        ((case, name) for case in asked for name in who(case)),
+        key=lambda turn: (groups.index(without_model(turn[0])), _ORDER.index((turn[0].model, turn[1]))),
+    )
 
 
 _NOTES = (
@@ -88,9 +117,9 @@ def _servers(bench: Bench, asked: list[Case]) -> Iterator[tuple[str, str, Server
 
 
 def who(case: Case) -> tuple[str, ...]:
-    """Who is asked, one after the other."""
-    both = (LATENT, NAIVE)
-    return (*both, EMPTY, CONSTANT) if (case.model, case.verb) == (DENSE, "encode") else both
+    """Who is asked: the limits where a figure refers to them."""
+    limits = (EMPTY, CONSTANT) if (case.model, case.verb) == (DENSE, "encode") else ()
+    return (LATENT, NAIVE, *limits, *((ENGINE,) if case in _BESIDE_ENGINE else ()))
 
 
 def _check(bench: Bench, servers: dict[tuple[str, str], Running], asked: list[Case], times: int) -> None:
@@ -111,24 +140,24 @@ def _turn(bench: Bench, server: Running, case: Case, figures: dict[str, list[flo
     figures[f"{name}/p50_ms"].append(drive.load.p50_ms)
     figures[f"{name}/p99_ms"].append(drive.load.p99_ms)
     figures[f"{name}/cpu_us"].append(drive.cpu_us)
-    if server.server.name == LATENT and case == BESIDE_ENGINE:
-        figures[ENGINE_RATE].append(_engine_images_per_s(bench, case))
     if before is not None:
         after = encoder_batches(server.http.get("/metrics").text)
         figures[f"{name}/batch_items"].append(after.mean_since(before))
 
 
-def _engine_images_per_s(bench: Bench, case: Case) -> float:
+def _engine_turn(bench: Bench, case: Case, figures: dict[str, list[float]]) -> None:
+    """The encoder by itself, at the batch that formed in the service's last turn."""
+    batch = case.images if case.images > 1 else round(figures[f"{LATENT}/{case.name}/batch_items"][-1])
     name = f"{case.model}/encoder"
     task = {
         "directories": {name: str(bench.models[case.model].version / "encoder")},
-        "batches": [case.images],
+        "batches": [batch],
         "rounds": 1,
-        "seconds": 1.0,
+        "seconds": _ENGINE_S,
     }
     with on(bench.cpus.server):
         took = run_child("benchmarks.serving.engine_alone", json.dumps(task))
-    return 1e6 * case.images / float(took[f"{name}/{case.images}"][0])
+    figures[f"{ENGINE}/{case.name}/us_per_image"].append(float(took[f"{name}/{batch}"][0]) / batch)
 
 
 # -- tables ------------------------------------------------------------------------------------------------
@@ -156,9 +185,11 @@ def _tables(asked: list[Case], figures: dict[str, list[float]]) -> Iterator[Tabl
         for case in asked
         if name in who(case)
     ]
-    if ENGINE_RATE in figures:
-        name = f"the engine alone, {BESIDE_ENGINE.model}"
-        limits.append([name, f"{BESIDE_ENGINE.images} at a time", str(spread(figures[ENGINE_RATE])), "", "", ""])
+    limits += [
+        [f"{ENGINE}, {case.model}", f"{case.format}, {case.images} × {case.connections}", *_engine(case, figures)]
+        for case in asked
+        if ENGINE in who(case)
+    ]
     headings = ["", "body, images × connections", "images/s", "p50 ms", "p99 ms", "CPU µs a request"]
     yield Table(title="The limits", headings=headings, rows=limits)
 
@@ -190,6 +221,12 @@ def _alone(name: str, case: Case, figures: dict[str, list[float]]) -> list[str]:
         for measure in ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
     )
     return [number(rate * case.images), number(p50), number(p99), number(cpu)]
+
+
+def _engine(case: Case, figures: dict[str, list[float]]) -> list[str]:
+    """The same cells: it serves nobody, so all that it has is its rate."""
+    us = figures[f"{ENGINE}/{case.name}/us_per_image"]
+    return [str(spread([1e6 / one for one in us])), "", "", number(case.images * spread(us).median)]
 
 
 def _memory(figures: dict[str, list[float]]) -> Table:
