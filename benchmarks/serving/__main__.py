@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def _measure(parts: Sequence[str], bench: Bench) -> tuple[Results, list[str]]:
     machine, results, failed = describe(bench.cpus), Results(), []
     for part in parts:
         bench.tell(f"{part}: {PARTS[part]}")
+        started = time.perf_counter()
         try:
             outcome = measure(part, bench)
         except BenchError as error:
@@ -104,6 +106,7 @@ def _measure(parts: Sequence[str], bench: Bench) -> tuple[Results, list[str]]:
             bench.console.print(failed[-1], style="red", highlight=False)
             continue
         show(bench.console, outcome)
+        bench.tell(f"{part}: {(time.perf_counter() - started) / 60:.1f} minutes")
         results = results.with_parts(
             Results(parts={part: Measured(machine=machine, quick=bench.quick, outcome=outcome)})
         )

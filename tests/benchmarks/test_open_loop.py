@@ -70,7 +70,7 @@ def test_an_overload_is_judged() -> None:
     answered[17] = sent[17] + 1.5  # late
     status[18], sent[18], answered[18] = open_loop.UNANSWERED, np.inf, np.inf
     status[32] = 504  # half a second after the load has fallen
-    found = judged(Arrivals(due, sent, answered, status, retry_after), 2.0, 3.0, 150.0)
+    found = judged(Arrivals(due, sent, answered, status, retry_after), 3.0, 150.0)
     assert found.offered_per_s == 10.0
     assert found.sent_per_s == pytest.approx(28 / 3)  # one never, one after the load has fallen
     assert (found.refused, found.other, found.late, found.unsent) == (5, 2, 1, 1)

@@ -48,16 +48,22 @@ def test_what_refusing_leaves(load: float, cost: float, share: float) -> None:
     assert bound_at(load, cost) == pytest.approx(share)
 
 
-def test_four_times_the_load_is_judged_by_what_refusing_leaves() -> None:
+def test_four_times_the_load_is_judged_by_what_refusing_leaves_round_by_round() -> None:
     measured: Figures = {
-        "overload/refusal_cost": [0.1],
-        "overload/4/goodput_share": [0.58],
-        "overload/4/sent_share": [4.0],
+        "overload/refusal_cost": [0.1, 0.25, 0.1],
+        "overload/4/goodput_share": [0.58, 0.05, 0.5],
+        "overload/4/sent_share": [4.0, 4.0, 3.7],
     }
     found = target("overload, 4 ×: goodput").judge(measured)
     assert found.found is not None
     assert found.found.median == pytest.approx(58 - 100 * 0.6 / 0.9)
+    assert found.found.least == pytest.approx(50 - 70)
     assert found.reached is True
+
+
+def test_no_round_may_fail() -> None:
+    measured: Figures = {"overload/1.5/late": [0.0, 0.0, 1.0]}
+    assert target("overload, 1.5 ×: answers past").judge(measured).reached is False
 
 
 def test_a_ratio_to_an_eighth() -> None:

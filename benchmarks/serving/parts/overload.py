@@ -1,13 +1,15 @@
 """More requests than can be answered: what is still answered, how the rest are refused, how soon it is over.
 
-An open loop of one-image JSON, each request with a deadline. First the peak (a closed loop at c = 64) and what an
-answer and a refusal cost; then 1.5 and 4 times the peak, each followed by half of it, without a break.
+An open loop of one-image JSON, each request with a deadline. In every round the peak (a closed loop at c = 64) and what
+an answer and a refusal cost; then 1.5 times the peak and 4 times, each followed by half of it, without a break, and by
+the peak once more: goodput is held against the machine of its own seconds.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import resource
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,7 @@ from benchmarks.serving import open_loop
 from benchmarks.serving.bench import Bench
 from benchmarks.serving.cases import Case
 from benchmarks.serving.errors import BenchError
-from benchmarks.serving.figures import number, spread
+from benchmarks.serving.figures import Figures, number, spread
 from benchmarks.serving.models import DENSE
 from benchmarks.serving.open_loop import Arrivals, Phase
 from benchmarks.serving.processes import Running
@@ -30,7 +32,9 @@ LOADS = (1.5, 4.0)
 _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
-_AFTERWARDS_S = 5.0
+_AFTERWARDS_S = 3.0
+_ROUNDS, _SECONDS = 3, 5.0
+_SECONDS_QUICK = 3.0
 _SETTLING_S = 1.0
 """Left out of the goodput: the queue fills."""
 _MOST_CONNECTIONS = 8000
@@ -40,23 +44,9 @@ _PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
-class Cost:
-    """CPU microseconds of the server."""
-
-    answer_us: float
-    refusal_us: float
-
-    @property
-    def ratio(self) -> float:
-        """ρ: a refusal's over an answer's."""
-        return self.refusal_us / self.answer_us
-
-
-@dataclass(frozen=True)
 class Overload:
     """What became of the requests at one load."""
 
-    load: float
     offered_per_s: float
     sent_per_s: float
     """While the load was on."""
@@ -85,39 +75,40 @@ class Overload:
 
 
 def measure(bench: Bench) -> Outcome:
-    """Peak, costs, then each overload with its recovery."""
-    seconds = 3.0 if bench.quick else 8.0
+    """Peak, costs and each overload with its recovery, round after round."""
+    rounds, seconds = (1, _SECONDS_QUICK) if bench.quick else (_ROUNDS, _SECONDS)
     connections = _connections()
-    model = bench.models[DENSE]
-    with bench.serve_latent(DENSE) as server:
+    figures: dict[str, list[float]] = defaultdict(list)
+    with bench.serve_latent(DENSE) as server, bench.serve_latent(DENSE, queue_items=1) as refusing:
         bench.check(server, _CASE)
-        runs = [bench.drive(server, _CASE, 1 if bench.quick else 2) for _ in range(3)]
-        peak = spread([run.load.per_second for run in runs]).median
-        answer_us = spread([run.cpu_us for run in runs]).median
-        cost = Cost(answer_us, refusal_us(bench))
-        shot = server.server.shot(_CASE, model.items)
+        shot = server.server.shot(_CASE, bench.models[DENSE].items)
         shot = dataclasses.replace(shot, headers={**shot.headers, "X-Request-Timeout": f"{DEADLINE_S:g}"})
-        found = []
-        for load in LOADS:
-            bench.tell(f"overload: {load:g} × {peak:,.0f} requests a second")
-            found.append(overload(server, shot, load, peak, seconds, connections))
+        for turn in range(rounds):
+            bench.tell(f"overload: round {turn + 1} of {rounds}")
+            answer_us, refusal_us = bench.drive(server, _CASE, 1).cpu_us, _refusal_us(bench, refusing)
+            figures["overload/answer_us"].append(answer_us)
+            figures["overload/refusal_us"].append(refusal_us)
+            figures["overload/refusal_cost"].append(refusal_us / answer_us)
+            for load in LOADS:
+                before = bench.drive(server, _CASE, 1).load.per_second
+                found = overload(server, shot, load * before, before, seconds, connections)
+                after = bench.drive(server, _CASE, 1).load.per_second
+                _note(figures, f"overload/{load:g}", found, peak=(before + after) / 2)
         bench.check(server, _CASE)
-    return Outcome(tables=[_table(found, peak, cost)], figures=_figures(found, peak, cost), notes=_notes(peak, cost))
+    return Outcome(tables=[_table(figures)], figures=dict(figures), notes=_notes(figures))
 
 
-def refusal_us(bench: Bench) -> float:
+def _refusal_us(bench: Bench, server: Running) -> float:
     """CPU microseconds of a 503: a service whose queue holds one item is asked by 64 connections at once.
 
     The few that it answers are answered one by one, so they are taken off at what an answer costs on one connection.
     Raises BenchError where less than half are refused.
     """
-    seconds = 1 if bench.quick else 3
-    with bench.serve_latent(DENSE, queue_items=1) as server:
-        alone = bench.drive(server, dataclasses.replace(_CASE, connections=1), seconds)
-        shot = server.server.shot(_CASE, bench.models[DENSE].items)
-        before = server.cpu_s()
-        load = drive(server.url, shot, connections=_CASE.connections, seconds=seconds)
-        cpu_us = 1e6 * (server.cpu_s() - before)
+    alone = bench.drive(server, dataclasses.replace(_CASE, connections=1), 1)
+    shot = server.server.shot(_CASE, bench.models[DENSE].items)
+    before = server.cpu_s()
+    load = drive(server.url, shot, connections=_CASE.connections, seconds=1)
+    cpu_us = 1e6 * (server.cpu_s() - before)
     if load.socket_errors:
         raise BenchError(f"refusing lost {load.socket_errors} connections")
     if load.refused < _LEAST_REFUSED * load.requests:
@@ -125,16 +116,16 @@ def refusal_us(bench: Bench) -> float:
     return (cpu_us - alone.cpu_us * (load.requests - load.refused)) / load.refused
 
 
-def overload(server: Running, shot: Shot, load: float, peak: float, seconds: float, connections: int) -> Overload:
-    """Offer `load` times the peak for so long, and half the peak afterwards."""
-    phases = [Phase(load * peak, seconds), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
+def overload(server: Running, shot: Shot, per_second: float, peak: float, seconds: float, connections: int) -> Overload:
+    """Offer so many requests a second for so long, and half the peak afterwards."""
+    phases = [Phase(per_second, seconds), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
     arrivals = open_loop.run(
         server.url, shot, phases, connections=connections, wait_s=DEADLINE_S, patience_s=_PATIENCE_S
     )
-    return judged(arrivals, load, seconds, server.resident_mb())
+    return judged(arrivals, seconds, server.resident_mb())
 
 
-def judged(arrivals: Arrivals, load: float, seconds: float, resident_mb: float) -> Overload:
+def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
     """What the arrivals of an overload of so many seconds, and of what followed it, came to."""
     during, after = arrivals.between(0.0, seconds), arrivals.between(seconds, np.inf)
     sent = np.isfinite(during.sent_s)
@@ -145,7 +136,6 @@ def judged(arrivals: Arrivals, load: float, seconds: float, resident_mb: float) 
     counted = in_time & (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
     failed = (after.status != 200) | (after.answered_s > after.sent_s + DEADLINE_S)
     return Overload(
-        load=load,
         offered_per_s=len(during.due_s) / seconds,
         sent_per_s=int((arrivals.sent_s < seconds).sum()) / seconds,
         goodput_per_s=counted.sum() / (seconds - _SETTLING_S),
@@ -177,72 +167,59 @@ def _connections() -> int:
     return limit - _OWN_FILES
 
 
-def _figures(found: list[Overload], peak: float, cost: Cost) -> dict[str, list[float]]:
-    figures = {
-        "overload/peak_per_s": [peak],
-        "overload/answer_us": [cost.answer_us],
-        "overload/refusal_us": [cost.refusal_us],
-        "overload/refusal_cost": [cost.ratio],
-    }
-    for one in found:
-        values = dataclasses.asdict(one)
-        load = values.pop("load")
-        figures |= {f"overload/{load:g}/{name}": [float(value)] for name, value in values.items()}
-        figures[f"overload/{load:g}/goodput_share"] = [one.goodput_per_s / peak]
-        figures[f"overload/{load:g}/sent_share"] = [one.sent_per_s / peak]
-    return figures
+def _note(figures: dict[str, list[float]], name: str, found: Overload, peak: float) -> None:
+    for what, value in dataclasses.asdict(found).items():
+        figures[f"{name}/{what}"].append(float(value))
+    figures[f"{name}/peak_per_s"].append(peak)
+    figures[f"{name}/goodput_share"].append(found.goodput_per_s / peak)
+    figures[f"{name}/sent_share"].append(found.sent_per_s / peak)
 
 
-def _notes(peak: float, cost: Cost) -> list[str]:
+def _notes(figures: Figures) -> list[str]:
     return [
         (
-            f"The peak is {peak:,.0f} requests a second (closed loop, c = 64). An answer costs {number(cost.answer_us)}"
-            f" µs of CPU, a refusal {number(cost.refusal_us)}: ρ = {cost.ratio:.2f}. What refusing leaves where L times"
-            f" the peak are sent is (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count"
-            " from the moment that a request was sent; between when it was due and when it was sent it waited for a"
-            " free connection, or for a generator that could not keep up; after its deadline it was not sent any more."
+            f"The peak is that of a closed loop at c = 64, the mean of before and after. An answer costs"
+            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal {spread(figures['overload/refusal_us'])}:"
+            f" ρ = {spread(figures['overload/refusal_cost'])}. What refusing leaves where L times the peak are sent is"
+            f" (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a"
+            " request was sent; between when it was due and when it was sent it waited for a free connection, or for a"
+            " generator that could not keep up; after its deadline it was not sent any more. Counts, recovery and"
+            " memory are those of the worst round, the rest is the median's."
         )
     ]
 
 
-def _table(found: list[Overload], peak: float, cost: Cost) -> Table:
-    headings = [
-        "load",
-        "offered/s",
-        "sent/s",
-        "goodput/s",
-        "of the peak",
-        "refusing leaves",
-        "p50 ms",
-        "p99 ms",
-        "late",
-        "503s",
-        "503 p99 ms",
-        "other",
-        "never sent",
-        "waited p99 ms",
-        "recovered after s",
-        "resident MB",
-    ]
-    rows = [
-        [
-            f"{one.load:g} ×",
-            number(one.offered_per_s),
-            number(one.sent_per_s),
-            number(one.goodput_per_s),
-            f"{one.goodput_per_s / peak:.2f}",
-            f"{bound_at(one.sent_per_s / peak, cost.ratio):.2f}",
-            number(one.p50_ms),
-            number(one.p99_ms),
-            str(one.late),
-            str(one.refused),
-            number(one.refusal_p99_ms),
-            str(one.other),
-            str(one.unsent),
-            number(one.waited_p99_ms),
-            number(one.recovery_s),
-            number(one.resident_mb),
-        ]
-        for one in found
-    ]
-    return Table(title="Overload, one-image JSON", headings=headings, rows=rows)
+def _table(figures: Figures) -> Table:
+    headings = {
+        "offered/s": "offered_per_s",
+        "sent/s": "sent_per_s",
+        "peak/s": "peak_per_s",
+        "goodput/s": "goodput_per_s",
+        "of the peak": "goodput_share",
+        "p50 ms": "p50_ms",
+        "p99 ms": "p99_ms",
+        "503 p99 ms": "refusal_p99_ms",
+        "waited p99 ms": "waited_p99_ms",
+    }
+    worst = {
+        "late": "late",
+        "503s": "refused",
+        "other": "other",
+        "never sent": "unsent",
+        "recovered after s": "recovery_s",
+        "resident MB": "resident_mb",
+    }
+    rows = []
+    for load in LOADS:
+        name = f"overload/{load:g}"
+        sent, costs = figures[f"{name}/sent_share"], figures["overload/refusal_cost"]
+        bounds = [bound_at(share, cost) for share, cost in zip(sent, costs, strict=True)]
+        rows.append(
+            [
+                f"{load:g} ×",
+                str(spread(bounds)),
+                *(str(spread(figures[f"{name}/{what}"])) for what in headings.values()),
+                *(number(max(figures[f"{name}/{what}"])) for what in worst.values()),
+            ]
+        )
+    return Table(title="Overload, one-image JSON", headings=["load", "refusing leaves", *headings, *worst], rows=rows)
