@@ -14,7 +14,7 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -87,9 +87,17 @@ def request_bytes(host: str, shot: Shot) -> bytes:
 
 
 def run(
-    url: str, shot: Shot, phases: Sequence[Phase], *, connections: int, wait_s: float, patience_s: float
+    url: str,
+    shot: Shot,
+    phases: Sequence[Phase],
+    *,
+    connections: int,
+    wait_s: float,
+    patience_s: float,
+    begin: Callable[[], None] = lambda: None,
 ) -> Arrivals:
-    """Send `shot` at the rates of `phases` over that many connections, all open before the first is due.
+    """Send `shot` at the rates of `phases` over that many connections, all open before the first is due and `begin` is
+    called.
 
     What finds no free connection for `wait_s` is never sent. Ends when everything else is answered, or `patience_s`
     after the last was due. Raises BenchError where the connections cannot be opened.
@@ -99,7 +107,7 @@ def run(
         request, due_s = request_bytes(f"{host}:{port}", shot), due_times(phases)
         generator = _Generator((host, int(port)), request, due_s, wait_s, selector)
         try:
-            return generator.run(connections, patience_s)
+            return generator.run(connections, patience_s, begin)
         finally:
             generator.close()
 
@@ -135,7 +143,7 @@ class _Generator:
         self._free: deque[_Connection] = deque()
         self._started = 0.0
 
-    def run(self, connections: int, patience_s: float) -> Arrivals:
+    def run(self, connections: int, patience_s: float, begin: Callable[[], None]) -> Arrivals:
         """Send everything, wait for every answer."""
         try:
             for _ in range(connections):
@@ -143,6 +151,7 @@ class _Generator:
         except OSError as error:
             raise BenchError(f"{connections} connections cannot be opened ({error.strerror or error})") from error
         time.sleep(_ACCEPT_S)
+        begin()
         self._started = time.perf_counter()
         give_up = self._due_s[-1] + patience_s
         while self._settled < len(self._due_s) and (now := self._now()) < give_up:

@@ -25,7 +25,7 @@ from benchmarks.serving.open_loop import Arrivals, Phase
 from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.targets import bound_at
-from benchmarks.serving.wrk import Shot, drive
+from benchmarks.serving.wrk import Shot
 
 DEADLINE_S = 1.0
 LOADS = (1.5, 4.0)
@@ -35,6 +35,7 @@ _AFTERWARDS = 0.5
 _AFTERWARDS_S = 3.0
 _ROUNDS, _SECONDS = 3, 5.0
 _SECONDS_QUICK = 3.0
+_REFUSING_S = 1.5
 _SETTLING_S = 1.0
 """Left out of the goodput: the queue fills."""
 _MOST_CONNECTIONS = 8000
@@ -85,7 +86,9 @@ def measure(bench: Bench) -> Outcome:
         shot = dataclasses.replace(shot, headers={**shot.headers, "X-Request-Timeout": f"{DEADLINE_S:g}"})
         for turn in range(rounds):
             bench.tell(f"overload: round {turn + 1} of {rounds}")
-            answer_us, refusal_us = bench.drive(server, _CASE, 1).cpu_us, _refusal_us(bench, refusing)
+            peak = bench.drive(server, _CASE, 1)
+            answer_us = peak.cpu_us
+            refusal_us = _refusal_us(bench, refusing, shot, LOADS[-1] * peak.load.per_second, connections)
             figures["overload/answer_us"].append(answer_us)
             figures["overload/refusal_us"].append(refusal_us)
             figures["overload/refusal_cost"].append(refusal_us / answer_us)
@@ -98,22 +101,28 @@ def measure(bench: Bench) -> Outcome:
     return Outcome(tables=[_table(figures)], figures=dict(figures), notes=_notes(figures))
 
 
-def _refusal_us(bench: Bench, server: Running) -> float:
-    """CPU microseconds of a 503: a service whose queue holds one item is asked by 64 connections at once.
+def _refusal_us(bench: Bench, server: Running, shot: Shot, per_second: float, connections: int) -> float:
+    """CPU microseconds of a 503 where so many requests a second come over so many connections, as in an overload.
 
-    The few that it answers are answered one by one, so they are taken off at what an answer costs on one connection.
-    Raises BenchError where less than half are refused.
+    The server's queue holds one item. The few requests that it answers are answered one by one, so they are taken off
+    at what an answer costs on one connection. Raises BenchError where less than half are refused.
     """
     alone = bench.drive(server, dataclasses.replace(_CASE, connections=1), 1)
-    shot = server.server.shot(_CASE, bench.models[DENSE].items)
-    before = server.cpu_s()
-    load = drive(server.url, shot, connections=_CASE.connections, seconds=1)
-    cpu_us = 1e6 * (server.cpu_s() - before)
-    if load.socket_errors:
-        raise BenchError(f"refusing lost {load.socket_errors} connections")
-    if load.refused < _LEAST_REFUSED * load.requests:
-        raise BenchError(f"only {load.refused} of {load.requests} requests were refused by a queue of one item")
-    return (cpu_us - alone.cpu_us * (load.requests - load.refused)) / load.refused
+    before: list[float] = []
+    arrivals = open_loop.run(
+        server.url,
+        shot,
+        [Phase(per_second, _REFUSING_S)],
+        connections=connections,
+        wait_s=DEADLINE_S,
+        patience_s=_PATIENCE_S,
+        begin=lambda: before.append(server.cpu_s()),
+    )
+    cpu_us = 1e6 * (server.cpu_s() - before[0])
+    answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
+    if refused < _LEAST_REFUSED * (answered + refused):
+        raise BenchError(f"only {refused} of {answered + refused} requests were refused by a queue of one item")
+    return (cpu_us - alone.cpu_us * answered) / refused
 
 
 def overload(server: Running, shot: Shot, per_second: float, peak: float, seconds: float, connections: int) -> Overload:
@@ -179,7 +188,8 @@ def _notes(figures: Figures) -> list[str]:
     return [
         (
             f"The peak is that of a closed loop at c = 64, the mean of before and after. An answer costs"
-            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal {spread(figures['overload/refusal_us'])}:"
+            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal, with as many connections and"
+            f" requests as the overload of {LOADS[-1]:g} × has, {spread(figures['overload/refusal_us'])}:"
             f" ρ = {spread(figures['overload/refusal_cost'])}. What refusing leaves where L times the peak are sent is"
             f" (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a"
             " request was sent; between when it was due and when it was sent it waited for a free connection, or for a"
