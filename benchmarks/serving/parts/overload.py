@@ -33,7 +33,7 @@ _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
 _AFTERWARDS_S = 3.0
-_ROUNDS, _SECONDS = 3, 5.0
+_SECONDS = 4.0
 _SECONDS_QUICK = 3.0
 _REFUSING_S = 1.5
 _SETTLING_S = 1.0
@@ -77,15 +77,15 @@ class Overload:
 
 def measure(bench: Bench) -> Outcome:
     """Peak, costs and each overload with its recovery, round after round."""
-    rounds, seconds = (1, _SECONDS_QUICK) if bench.quick else (_ROUNDS, _SECONDS)
+    seconds = _SECONDS_QUICK if bench.quick else _SECONDS
     connections = _connections()
     figures: dict[str, list[float]] = defaultdict(list)
     with bench.serve_latent(DENSE) as server, bench.serve_latent(DENSE, queue_items=1) as refusing:
         bench.check(server, _CASE)
         shot = server.server.shot(_CASE, bench.models[DENSE].items)
         shot = dataclasses.replace(shot, headers={**shot.headers, "X-Request-Timeout": f"{DEADLINE_S:g}"})
-        for turn in range(rounds):
-            bench.tell(f"overload: round {turn + 1} of {rounds}")
+        for turn in range(bench.rounds):
+            bench.tell(f"overload: round {turn + 1} of {bench.rounds}")
             peak = bench.drive(server, _CASE, 1)
             answer_us = peak.cpu_us
             refusal_us = _refusal_us(bench, refusing, shot, LOADS[-1] * peak.load.per_second, connections)
