@@ -29,7 +29,7 @@ UNANSWERED = 0
 
 _TICK_S = 0.001
 _CONNECT_S = 30.0
-_ACCEPT_S = 2.0
+_ACCEPT_S = 1.0
 """The kernel opens connections before a server has accepted them."""
 _RECEIVED_AT_ONCE = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

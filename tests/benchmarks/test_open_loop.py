@@ -76,5 +76,6 @@ def test_an_overload_is_judged() -> None:
     assert (found.refused, found.other, found.late, found.unsent) == (5, 2, 1, 1)
     # From 1 s to 3 s: requests 7 … 26 are answered then, less nine that are no good.
     assert found.goodput_per_s == pytest.approx((20 - 9) / 2)
+    assert found.refused_per_s == pytest.approx(5 / 2)
     assert (found.p50_ms, found.refusal_p99_ms, found.waited_p99_ms) == pytest.approx((250.0, 250.0, 125.0))
     assert found.recovery_s == pytest.approx(0.5)

@@ -18,8 +18,8 @@ from benchmarks.serving.servers import constant
 
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
 _SECONDS = 0.4
-_TURN_S, _TURNS = 0.2, 2
-"""Shorter, and more of them, where small differences are to be seen."""
+_TURN_S = 0.2
+"""Where one measure after the other is left out."""
 
 
 def measure(bench: Bench) -> Outcome:
@@ -118,7 +118,7 @@ def _without_each(bench: Bench, cases: Sequence[Case]) -> dict[str, list[float]]
             without: stack.enter_context(_started(bench, DENSE, cases, _TURN_S, without, alone=False))
             for without in MEASURES
         }
-        for _ in range(bench.rounds * _TURNS):
+        for _ in range(bench.rounds):
             for without, child in children.items():
                 found = child.ask()
                 for case in cases:

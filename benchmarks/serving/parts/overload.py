@@ -33,7 +33,7 @@ _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
 _AFTERWARDS_S = 3.0
-_SECONDS = 4.0
+_SECONDS = 3.5
 _SECONDS_QUICK = 3.0
 _REFUSING_S = 1.5
 _SETTLING_S = 1.0
@@ -45,6 +45,19 @@ _PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
+class Cost:
+    """CPU microseconds of the server."""
+
+    answer_us: float
+    refusal_us: float
+
+    @property
+    def ratio(self) -> float:
+        """ρ: a refusal's over an answer's."""
+        return self.refusal_us / self.answer_us
+
+
+@dataclass(frozen=True)
 class Overload:
     """What became of the requests at one load."""
 
@@ -53,6 +66,8 @@ class Overload:
     """While the load was on."""
     goodput_per_s: float
     """Answers 200 within their deadline, a second."""
+    refused_per_s: float
+    """In the same time."""
     late: int
     """Answers 200 that took longer than the deadline, from the moment they were sent."""
     refused: int
@@ -84,30 +99,30 @@ def measure(bench: Bench) -> Outcome:
         bench.check(server, _CASE)
         shot = server.server.shot(_CASE, bench.models[DENSE].items)
         shot = dataclasses.replace(shot, headers={**shot.headers, "X-Request-Timeout": f"{DEADLINE_S:g}"})
+        alone_us = bench.drive(refusing, dataclasses.replace(_CASE, connections=1), 1).cpu_us
         for turn in range(bench.rounds):
             bench.tell(f"overload: round {turn + 1} of {bench.rounds}")
             peak = bench.drive(server, _CASE, 1)
-            answer_us = peak.cpu_us
-            refusal_us = _refusal_us(bench, refusing, shot, LOADS[-1] * peak.load.per_second, connections)
-            figures["overload/answer_us"].append(answer_us)
-            figures["overload/refusal_us"].append(refusal_us)
-            figures["overload/refusal_cost"].append(refusal_us / answer_us)
+            per_second = LOADS[-1] * peak.load.per_second
+            cost = Cost(peak.cpu_us, _refusal_us(refusing, shot, per_second, connections, alone_us))
+            figures["overload/answer_us"].append(cost.answer_us)
+            figures["overload/refusal_us"].append(cost.refusal_us)
+            figures["overload/refusal_cost"].append(cost.ratio)
             for load in LOADS:
                 before = bench.drive(server, _CASE, 1).load.per_second
                 found = overload(server, shot, load * before, before, seconds, connections)
                 after = bench.drive(server, _CASE, 1).load.per_second
-                _note(figures, f"overload/{load:g}", found, peak=(before + after) / 2)
+                _note(figures, f"overload/{load:g}", found, cost, peak=(before + after) / 2)
         bench.check(server, _CASE)
     return Outcome(tables=[_table(figures)], figures=dict(figures), notes=_notes(figures))
 
 
-def _refusal_us(bench: Bench, server: Running, shot: Shot, per_second: float, connections: int) -> float:
+def _refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
     """CPU microseconds of a 503 where so many requests a second come over so many connections, as in an overload.
 
     The server's queue holds one item. The few requests that it answers are answered one by one, so they are taken off
-    at what an answer costs on one connection. Raises BenchError where less than half are refused.
+    at what an answer costs on one connection, `alone_us`. Raises BenchError where less than half are refused.
     """
-    alone = bench.drive(server, dataclasses.replace(_CASE, connections=1), 1)
     before: list[float] = []
     arrivals = open_loop.run(
         server.url,
@@ -122,7 +137,7 @@ def _refusal_us(bench: Bench, server: Running, shot: Shot, per_second: float, co
     answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
     if refused < _LEAST_REFUSED * (answered + refused):
         raise BenchError(f"only {refused} of {answered + refused} requests were refused by a queue of one item")
-    return (cpu_us - alone.cpu_us * answered) / refused
+    return (cpu_us - alone_us * answered) / refused
 
 
 def overload(server: Running, shot: Shot, per_second: float, peak: float, seconds: float, connections: int) -> Overload:
@@ -142,12 +157,13 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
     good = during.status == 200
     refused = (during.status == 503) & during.retry_after
     in_time = good & (took_s <= DEADLINE_S)
-    counted = in_time & (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
+    settled = (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
     failed = (after.status != 200) | (after.answered_s > after.sent_s + DEADLINE_S)
     return Overload(
         offered_per_s=len(during.due_s) / seconds,
         sent_per_s=int((arrivals.sent_s < seconds).sum()) / seconds,
-        goodput_per_s=counted.sum() / (seconds - _SETTLING_S),
+        goodput_per_s=(in_time & settled).sum() / (seconds - _SETTLING_S),
+        refused_per_s=(refused & settled).sum() / (seconds - _SETTLING_S),
         late=int((good & ~in_time).sum()),
         refused=int(refused.sum()),
         other=int((sent & ~good & ~refused).sum()),
@@ -176,12 +192,14 @@ def _connections() -> int:
     return limit - _OWN_FILES
 
 
-def _note(figures: dict[str, list[float]], name: str, found: Overload, peak: float) -> None:
+def _note(figures: dict[str, list[float]], name: str, found: Overload, cost: Cost, peak: float) -> None:
     for what, value in dataclasses.asdict(found).items():
         figures[f"{name}/{what}"].append(float(value))
     figures[f"{name}/peak_per_s"].append(peak)
     figures[f"{name}/goodput_share"].append(found.goodput_per_s / peak)
     figures[f"{name}/sent_share"].append(found.sent_per_s / peak)
+    cpu_us = found.goodput_per_s * cost.answer_us + found.refused_per_s * cost.refusal_us
+    figures[f"{name}/accounted"].append(cpu_us / 1e6)
 
 
 def _notes(figures: Figures) -> list[str]:
@@ -193,8 +211,10 @@ def _notes(figures: Figures) -> list[str]:
             f" ρ = {spread(figures['overload/refusal_cost'])}. What refusing leaves where L times the peak are sent is"
             f" (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a"
             " request was sent; between when it was due and when it was sent it waited for a free connection, or for a"
-            " generator that could not keep up; after its deadline it was not sent any more. Counts, recovery and"
-            " memory are those of the worst round, the rest is the median's."
+            " generator that could not keep up; after its deadline it was not sent any more. Counts and memory"
+            " are those of the worst round, the rest is the median's. Costs account for as much of a second as the"
+            " answers and refusals in it would have taken at these costs: what is missing is a machine that was slower"
+            " then than while they were measured, or time that the service lost."
         )
     ]
 
@@ -206,8 +226,10 @@ def _table(figures: Figures) -> Table:
         "peak/s": "peak_per_s",
         "goodput/s": "goodput_per_s",
         "of the peak": "goodput_share",
+        "costs account for": "accounted",
         "p50 ms": "p50_ms",
         "p99 ms": "p99_ms",
+        "recovered after s": "recovery_s",
         "503 p99 ms": "refusal_p99_ms",
         "waited p99 ms": "waited_p99_ms",
     }
@@ -216,7 +238,6 @@ def _table(figures: Figures) -> Table:
         "503s": "refused",
         "other": "other",
         "never sent": "unsent",
-        "recovered after s": "recovery_s",
         "resident MB": "resident_mb",
     }
     rows = []

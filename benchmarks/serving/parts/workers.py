@@ -65,7 +65,7 @@ def _measure(bench: Bench, model: str, workers: int, figures: dict[str, list[flo
     with running(server, shares.server, bench.scratch) as started:
         for case in (one for one in CASES if one.model == model):
             bench.check(started, case)
-            load = bench.drive(started, case, 1 if bench.quick else 2, cpus=shares.driver).load
+            load = bench.drive(started, case, 1, cpus=shares.driver).load
             figures[f"workers/{workers}/{case.name}/images_per_s"].append(case.images * load.per_second)
 
 
