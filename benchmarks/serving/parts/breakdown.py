@@ -17,7 +17,7 @@ from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import constant
 
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
-_SECONDS = 0.4
+_SECONDS = 0.3
 _TURN_S = 0.2
 """Where one measure after the other is left out."""
 

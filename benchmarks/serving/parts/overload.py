@@ -35,7 +35,7 @@ _AFTERWARDS = 0.5
 _AFTERWARDS_S = 3.0
 _SECONDS = 3.5
 _SECONDS_QUICK = 3.0
-_REFUSING_S = 1.5
+_REFUSING_S = 1.0
 _SETTLING_S = 1.0
 """Left out of the goodput: the queue fills."""
 _MOST_CONNECTIONS = 8000

@@ -21,7 +21,7 @@ from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import CONSTANT, EMPTY, ENGINE, LATENT, NAIVE, Server, constant, empty, latent, naive
 
 _WARM_REQUESTS = 5
-_ENGINE_S = 0.5
+_ENGINE_S = 0.3
 _BESIDE_ENGINE = (
     *(Case(model, "encode", body, 1, 64) for model in NAMES for body in FORMATS),
     Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
