@@ -34,7 +34,6 @@ _AFTERWARDS = 0.5
 """Of the peak."""
 _AFTERWARDS_S = 3.0
 _SECONDS = 3.5
-_SECONDS_QUICK = 3.0
 _REFUSING_S = 1.0
 _SETTLING_S = 1.0
 """Left out of the goodput: the queue fills."""
@@ -92,7 +91,6 @@ class Overload:
 
 def measure(bench: Bench) -> Outcome:
     """Peak, costs and each overload with its recovery, round after round."""
-    seconds = _SECONDS_QUICK if bench.quick else _SECONDS
     connections = _connections()
     figures: dict[str, list[float]] = defaultdict(list)
     with bench.serve_latent(DENSE) as server, bench.serve_latent(DENSE, queue_items=1) as refusing:
@@ -110,7 +108,7 @@ def measure(bench: Bench) -> Outcome:
             figures["overload/refusal_cost"].append(cost.ratio)
             for load in LOADS:
                 before = bench.drive(server, _CASE, 1).load.per_second
-                found = overload(server, shot, load * before, before, seconds, connections)
+                found = overload(server, shot, load * before, before, connections)
                 after = bench.drive(server, _CASE, 1).load.per_second
                 _note(figures, f"overload/{load:g}", found, cost, peak=(before + after) / 2)
         bench.check(server, _CASE)
@@ -140,13 +138,13 @@ def _refusal_us(server: Running, shot: Shot, per_second: float, connections: int
     return (cpu_us - alone_us * answered) / refused
 
 
-def overload(server: Running, shot: Shot, per_second: float, peak: float, seconds: float, connections: int) -> Overload:
-    """Offer so many requests a second for so long, and half the peak afterwards."""
-    phases = [Phase(per_second, seconds), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
+def overload(server: Running, shot: Shot, per_second: float, peak: float, connections: int) -> Overload:
+    """Offer so many requests a second, and half the peak afterwards."""
+    phases = [Phase(per_second, _SECONDS), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
     arrivals = open_loop.run(
         server.url, shot, phases, connections=connections, wait_s=DEADLINE_S, patience_s=_PATIENCE_S
     )
-    return judged(arrivals, seconds, server.resident_mb())
+    return judged(arrivals, _SECONDS, server.resident_mb())
 
 
 def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
