@@ -13,6 +13,7 @@ from model_store.scoring import bce_per_item, kl_per_item, mse_per_item, nll_per
 from training.autoencoder import Autoencoder
 from training.config import LikelihoodConfig, TrainConfig
 from training.data.dataset import Labels
+from training.errors import Diverged
 from training.inputs import Prepared, Split
 from training.losses import MIN_VARIANCE, Bernoulli, ContinuousBernoulli
 
@@ -70,12 +71,16 @@ def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluat
     dimensions whose z_mean varies by more than 0.01 over the items (Burda et al. 2016, arXiv:1509.00519);
     knn_accuracy is that of the 5 nearest training codes. noisy_… are of a denoising recipe: noisy items in, held to
     the clean ones; everything else is of clean items. pca_… is PCA fitted to the training split.
+
+    Raises Diverged where a loss was finite, but what comes out of the network is not.
     """
     train, validation, test = (
         _codes(model, split, config.training.seed, i)
         for i, split in enumerate((data.train, data.validation, data.test))
     )
     outputs = model.decode_array(test.z_mean, data.test.labels)
+    if not all(np.isfinite(found).all() for found in (train.z, validation.z, test.z, outputs)):
+        raise Diverged("the trained network's codes or outputs are no finite numbers; lower optimizer.learning_rate")
     # Nothing holds a deterministic code back from copying its training items: their error is no measure of sigma.
     fair, codes = (data.train, train) if train.z_log_var is not None else (data.validation, validation)
     likelihood = _likelihood_record(model, config.likelihood, fair, codes)

@@ -16,6 +16,8 @@ from training.data.dataset import NOT_STATED, Dataset, Float32, Labels, UInt8
 from training.data.splits import Indices, split
 from training.errors import BadSetting, DataError
 
+_COMPARED = 1024
+"""Items at a time: most data sets differ in the first of them."""
 _BINARISE_SEED = 0  # of its own: another training seed must not measure on other items
 
 
@@ -69,6 +71,7 @@ def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     _require_fitting(dataset, config)
     sha256 = dataset.sha256()
     splits = split(len(dataset), dataset.official_test, config.data.train_every)
+    _require_variety(dataset)
     spec: ImageInput | VectorInput | SequenceInput
     if config.input.kind == "sequence":
         sequences = _sequences(dataset, config)
@@ -120,6 +123,13 @@ def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
             f"{config.recipe} is conditional and needs labels, which {dataset.name} has not; set data.label to the"
             " column that holds them, or input.conditional=false"
         )
+
+
+def _require_variety(dataset: Dataset) -> None:
+    """Single values may be the same in all items, as the borders of digits are."""
+    items = dataset.inputs
+    if not any(np.any(items[i : i + _COMPARED] != items[0]) for i in range(0, len(items), _COMPARED)):
+        raise DataError(f"all {len(items)} items of {dataset.name} are the same: there is nothing to learn from them")
 
 
 def _require_consistent(config: TrainConfig, spec: ImageInput | VectorInput | SequenceInput) -> None:

@@ -100,6 +100,15 @@ def test_too_few_items(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("constant", [np.full((2000, 6, 5, 1), 128, np.uint8), np.full((100, 2), 7.0, np.float32)])
+def test_items_that_are_all_the_same_teach_nothing(constant: np.ndarray) -> None:
+    said = rf"all {len(constant)} items of c are the same: there is nothing to learn from them"
+    with pytest.raises(DataError, match=said):
+        prepare(Dataset("c", constant), training.load_recipe("mnist-vae-mlp"))
+    constant[-1, 0] = 9  # one of them differs, in one value
+    prepare(Dataset("c", constant), training.load_recipe("mnist-vae-mlp"))
+
+
 @pytest.mark.parametrize("recipe", ["sine-linear-ae", "sine-deep-ae", "mnist-vae-mlp"])
 def test_tables_are_standardised_by_every_recipe_and_the_sine_by_none(recipe: str) -> None:
     table = prepare(TABLE, training.load_recipe(recipe))

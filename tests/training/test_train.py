@@ -161,6 +161,15 @@ def test_a_loss_that_is_no_number_ends_the_run_and_nothing_is_published(table: P
     assert list((tmp_path / "store").glob("[!.]*")) == []
 
 
+def test_a_network_whose_outputs_are_no_numbers_is_not_published_though_its_loss_was_one(tmp_path: Path) -> None:
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).random((500, 8, 8), np.float32))
+    settings = {"optimizer.learning_rate": "1e30", "latent.dim": "4", "likelihood.kind": "gaussian"}
+    config = training.configure("mnist-ae", data=str(tmp_path / "noise.npy"), epochs=3, settings=settings)
+    with pytest.raises(Diverged, match=r"lower optimizer\.learning_rate"):
+        training.train(config, store=tmp_path / "store")
+    assert list((tmp_path / "store").glob("[!.]*")) == []
+
+
 def test_an_engine_that_cannot_serve_the_version_is_left_out(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
