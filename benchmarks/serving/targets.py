@@ -227,7 +227,7 @@ TARGETS: tuple[Target, ...] = (
                 f"overload, {load} ×: until every answer is a 200 again",
                 "at most",
                 2,
-                _plain(f"overload/{load}/recovery_s"),
+                _worst(f"overload/{load}/recovery_s"),
                 "s",
             ),
         )

@@ -25,7 +25,7 @@ from benchmarks.serving.open_loop import Arrivals, Phase
 from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.targets import bound_at
-from benchmarks.serving.wrk import Shot
+from benchmarks.serving.wrk import Shot, drive
 
 DEADLINE_S = 1.0
 LOADS = (1.5, 4.0)
@@ -101,11 +101,12 @@ def measure(bench: Bench) -> Outcome:
         for turn in range(bench.rounds):
             bench.tell(f"overload: round {turn + 1} of {bench.rounds}")
             peak = bench.drive(server, _CASE, 1)
-            per_second = LOADS[-1] * peak.load.per_second
-            cost = Cost(peak.cpu_us, _refusal_us(refusing, shot, per_second, connections, alone_us))
+            cost = Cost(peak.cpu_us, _refusal_us(refusing, shot, alone_us))
             figures["overload/answer_us"].append(cost.answer_us)
             figures["overload/refusal_us"].append(cost.refusal_us)
             figures["overload/refusal_cost"].append(cost.ratio)
+            crowded_us = _crowded_refusal_us(refusing, shot, LOADS[-1] * peak.load.per_second, connections, alone_us)
+            figures["overload/crowded_refusal_us"].append(crowded_us)
             for load in LOADS:
                 before = bench.drive(server, _CASE, 1).load.per_second
                 found = overload(server, shot, load * before, before, connections)
@@ -115,12 +116,20 @@ def measure(bench: Bench) -> Outcome:
     return Outcome(tables=[_table(figures)], figures=dict(figures), notes=_notes(figures))
 
 
-def _refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
-    """CPU microseconds of a 503 where so many requests a second come over so many connections, as in an overload.
+def _refusal_us(server: Running, shot: Shot, alone_us: float) -> float:
+    """CPU microseconds of a 503: a server whose queue holds one item is asked by 64 connections at once.
 
-    The server's queue holds one item. The few requests that it answers are answered one by one, so they are taken off
-    at what an answer costs on one connection, `alone_us`. Raises BenchError where less than half are refused.
+    Raises BenchError where connections are lost or less than half of the requests are refused.
     """
+    before = server.cpu_s()
+    load = drive(server.url, shot, connections=_CASE.connections, seconds=1)
+    if load.socket_errors:
+        raise BenchError(f"refusing lost {load.socket_errors} connections")
+    return _a_refusal_us(server.cpu_s() - before, load.requests - load.refused, load.refused, alone_us)
+
+
+def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
+    """The same where so many requests a second come over so many connections, as in an overload."""
     before: list[float] = []
     arrivals = open_loop.run(
         server.url,
@@ -131,11 +140,16 @@ def _refusal_us(server: Running, shot: Shot, per_second: float, connections: int
         patience_s=_PATIENCE_S,
         begin=lambda: before.append(server.cpu_s()),
     )
-    cpu_us = 1e6 * (server.cpu_s() - before[0])
     answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
+    return _a_refusal_us(server.cpu_s() - before[0], answered, refused, alone_us)
+
+
+def _a_refusal_us(cpu_s: float, answered: int, refused: int, alone_us: float) -> float:
+    """What is left for a refusal: the few that were answered were answered one by one, at what that costs on one
+    connection."""
     if refused < _LEAST_REFUSED * (answered + refused):
         raise BenchError(f"only {refused} of {answered + refused} requests were refused by a queue of one item")
-    return (cpu_us - alone_us * answered) / refused
+    return (1e6 * cpu_s - alone_us * answered) / refused
 
 
 def overload(server: Running, shot: Shot, per_second: float, peak: float, connections: int) -> Overload:
@@ -204,8 +218,8 @@ def _notes(figures: Figures) -> list[str]:
     return [
         (
             f"The peak is that of a closed loop at c = 64, the mean of before and after. An answer costs"
-            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal, with as many connections and"
-            f" requests as the overload of {LOADS[-1]:g} × has, {spread(figures['overload/refusal_us'])}:"
+            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal {spread(figures['overload/refusal_us'])},"
+            f" {spread(figures['overload/crowded_refusal_us'])} with the connections and requests of {LOADS[-1]:g} ×:"
             f" ρ = {spread(figures['overload/refusal_cost'])}. What refusing leaves where L times the peak are sent is"
             f" (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a"
             " request was sent; between when it was due and when it was sent it waited for a free connection, or for a"
