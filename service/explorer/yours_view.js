@@ -12,6 +12,7 @@ export class YoursView {
     this.app = app;
     this.pad = new Pad(byId("pad"));
     this.turn = 0;
+    this.brought = 0;
     const error = byId("yours-error");
     this.pad.addEventListener("stroke", () => this.useDrawing());
     byId("pen").addEventListener("input", (event) => Object.assign(this.pad, { width: Number(event.target.value) }));
@@ -120,6 +121,7 @@ export class YoursView {
   useFile(file) {
     if (!file) return undefined;
     byId("file").value = "";
+    const isLast = this.bringing();
     return trying(byId("yours-error"), async () => {
       const { model } = this.app;
       if (!model.isImage) throw new Problem(415, "This model takes numbers, not files.");
@@ -130,10 +132,11 @@ export class YoursView {
       });
       const type = file.type || "application/octet-stream";
       const both = await createImageBitmap(await getBlob("reconstruct", "image/png", { query, body: file, type }));
+      if (!isLast()) return;
       const [height, width] = model.input.shape;
       const canvas = Object.assign(document.createElement("canvas"), { width, height });
       canvas.getContext("2d").drawImage(both, 0, 0, width, height, 0, 0, width, height);
-      await this.encode(pngItem(canvas.toDataURL("image/png")));
+      await this.encode(pngItem(canvas.toDataURL("image/png")), isLast);
     });
   }
 
@@ -142,11 +145,20 @@ export class YoursView {
     return trying(byId("yours-error"), () => this.encode(item));
   }
 
-  /** The same; raises Problem. */
-  async encode(item) {
+  /** Whether what is brought now is still what the person brought last. @returns {() => boolean} */
+  bringing() {
+    const { model } = this.app;
+    this.brought += 1;
+    const turn = this.brought;
+    return () => turn === this.brought && model === this.app.model;
+  }
+
+  /** The same, unless something else was brought meanwhile; raises Problem. */
+  async encode(item, isLast = this.bringing()) {
     const { app } = this;
     if (item[0] === "h" && app.model.labels && app.model.input.conditional) app.setLabel(app.model.labels[Number(item.slice(1))]);
     const z = await app.codeOf(item);
+    if (!isLast()) return;
     void app.setCode(z, { item });
     await this.judgeNow();
   }
@@ -170,7 +182,9 @@ export class YoursView {
     byId("verdict-text").textContent =
       `${odd ? "An anomaly" : "Not an anomaly"}: the reconstruction error is ${short(score)}, higher than that of ` +
       `${percentile.toFixed(1)} % of the held-out items; the threshold is ${short(answer.anomaly.threshold)}.`;
-    byId("verdict").hidden = false;
+    const verdict = byId("verdict");
+    verdict.dataset.item = item;
+    verdict.hidden = false;
   }
 
   take() {

@@ -14,23 +14,25 @@ from tests.support.server import RunningServer, running_server
 
 CONNECTIONS = 800
 ANSWER_S = 30.0
-BODY = json.dumps({"z": [[0.5, 0.25]]}).encode()
+LATE_S = 0.5
+"""So little time that many at once leave none to the last, and so much that a machine's hiccup does not use it up."""
+BODY = json.dumps({"z": [[0.5, 0.25]] * 64}).encode()
 
 
-def request(number: int, path: str = "/decode?model=image", timeout_s: float = 0.2) -> bytes:
+def request(number: int, path: str, timeout_s: float) -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: n{number}"
     return f"{head}\r\nX-Request-Timeout: {timeout_s}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
 
 
 def all_at_once(
-    server: RunningServer, stack: ExitStack, connections: int, path: str, timeout_s: float = 0.2
+    server: RunningServer, stack: ExitStack, connections: int, path: str, timeout_s: float
 ) -> list[socket.socket]:
     """One request on each of so many connections, before the service sees any; the first has been asked before."""
     opened = [
         stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port), ANSWER_S)))
         for _ in range(connections)
     ]
-    opened[0].sendall(request(0, path, timeout_s))
+    opened[0].sendall(request(0, path, ANSWER_S))
     assert read(opened[0])[0] == 200
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
@@ -53,7 +55,7 @@ def read(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, obje
 def test_who_would_be_too_late_is_told_so_and_keeps_the_connection(affine_store: ModelStore) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(affine_store.path, load="eager"))
-        connections = all_at_once(server, stack, CONNECTIONS, "/decode?model=image")
+        connections = all_at_once(server, stack, CONNECTIONS, "/decode?model=image", LATE_S)
         answers = [read(connection) for connection in connections]
         refused = [number for number, (status, _, _) in enumerate(answers) if status == 503]
         assert 100 < len(refused) < CONNECTIONS
@@ -72,7 +74,7 @@ def test_who_would_be_too_late_is_told_so_and_keeps_the_connection(affine_store:
         counted = re.findall(r'latent_requests_total\{[^}]*status="503"[^}]*verb="/decode"[^}]*\} ([\d.]+)', metrics)
         assert sum(map(float, counted)) == len(refused)
         for number in refused[:: len(refused) // 10]:
-            connections[number].sendall(request(number))
+            connections[number].sendall(request(number, "/decode?model=image", ANSWER_S))
             assert read(connections[number])[0] == 200
 
 

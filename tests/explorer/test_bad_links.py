@@ -104,7 +104,7 @@ def brings_another(visit: Visit) -> None:
     """What was wrong is forgotten with the next item."""
     visit.page.locator("#gallery button").nth(2).click()
     visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('Held-out item 2,')")
-    visit.by_id("verdict").wait_for(state="visible")
+    visit.until_judged("h2")
     visit.page.wait_for_function("() => !document.getElementById('yours-error').textContent")
 
 

@@ -22,7 +22,7 @@ def test_tab_reaches_every_control(visit: Visit) -> None:
         visit.choose_view(view)
         assert (view, missed_by_tab(visit)) == (view, [])
     visit.open(model="vector", view="yours", item="h3")
-    visit.by_id("verdict").wait_for(state="visible")
+    visit.until_judged("h3")
     assert missed_by_tab(visit) == []
 
 
@@ -107,8 +107,7 @@ def test_drawing_by_keyboard(visit: Visit) -> None:
     for _ in range(12):
         pad.press("ArrowDown")
     pad.press(" ")
-    visit.by_id("verdict").wait_for(state="visible")
-    visit.until_still()
+    visit.until_judged("p")
     assert visit.text("readout").endswith("are 1.")
 
 

@@ -43,7 +43,7 @@ def test_a_path_from_waypoint_to_waypoint(visit: Visit) -> None:
     """Through an item of the gallery, a place of the map, and an item that chance picks."""
     visit.open(model="digits", view="yours", at="0,0,10")
     visit.page.locator("#gallery button").nth(4).click()
-    visit.by_id("verdict").wait_for(state="visible")
+    visit.until_judged("h4")
     visit.press("yours-waypoint")
     assert visit.by_id("tab-morph").get_attribute("aria-selected") == "true"
     visit.drag("#map", visit.on_map([(0, 0), (1, 1), (2, -1)], "0,0,10"))

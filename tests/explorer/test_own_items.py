@@ -7,12 +7,16 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from tests.explorer.visit import Pixels, Visit, assert_same_picture, item_picture, png_of
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 Places = list[tuple[float, float]]
 
@@ -35,11 +39,6 @@ def draw(visit: Visit, stroke: Places) -> None:
     visit.drag("#pad", [(x * box["width"], y * box["height"]) for x, y in stroke])
 
 
-def wait_for_verdict(visit: Visit) -> None:
-    visit.by_id("verdict").wait_for(state="visible")
-    visit.until_still()
-
-
 def file_of(item: Pixels) -> bytes:
     return png_of(item[..., 0])
 
@@ -47,7 +46,7 @@ def file_of(item: Pixels) -> bytes:
 @pytest.mark.parametrize(("digit", "stroke"), [(1, ONE), (0, ZERO)])
 def test_a_drawn_digit_lands_among_its_class(visit: Visit, digit: int, stroke: Places) -> None:
     visit.open(model="digits", view="yours", item="h3")
-    wait_for_verdict(visit)
+    visit.until_judged("h3")
     draw(visit, stroke)
     visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('The code')")
     heldout = visit.map_of("digits")
@@ -61,7 +60,7 @@ def test_a_drawing_becomes_what_the_data_sets_images_are(visit: Visit) -> None:
     """As large and as far from the middle, wherever it was drawn; and the service says of it what the page says."""
     visit.open(model="digits", view="yours")
     draw(visit, [(0.5 * x, 0.5 * y) for x, y in ZERO])
-    wait_for_verdict(visit)
+    visit.until_judged("p")
     picture = item_picture(visit.link["item"])
     drawn = visit.grey("#original").astype(float) / 255
     images = visit.map_of("digits")["inputs"][..., 0] / 255
@@ -91,7 +90,7 @@ def test_a_drawing_becomes_what_the_data_sets_images_are(visit: Visit) -> None:
 
 def test_the_difference_is_red_where_the_reconstruction_is_higher(visit: Visit) -> None:
     visit.open(model="digits", view="yours", item="h3")
-    wait_for_verdict(visit)
+    visit.until_judged("h3")
     x = visit.map_of("digits")["inputs"][3].astype(float) / 255
     told = visit.ask("/reconstruct", "digits", inputs=[x.tolist()])
     shown = visit.pixels("#difference").astype(float)
@@ -107,7 +106,7 @@ def test_the_difference_is_red_where_the_reconstruction_is_higher(visit: Visit) 
 def arrived_at(visit: Visit, code: NDArray[np.float32]) -> None:
     """The point is where this code is: pictures of 8 bits encode as what was held out does."""
     visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('The code')")
-    wait_for_verdict(visit)
+    visit.until_judged("p")
     assert visit.z == pytest.approx(code.tolist(), rel=1e-4, abs=1e-4)
     assert visit.by_id("tab-yours").get_attribute("aria-selected") == "true"
 
@@ -166,6 +165,27 @@ def test_a_picture_of_another_size_is_fitted_by_the_service(visit: Visit, write:
     assert visit.z == pytest.approx(told["z"][0], abs=0.05), "its eight bits are what is left of the fitted picture"
 
 
+def test_what_was_brought_last_stays(visit: Visit) -> None:
+    """An answer about the item before comes too late."""
+    visit.open(model="digits", view="yours", item="h3")
+    visit.until_judged("h3")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visit.page.route("**/encode?*", hold, times=1)
+    with visit.page.expect_request("**/encode?*"):
+        draw(visit, ONE)
+    visit.page.locator("#gallery button").nth(5).click()
+    visit.until_judged("h5")
+    with visit.page.expect_response("**/encode?*"):
+        held[0].continue_()
+    visit.next_frame()
+    assert visit.link["item"] == "h5"
+    assert visit.text("readout").startswith("Held-out item 5,")
+
+
 def test_the_gallery_has_the_held_out_items_by_class(visit: Visit) -> None:
     visit.open(model="digits", view="yours")
     heldout = visit.map_of("digits")
@@ -177,7 +197,7 @@ def test_the_gallery_has_the_held_out_items_by_class(visit: Visit) -> None:
     assert shown == threes[:40]
     gallery.nth(1).click()
     item = int(threes[1][1:])
-    wait_for_verdict(visit)
+    visit.until_judged(f"h{item}")
     visit.page.wait_for_function(
         "item => document.getElementById('readout').textContent.startsWith(`Held-out item ${item},`)", arg=item
     )

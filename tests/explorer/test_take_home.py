@@ -56,7 +56,7 @@ def test_the_code(visit: Visit) -> None:
 
 def test_an_item(visit: Visit) -> None:
     visit.open(model="digits", view="yours", item="h9")
-    visit.by_id("verdict").wait_for(state="visible")
+    visit.until_judged("h9")
     answer = by_curl(visit)
     assert visit.z == pytest.approx(answer["z"][0], rel=1e-4, abs=1e-5)
     assert f" {answer['anomaly']['percentile'][0]:.1f} %" in visit.text("verdict-text")
@@ -101,10 +101,9 @@ def test_a_model(visit: Visit) -> None:
 def test_a_drawing_and_a_class_go_along(visit: Visit) -> None:
     """Quotes, base64 and labels arrive in a shell as they left."""
     visit.open(model="conditional", view="yours", item="h0", label=1)
-    visit.by_id("verdict").wait_for(state="visible")
+    visit.until_judged("h0")
     visit.drag("#pad", [(40, 40), (150, 150)])
-    visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('The code')")
-    visit.until_still()
+    visit.until_judged("p")
     assert by_curl(visit)["z"][0] == pytest.approx(visit.z, abs=1e-4)
     assert ast.literal_eval(by_python(visit).splitlines()[0].removeprefix("z ")) == pytest.approx(visit.z, abs=1e-4)
 
@@ -143,7 +142,7 @@ def test_a_link_restores_every_view(
     visit.open(model="digits@1", view=view)
     if view == "yours":
         visit.drag("#pad", [(40, 40), (150, 150), (60, 170)])
-        visit.by_id("verdict").wait_for(state="visible")
+        visit.until_judged("p")
     elif view == "sample":
         visit.page.get_by_label("Sample 7").first.click()
     elif view == "code":
@@ -157,7 +156,7 @@ def test_a_link_restores_every_view(
     assert fresh.z == visit.z
     np.testing.assert_array_equal(fresh.grey("#now"), visit.grey("#now"))
     if view == "yours":
-        fresh.by_id("verdict").wait_for(state="visible")
+        fresh.until_judged("p")
         assert fresh.text("verdict-text") == visit.text("verdict-text")
     elif view == "sample":
         fresh.page.locator("#sheet button[aria-pressed=true]").wait_for()

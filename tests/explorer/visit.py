@@ -92,6 +92,11 @@ class Visit:
         )
         return self
 
+    def until_judged(self, item: str) -> Visit:
+        """Wait until the verdict on this item is shown, and its code; a part of its name from the beginning will do."""
+        self.page.locator(f"#verdict[data-item^='{item}']").wait_for(state="visible")
+        return self.until_still()
+
     def by_id(self, name: str) -> Locator:
         return self.page.locator(f"#{name}")
 
