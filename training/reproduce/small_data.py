@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import struct
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -46,13 +45,7 @@ def _held(source: str, data_dir: Path | None) -> tuple[str, Dataset]:
             return source, load(DataConfig(source=source, dir=data_dir), InputConfig())
         except DataError:
             pass  # nor is anything downloaded for a run of seconds
-    return FALLBACK, _fallback()
-
-
-@cache
-def _fallback() -> Dataset:
-    """Read once: parsing it takes longer than a row."""
-    return load(DataConfig(source=FALLBACK), InputConfig())
+    return FALLBACK, load(DataConfig(source=FALLBACK), InputConfig())
 
 
 def _write_idx(path: Path, array: UInt8) -> None:
