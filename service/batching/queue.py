@@ -323,7 +323,7 @@ class Batcher:
 
     def _compute(self, batch: list[Share]) -> Outputs:
         rows = self._run([Piece(job.rows, start, stop) for job, start, stop in batch])
-        return Outputs(rows, all(bool(np.isfinite(array).all()) for array in rows.values()))
+        return Outputs(rows, all(map(_is_finite, rows.values())))
 
     def _settle(self, batch: list[Share], outputs: Outputs, started: float, ended: float) -> None:
         seconds = ended - started
@@ -365,6 +365,11 @@ class Batcher:
             job = self._jobs.popleft()
             self._waiting_items -= job.count - job.taken
             _fail(job, error)
+
+
+def _is_finite(array: Float32) -> bool:
+    """np.isfinite(array).all(), in half the time where the array is small."""
+    return b"\0" not in np.isfinite(array).tobytes()
 
 
 def _is_whole(batch: list[Share]) -> bool:
