@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import orjson
 import structlog
 
 from service.settings import Settings
@@ -21,6 +22,7 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 )
 
 _FLUSH_S = 0.05
+_ATOMIC = 4096  # bytes; PIPE_BUF on Linux (pipe(7)): longer writes of several workers may mix in one pipe
 _PLAIN = re.compile(r"[\w@/ .:+=-]*", re.ASCII)
 
 
@@ -40,7 +42,8 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # one write a line: PrintLogger's line end is a second one where Python is unbuffered, and workers share stderr
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -93,10 +96,10 @@ class RequestLog:
         )
 
     def flush(self) -> None:
-        """Write what has gathered."""
-        lines, self._lines = "".join(self._lines), []
-        if lines:
-            sys.stderr.write(lines)
+        """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
+        lines, self._lines = self._lines, []
+        for piece in _pieces(lines):
+            sys.stderr.write(piece)
             sys.stderr.flush()
 
     def _now(self) -> str:
@@ -108,6 +111,20 @@ class RequestLog:
         return f"{self._prefix}.{nanoseconds // 1000:06d}Z"
 
 
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """These lines (ASCII) together in texts of at most `_ATOMIC` bytes; a longer line stands alone."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > _ATOMIC:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield "".join(piece)
+
+
 @lru_cache(maxsize=256)
 def _kept_quoted(text: str) -> str:
     """Of the few models and verbs that there are."""
@@ -116,4 +133,4 @@ def _kept_quoted(text: str) -> str:
 
 def _quoted(text: str) -> str:
     """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
-    return f'"{text}"' if _PLAIN.fullmatch(text) else orjson.dumps(text).decode()
+    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)

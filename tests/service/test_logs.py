@@ -1,11 +1,36 @@
-"""What an unforeseen error leaves in the log."""
+"""What is written to the log, and how: workers share stderr, so lines must not mix."""
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 import sys
 
+import pytest
+
 from service.logs import TRACEBACKS
+from tests.support.server import ROOT
+
+PIPE_BUF = 4096
+LOGGING = """
+import asyncio, logging, structlog
+from service.logs import RequestLog, configure_logging
+from service.settings import Settings
+
+async def requests(log):
+    for index in range(300):
+        log.write(f"id-{index}", "größe", "encode", 1, 404, 0.001)
+    log.flush()
+
+settings = Settings(log_format="json")
+configure_logging(settings)
+structlog.get_logger("latent").info("ours", text="x" * 300)
+logging.getLogger("uvicorn.error").warning("uvicorn's")
+asyncio.run(requests(RequestLog(settings)))
+structlog.get_logger("latent").info("end")
+"""
 
 
 def test_a_trace_names_its_lines_and_no_values() -> None:
@@ -18,3 +43,28 @@ def test_a_trace_names_its_lines_and_no_values() -> None:
     assert "ValueError" in text
     assert "test_logs.py" in text
     assert sent not in text
+
+
+@pytest.mark.parametrize("unbuffered", ["1", ""])
+def test_every_write_is_of_whole_lines_and_fits_a_pipe(unbuffered: str) -> None:
+    writes = _writes({**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(ROOT)})
+    assert all(write.endswith(b"\n") for write in writes)
+    assert max(map(len, writes)) <= PIPE_BUF
+    events = [json.loads(line) for write in writes for line in write.splitlines()]
+    assert [event["event"] for event in events] == ["ours", "uvicorn's", *["request"] * 300, "end"]
+    requests = events[2:-1]
+    assert [request["id"] for request in requests] == [f"id-{index}" for index in range(300)]
+    assert {request["model"] for request in requests} == {"größe"}
+    assert len(writes) < len(events) / 5
+
+
+def _writes(environment: dict[str, str]) -> list[bytes]:
+    """What LOGGING writes to stderr, one element a call of write(2): a datagram socket keeps them apart."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, its, subprocess.Popen([sys.executable, "-c", LOGGING], stderr=its.fileno(), env=environment) as process:
+        ours.settimeout(30)
+        writes: list[bytes] = []
+        while not writes or b'"event": "end"' not in writes[-1]:
+            writes.append(ours.recv(1 << 20))
+        assert process.wait(30) == 0
+    return writes
