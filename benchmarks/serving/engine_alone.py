@@ -4,7 +4,7 @@
     python -m benchmarks.serving.engine_alone '{"every_cpu": DIRECTORY, "rounds": …, "seconds": …}'
 
 Prints JSON: for every name and batch size the microseconds of a call, a number a round; or the most images a second
-that every CPU of this process together comes to.
+that every CPU of this process together comes to. Directories of `rewritten` are compiled as the service does.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import openvino
 
+from service.engines.rewrites import rewrite
+
 _WARM_CALLS = 5
 _ITEMS_AT_ONCE = (64, 256, 1024)
 
@@ -32,8 +34,9 @@ def main() -> int:
         print(json.dumps([most_images_per_s(Path(task["every_cpu"]), seconds) for _ in range(rounds)]))
         return 0
     requests = {
-        f"{name}/{batch}": request(Path(directory), batch, threads=1)
-        for name, directory in task["directories"].items()
+        f"{name}/{batch}": request(Path(directory), batch, threads=1, rewritten=rewritten)
+        for rewritten, directories in ((False, task["directories"]), (True, task.get("rewritten", {})))
+        for name, directory in directories.items()
         for batch in task["batches"]
     }
     took: dict[str, list[float]] = {name: [] for name in requests}
@@ -44,11 +47,14 @@ def main() -> int:
     return 0
 
 
-def request(directory: Path, batch: int, *, threads: int) -> Any:  # noqa: ANN401 - openvino publishes no types
+def request(directory: Path, batch: int, *, threads: int, rewritten: bool = False) -> Any:  # noqa: ANN401 - openvino publishes no types
     """An infer request whose input (batch, …) is set, warm."""
     core = openvino.Core()
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads)}
-    compiled = core.compile_model(core.read_model(directory), "CPU", {**config, "INFERENCE_PRECISION_HINT": "f32"})
+    model = core.read_model(directory)
+    if rewritten:
+        rewrite(model)
+    compiled = core.compile_model(model, "CPU", {**config, "INFERENCE_PRECISION_HINT": "f32"})
     ready = compiled.create_infer_request()
     ready.set_input_tensor(openvino.Tensor(example(compiled, batch)))
     for _ in range(_WARM_CALLS):

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.engines.base import EngineError
 from service.engines.openvino_import import openvino
+from service.engines.rewrites import rewrite
 
 _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 
@@ -16,7 +17,9 @@ _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w
 def compile_directory(core: openvino.Core, directory: Path, config: Mapping[str, str]) -> Any:  # noqa: ANN401
     """A compiled model (openvino publishes no types). Raises EngineError where an operation cannot be converted."""
     try:
-        return core.compile_model(core.read_model(directory), "CPU", dict(config))
+        model = core.read_model(directory)
+        rewrite(model)
+        return core.compile_model(model, "CPU", dict(config))
     except Exception as error:
         lacking = _UNCONVERTED.search(str(error))
         reason = f"it lacks {lacking[1]}" if lacking else type(error).__name__
