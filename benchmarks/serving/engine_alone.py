@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from service.engines.rewrites import rewrite
+from service.engines.openvino_rewrite import widen
 
 _WARM_CALLS = 5
 _ITEMS_AT_ONCE = (64, 256, 1024)
@@ -53,7 +53,7 @@ def request(directory: Path, batch: int, *, threads: int, rewritten: bool = Fals
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads)}
     model = core.read_model(directory)
     if rewritten:
-        rewrite(model)
+        widen(model)
     compiled = core.compile_model(model, "CPU", {**config, "INFERENCE_PRECISION_HINT": "f32"})
     ready = compiled.create_infer_request()
     ready.set_input_tensor(openvino.Tensor(example(compiled, batch)))

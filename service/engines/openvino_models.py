@@ -9,7 +9,7 @@ from typing import Any
 
 from service.engines.base import EngineError
 from service.engines.openvino_import import openvino
-from service.engines.rewrites import rewrite
+from service.engines.openvino_rewrite import widen
 
 _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 
@@ -18,7 +18,7 @@ def compile_directory(core: openvino.Core, directory: Path, config: Mapping[str,
     """A compiled model (openvino publishes no types). Raises EngineError where an operation cannot be converted."""
     try:
         model = core.read_model(directory)
-        rewrite(model)
+        widen(model)
         return core.compile_model(model, "CPU", dict(config))
     except Exception as error:
         lacking = _UNCONVERTED.search(str(error))
