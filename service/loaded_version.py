@@ -21,6 +21,7 @@ from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
 from service.batching import BucketedProgram, CostCurve, Rows
 from service.cpus import usable_cpus
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
+from service.engines.base import infer_in_calls_of
 from service.settings import EngineChoice
 
 Float32 = NDArray[np.float32]
@@ -93,12 +94,29 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
     )
 
 
+def call_largest_alone(directory: Path, loaded: LoadedVersion, engine: Engine) -> None:
+    """Load what gains by it once more, for batches of the largest size alone, and prove it like the rest.
+
+    Raises StoreError, GoldenMismatch or EngineError; nothing has changed then.
+    """
+    halves = (loaded.encoder, loaded.decoder)
+    golden = read_golden(directory / GOLDEN, loaded.manifest)
+    alone = load_and_prove(directory, engine, loaded.manifest, golden, loaded.encoder.sizes[-1])
+    for buckets, program in zip(halves, alone, strict=True):
+        if program.gains_by_batch:
+            buckets.call_largest(program)
+
+
 def prove_first(
-    directory: Path, choice: EngineChoice, get_engine: GetEngine, hear: Callable[[Manifest, Refusal], None]
+    directory: Path,
+    choice: EngineChoice,
+    get_engine: GetEngine,
+    hear: Callable[[Manifest, Refusal], None],
+    batch_of: Callable[[Manifest], int] | None = None,
 ) -> Proven:
     """Verify a published version and load it on the engine that was chosen, for `auto` the first that proves itself.
 
-    `hear` is told of every engine that `auto` does not take.
+    `hear` is told of every engine that `auto` does not take. With `batch_of`, every call has to have so many rows.
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
     manifest = verify_version(directory)
@@ -107,7 +125,8 @@ def prove_first(
     for name in ENGINES if choice == "auto" else (choice,):
         try:
             engine = get_engine(name)
-            encoder, decoder = load_and_prove(directory, engine, manifest, golden)
+            batch = None if batch_of is None else batch_of(manifest)
+            encoder, decoder = load_and_prove(directory, engine, manifest, golden, batch)
         except (EngineError, GoldenMismatch) as error:
             if choice != "auto":
                 raise
@@ -123,12 +142,14 @@ def _log_refusal(manifest: Manifest, refusal: Refusal) -> None:
     log.warning("engine refused", model=version, engine=refusal.engine, reason=refusal.reason, cause=refusal.cause)
 
 
-def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: Golden) -> tuple[Program, Program]:
-    """Load both SavedModels and replay the goldens, preprocessing included.
+def load_and_prove(
+    directory: Path, engine: Engine, body: ManifestBody, golden: Golden, batch: int | None = None
+) -> tuple[Program, Program]:
+    """Load both SavedModels and replay the goldens, preprocessing included; for calls of `batch` rows alone, or of any.
 
     Raises EngineError, or GoldenMismatch naming what differs.
     """
-    encoder, decoder = engine.load(directory / ENCODER), engine.load(directory / DECODER)
+    encoder, decoder = engine.load(directory / ENCODER, batch), engine.load(directory / DECODER, batch)
     gaussian = body.latent.distribution == "gaussian"
     codes = {"z_mean", "z_log_var"} if gaussian else {"z"}
     labels = {"labels"} if body.input.conditional else set()
@@ -148,11 +169,11 @@ def load_and_prove(directory: Path, engine: Engine, body: ManifestBody, golden: 
     def reproduced(name: str, got: Float32, recorded: Float32) -> None:
         compare(name, got, recorded, body.tolerance if engine.precision == "f32" else bfloat16_tolerance(recorded))
 
-    encoded = _replay(engine, encoder, {"x": x} | condition)
+    encoded = _replay(engine, encoder, {"x": x} | condition, batch)
     reproduced("z_mean", encoded["z_mean" if gaussian else "z"], golden.z_mean)
     if golden.z_log_var is not None:
         reproduced("z_log_var", encoded["z_log_var"], golden.z_log_var)
-    decoded = _replay(engine, decoder, {"z": golden.z_mean} | condition)
+    decoded = _replay(engine, decoder, {"z": golden.z_mean} | condition, batch)
     reproduced("outputs", decoded["outputs"], golden.outputs)
     return encoder, decoder
 
@@ -165,9 +186,9 @@ def bfloat16_tolerance(recorded: Float32) -> Tolerance:
     return Tolerance(rtol=_BFLOAT16, atol=_BFLOAT16 * float(np.sqrt(np.mean(np.square(recorded, dtype=np.float64)))))
 
 
-def _replay(engine: Engine, program: Program, inputs: Rows) -> dict[str, Float32]:
+def _replay(engine: Engine, program: Program, inputs: Rows, batch: int | None) -> dict[str, Float32]:
     try:
-        return program.infer(inputs)
+        return program.infer(inputs) if batch is None else infer_in_calls_of(batch, program, inputs)
     except Exception as error:
         raise EngineError(f"the {engine.name} engine fails on the goldens ({type(error).__name__})") from error
 

@@ -21,7 +21,7 @@ from service.loaded_version import LoadedVersion
 Float32 = NDArray[np.float32]
 Half = Literal["encoder", "decoder"]
 
-_SETTLE_S = 1.0
+SETTLE_S = 1.0
 """A version that has just become ready has requests to answer, or a command to end."""
 
 
@@ -137,7 +137,7 @@ class ServedModel:
             if known is not None:
                 batcher.costs = known
                 continue
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(SETTLE_S)
             if (measured := await batcher.calibrate(program.seconds_of)) is not None:
                 await asyncio.to_thread(cache.write, identity, measured)
 

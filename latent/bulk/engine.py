@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from latent.options import Engine as EngineChoice
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
+from service.engines.base import infer_in_calls_of
 from service.loaded_version import Refusal, prove_first
 from service.served_model import Posterior
 
@@ -54,14 +55,11 @@ class BulkModel:
         return self._infer(self.decoder, {"z": z, **condition})["outputs"]
 
     def _infer(self, program: Program, rows: Rows) -> Rows:
-        n = len(next(iter(rows.values())))
-        if n < self.batch:
-            rows = {name: np.concatenate([a, np.repeat(a[-1:], self.batch - n, axis=0)]) for name, a in rows.items()}
         try:
-            answers = program.infer(rows)
+            return infer_in_calls_of(self.batch, program, rows)
         except Exception as error:
+            n = len(next(iter(rows.values())))
             raise EngineError(f"the engine fails on a batch of {n} items ({type(error).__name__})") from error
-        return {name: array[:n] for name, array in answers.items()}
 
 
 def load(directory: Path, choice: EngineChoice, threads: int, precision: Precision = "f32") -> BulkModel:
@@ -70,7 +68,8 @@ def load(directory: Path, choice: EngineChoice, threads: int, precision: Precisi
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
     with ExitStack() as quiet:
-        proven = prove_first(directory, choice, lambda name: _engine(name, threads, precision, quiet), _said_by_nobody)
+        get_engine = partial(_engine, threads=threads, precision=precision, quiet=quiet)
+        proven = prove_first(directory, choice, get_engine, _said_by_nobody, _batch_items)
     manifest = proven.manifest
     return BulkModel(manifest, proven.encoder, proven.decoder, _batch_items(manifest), threads + 1)
 
@@ -104,11 +103,13 @@ class _OneByOne:
     def __init__(self, engine: Engine) -> None:
         self._engine, self.name, self.precision = engine, engine.name, engine.precision
 
-    def load(self, directory: Path) -> Program:
-        return _Guarded(self._engine.load(directory))
+    def load(self, directory: Path, batch: int | None = None) -> Program:
+        return _Guarded(self._engine.load(directory, batch))
 
 
 class _Guarded:
+    gains_by_batch = False
+
     def __init__(self, program: Program) -> None:
         self._program, self._lock = program, Lock()
         self.input_names, self.output_names = program.input_names, program.output_names

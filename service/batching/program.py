@@ -44,6 +44,8 @@ class BucketedProgram:
     def __init__(self, program: Program, example: Arrays, max_items: int) -> None:
         """`example` has at least one row by every name: what idle rows hold until others have been there."""
         self.sizes = bucket_sizes(max_items)
+        self.gains_by_batch = program.gains_by_batch
+        """Whether `call_largest` is worth its while."""
         self._inputs = {name: np.repeat(array[:1], self.sizes[-1], axis=0) for name, array in example.items()}
         self._calls: dict[int, Callable[[], Arrays]] = {
             size: program.bind({name: array[:size] for name, array in self._inputs.items()}) for size in self.sizes
@@ -68,6 +70,10 @@ class BucketedProgram:
             if len(array) != size:
                 raise RuntimeError(f"the engine answered {len(array)} rows of {name} to the {size} it was given")
         return {name: array[:total].copy() for name, array in answers.items()}
+
+    def call_largest(self, program: Program) -> None:
+        """Make calls of the largest size with a program that is loaded for these alone; others may call meanwhile."""
+        self._calls[self.sizes[-1]] = program.bind(self._inputs)
 
     def infer(self, rows: Rows) -> dict[str, Float32]:
         """Any number of rows, in as many calls as they need: (n, …) by name -> (n, …) by name."""

@@ -31,6 +31,9 @@ def cause_of(error: BaseException) -> str | None:
 class Program(Protocol):
     """One loaded SavedModel. Used by one thread at a time."""
 
+    gains_by_batch: bool
+    """Whether it is worth loading for calls of one batch size alone."""
+
     @property
     def input_names(self) -> frozenset[str]:
         """Names that `infer` takes."""
@@ -55,10 +58,28 @@ class Engine(Protocol):
     name: str
     precision: Precision
 
-    def load(self, directory: Path) -> Program:
-        """Load a SavedModel with one serving signature. Raises EngineError."""
+    def load(self, directory: Path, batch: int | None = None) -> Program:
+        """Load a SavedModel with one serving signature, where it gains by that for calls of `batch` rows alone.
+
+        Raises EngineError.
+        """
 
 
 def as_float32(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 - each runtime has its own tensor type
     """A copy in float32, C order: what a runtime returns may be a view that its next call overwrites."""
     return np.array(array, dtype=np.float32, order="C")
+
+
+def infer_in_calls_of(batch: int, program: Program, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+    """Any number of rows (n, …), n >= 1, in calls of one size, the last filled up with its last row."""
+    n = len(next(iter(inputs.values())))
+    answers = []
+    for start in range(0, n, batch):
+        rows = {name: array[start : start + batch] for name, array in inputs.items()}
+        lacking = batch - min(batch, n - start)
+        if lacking:
+            rows = {name: np.concatenate([a, np.repeat(a[-1:], lacking, axis=0)]) for name, a in rows.items()}
+        answers.append(program.infer(rows))
+    if len(answers) == 1:
+        return {name: array[:n] for name, array in answers[0].items()}
+    return {name: np.concatenate([answer[name] for answer in answers])[:n] for name in answers[0]}

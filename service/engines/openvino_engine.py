@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from service.engines.base import Arrays, Precision, as_float32
 from service.engines.openvino_import import openvino
-from service.engines.openvino_models import NamedPorts, compile_directory
+from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
 
 
 class OpenVinoEngine:
@@ -33,16 +33,16 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads),
         }
 
-    def load(self, directory: Path) -> OpenVinoProgram:
+    def load(self, directory: Path, batch: int | None = None) -> OpenVinoProgram:
         """Read and compile. Raises EngineError where an operation cannot be converted."""
-        return OpenVinoProgram(compile_directory(self._core, directory, self._config))
+        return OpenVinoProgram(compile_directory(self._core, directory, self._config, batch))
 
 
 class OpenVinoProgram(NamedPorts):
     """A compiled model with one request, which one thread uses at a time."""
 
-    def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - openvino publishes no types
-        self._request = compiled.create_infer_request()
+    def __init__(self, compiled: Compiled) -> None:
+        self._request = compiled.model.create_infer_request()
         super().__init__(compiled)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from service.engines.base import Arrays, Precision, as_float32
 from service.engines.openvino_import import openvino
-from service.engines.openvino_models import NamedPorts, compile_directory
+from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
 
 
 class OpenVinoStreamsEngine:
@@ -38,19 +38,19 @@ class OpenVinoStreamsEngine:
             "ENABLE_CPU_PINNING": "NO",
         }
 
-    def load(self, directory: Path) -> OpenVinoStreamsProgram:
+    def load(self, directory: Path, batch: int | None = None) -> OpenVinoStreamsProgram:
         """Read and compile. Raises EngineError where an operation cannot be converted."""
-        return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config), self._streams)
+        return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config, batch), self._streams)
 
 
 class OpenVinoStreamsProgram(NamedPorts):
     """A compiled model that any number of threads may call at once; beyond the streams they wait for each other."""
 
-    def __init__(self, compiled: Any, streams: int) -> None:  # noqa: ANN401 - openvino publishes no types
+    def __init__(self, compiled: Compiled, streams: int) -> None:
         super().__init__(compiled)
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
-            self._idle.put(compiled.create_infer_request())
+            self._idle.put(compiled.model.create_infer_request())
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch on a stream of its own; a batch size that a stream has not seen is compiled first."""

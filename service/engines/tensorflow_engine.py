@@ -32,7 +32,7 @@ class TensorFlowEngine:
         except RuntimeError:
             return  # TensorFlow is already running, in a process that is not only a service
 
-    def load(self, directory: Path) -> TensorFlowProgram:
+    def load(self, directory: Path, batch: int | None = None) -> TensorFlowProgram:  # noqa: ARG002 - nothing is gained
         """Load the SavedModel's one serving signature. Raises EngineError."""
         try:
             module = tf.saved_model.load(str(directory))
@@ -43,6 +43,8 @@ class TensorFlowEngine:
 
 class TensorFlowProgram:
     """A concrete function with a free batch dimension: no batch size is ever traced again."""
+
+    gains_by_batch = False
 
     def __init__(self, module: Any, signature: Any) -> None:  # noqa: ANN401 - tensorflow publishes no types
         self._module = module  # the variables live as long as the module that owns them

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.engines import ENGINES, Engine, EngineError, create_engine
-from service.loaded_version import LoadedVersion, load_version
+import structlog
+
+from service.engines import ENGINES, Engine, EngineError, cause_of, create_engine
+from service.loaded_version import LoadedVersion, call_largest_alone, load_version
 from service.registry.memory import occupied_bytes, resident_bytes
 from service.registry.watching import Signature, signature_of
 from service.served_model import ServedModel
 from service.settings import Settings
+
+log = structlog.get_logger("latent.load")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,15 @@ class Loader:
         """Verify, compile, prove and warm the version in a directory."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, directory)
 
+    async def call_largest_alone(self, directory: Path, loaded: LoadedVersion) -> int:
+        """Give a version a program for its largest batches, and say what that occupies.
+
+        Where it cannot be had, the version is served as it is.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._call_largest_alone, directory, loaded
+        )
+
     async def let_go(self, model: list[ServedModel]) -> None:
         """Empty the list of the last reference to a closed model: freeing compiled networks takes milliseconds."""
         await asyncio.get_running_loop().run_in_executor(self._thread, model.clear)
@@ -62,6 +76,20 @@ class Loader:
         except Exception as error:  # noqa: BLE001 - the caller says what it means, and serves on
             return Attempt(files, error=error)
         return Attempt(files, loaded, memory_bytes)
+
+    def _call_largest_alone(self, directory: Path, loaded: LoadedVersion) -> int:
+        before, started = resident_bytes(), time.monotonic()
+        reference = f"{loaded.manifest.name}@{loaded.manifest.version}"
+        try:
+            call_largest_alone(directory, loaded, self._engine(loaded.engine))
+        except Exception as error:  # noqa: BLE001 - whatever a runtime raised, the version is served as it was
+            log.warning("no program for the largest batch", model=reference, reason=str(error), cause=cause_of(error))
+            return 0
+        after = resident_bytes()
+        added = 0 if before is None or after is None else max(0, after - before)
+        milliseconds = round(1e3 * (time.monotonic() - started))
+        log.info("program for the largest batch", model=reference, memory_bytes=added, milliseconds=milliseconds)
+        return added
 
     def _engine(self, name: str) -> Engine:
         if name not in self._engines:

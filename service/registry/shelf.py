@@ -26,7 +26,7 @@ from service.registry.background import Background
 from service.registry.loading import Loader
 from service.registry.memory import to_unload
 from service.registry.slots import Model, Selector, Slot
-from service.served_model import Observer, ServedModel
+from service.served_model import SETTLE_S, Observer, ServedModel
 from service.settings import Settings
 
 log = structlog.get_logger("latent.registry")
@@ -131,10 +131,22 @@ class Shelf:
             observer=self._observer,
         )
         slot.state, slot.reason, slot.proven, slot.memory_bytes = "ready", None, True, memory_bytes
-        self._background.spawn(slot.model.calibrate(self._costs, self._machine))
+        self._background.spawn(self._settle_in(slot, slot.model, loaded))
         if loaded.fallback_reason is not None:
             slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
             log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
+
+    async def _settle_in(self, slot: Slot, model: ServedModel, loaded: LoadedVersion) -> None:
+        """What can wait until it has answered somebody: a program for its largest batches, and what calls cost."""
+        if loaded.encoder.gains_by_batch or loaded.decoder.gains_by_batch:
+            await asyncio.sleep(SETTLE_S)
+            if slot.model is not model:
+                return
+            added = await self._loader.call_largest_alone(self._store.directory(slot.name, slot.version), loaded)
+            if slot.model is model and slot.memory_bytes is not None:
+                slot.memory_bytes += added
+                self.fit()
+        await model.calibrate(self._costs, self._machine)
 
     # -- what names mean -----------------------------------------------------------------------------------
 

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import training
+from model_store.golden import read_golden
 from model_store.manifest import ManifestBody
 from model_store.prior import Mixture
-from service.loaded_version import check_directory
+from model_store.verify import GOLDEN
+from service.engines.openvino_engine import OpenVinoEngine
+from service.engines.openvino_streams import OpenVinoStreamsEngine
+from service.loaded_version import check_directory, load_and_prove
 from training.autoencoder import build
 from training.data.dataset import Dataset
 from training.evaluate import evaluate
@@ -66,6 +70,10 @@ def test_a_family_is_exported_and_served_on_both_engines(
     assert body.family == family
     for engine in ("tensorflow", "openvino"):
         check_directory(engine, tmp_path / "version", body)
+    golden = read_golden(tmp_path / "version" / GOLDEN, body)
+    for alone in (OpenVinoEngine(1), OpenVinoStreamsEngine(2)):
+        halves = load_and_prove(tmp_path / "version", alone, body, golden, batch=5)
+        assert {half.gains_by_batch for half in halves} == {family.startswith("convolutional")}
     tf = import_tensorflow()
     for half in ("encoder", "decoder"):
         loaded = tf.saved_model.load(str(tmp_path / "version" / half)).signatures["serving_default"]

@@ -22,6 +22,7 @@ class Doubling:
 
     input_names = frozenset({"x"})
     output_names = frozenset({"y"})
+    gains_by_batch = False
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -49,6 +50,15 @@ class Doubling:
 )
 def test_powers_of_two_up_to_the_largest(max_items: int, sizes: tuple[int, ...]) -> None:
     assert bucket_sizes(max_items) == sizes
+
+
+def test_the_largest_size_may_have_a_program_of_its_own() -> None:
+    for_any, for_largest = Doubling(), Doubling()
+    bucketed = BucketedProgram(for_any, EXAMPLE, 8)
+    bucketed.call_largest(for_largest)
+    rows = np.arange(22, dtype=np.float32).reshape(11, 2)
+    np.testing.assert_array_equal(bucketed.infer({"x": rows})["y"], 2 * rows)
+    assert (for_any.sizes, for_largest.sizes) == ([4], [8])
 
 
 @given(max_items=st.integers(1, 70), n=st.integers(1, 200))
