@@ -22,10 +22,8 @@ def staged(target: Path) -> Iterator[IO[bytes]]:
         raise CommandError(f"{target} is no file")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        file = temporary.open("wb")
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
+        with written(target):
+            file = temporary.open("wb")
         try:
             yield file
             with written(target):
@@ -37,7 +35,7 @@ def staged(target: Path) -> Iterator[IO[bytes]]:
         with written(target):
             temporary.rename(target)
             fsync_path(target.parent)
-    except BaseException:
+    except BaseException:  # a signal may come while the file is being opened
         with suppress(OSError):
             temporary.unlink()
         raise
@@ -49,8 +47,4 @@ def written(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _unwritable(target, error) from error
-
-
-def _unwritable(target: Path, error: OSError) -> CommandError:
-    return CommandError(f"{target} cannot be written ({(error.strerror or str(error)).lower()})")
+        raise CommandError(f"{target} cannot be written ({(error.strerror or str(error)).lower()})") from error

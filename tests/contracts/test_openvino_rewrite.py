@@ -146,7 +146,7 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(convolutions())
 def test_convolutions_of_any_form_say_the_same(arguments: dict[str, Any]) -> None:
     agree(lambda: narrow(**arguments))
