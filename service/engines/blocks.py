@@ -21,6 +21,7 @@ _LARGEST_BLOCK = 4
 _TRANSPOSED, _PLAIN = 2.0, 0.75
 """How much what replaces it may multiply for each multiplication of a convolution: transposed ones are measured to take
 twice as long for the same."""
+
 Taps = dict[int, int]
 """Where an output pixel reads: offset in the input, from where its block begins there -> index into the kernel."""
 

@@ -25,7 +25,7 @@ ITEMS, FEW = 70_000, 700
 def measure(bench: Bench) -> Outcome:
     """In turns: the large file, the small one, the engine."""
     model = bench.models[CONVOLUTIONAL]
-    rounds = 1 if bench.quick else 3
+    rounds = 1 if bench.quick else 4
     rates: list[float] = []
     engine: list[float] = []
     start_up: list[float] = []

@@ -46,7 +46,7 @@ _COUNT = "[Number(document.getElementById('now').dataset.updates), performance.n
 
 def measure(bench: Bench) -> Outcome:
     """Server and browser on CPUs of their own; every round with an empty cache. Raises BenchError without a browser."""
-    rounds, seconds = (1, 2.0) if bench.quick else (3, 3.0)
+    rounds, seconds = (1, 2.0) if bench.quick else (5, 3.0)
     first_s: list[float] = []
     updates: list[float] = []
     with chromium() as browser, bench.serve_latent(CONVOLUTIONAL) as server:

@@ -32,7 +32,7 @@ LOADS = (1.5, 4.0)
 _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
-_AFTERWARDS_S = 2.5
+_AFTERWARDS_S = 3.0
 _SECONDS = 3.5
 _REFUSING_S = 1.0
 _SETTLING_S = 1.0
