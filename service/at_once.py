@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Scope
 
 from service.account import Exchange
+from service.asked import Asked
 from service.batching import Answer
 from service.codecs.head import Head
 from service.codecs.json_body import parse_only_array
@@ -43,16 +43,17 @@ Done = Callable[[Reply | Exception], None]
 
 
 def begin_at_once(
-    scope: Scope, body: bytes, services: Services, verb: Verb[Any], exchange: Exchange, done: Done
+    asked: Asked, client: object, body: bytes, services: Services, exchange: Exchange, done: Done
 ) -> AtOnce | None:
     """Begin a request whose body is there; `done` is called once, later, with its answer or what was raised.
 
-    None where it needs more than one call of the engine: nothing has been done then. Raises ServiceError.
+    `client` is who else asks over the same connection. None where it needs more than one call of the engine: nothing
+    has been done then. Raises ServiceError.
     """
-    head, settings = Head(scope), services.settings
+    head, verb = asked.head, asked.posted.verb
     if verb.once is None or head.has_options or b"content-encoding" in head.headers:
         return None
-    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
+    clock = Clock(exchange.started + asked.timeout_s)
     model = services.registry.lease(head.model)
     if model is None:
         return None
@@ -63,7 +64,7 @@ def begin_at_once(
         if begun is None:
             model.release()
     if begun is not None:
-        begun.wait(services, scope.get("client"))
+        begun.wait(services, client)
     return begun
 
 

@@ -15,22 +15,16 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service.account import Account, Exchange, given_id
+from service.asked import Asked, Headers, KnownHeads, Posted
 from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
-from service.exchange import Reply, Services, Verb, queue_full, respond, time_for, time_of, too_late
+from service.exchange import Reply, Services, Verb, queue_full, respond, time_of, too_late
 from service.problems import CLIENT_GONE, as_problem, logged_problem, rendered_problem
 from service.unread import unread
 
 _TOO_LATE, _QUEUE_FULL = too_late(), queue_full()
-
-
-class Posted(NamedTuple):
-    """What a path is posted to for."""
-
-    route: str
-    verb: Verb[Any]
 
 
 class Answered(NamedTuple):
@@ -54,6 +48,7 @@ class Entrance:
         self._posts = {path: cross_origin(partial(self._serve, one), origins) for path, one in posted.items()}
         self.direct = {} if origins else {path.encode(): one for path, one in posted.items()}
         """What a server may answer without ASGI, by path: nothing that others have to see."""
+        self.heads = KnownHeads()
         self._queue_was_full = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,32 +70,42 @@ class Entrance:
             outcome = error
         return self._answered(outcome, exchange, path, posted.route)
 
+    def asked(self, posted: Posted, path: str, query: bytes, headers: Headers) -> Asked:
+        """What a head asks for."""
+        given = next((value for name, value in headers if name == b"x-request-timeout"), None)
+        try:
+            timeout_s, wrong = time_of(given, self._services.settings), None
+        except ServiceError as error:
+            timeout_s, wrong = 0.0, error
+        return Asked(posted, path, query, headers, timeout_s, wrong)
+
     def begin_at_once(
-        self, posted: Posted, scope: Scope, body: bytes, came: float, done: Callable[[Answered | None], None]
+        self, asked: Asked, client: object, body: bytes, came: float, done: Callable[[Answered | None], None]
     ) -> AtOnce | Answered | None:
         """Begin one request that is whole since it `came`: `done` is called with its answer, or None where its client
         has gone.
 
         What cannot be begun is answered here. None where it takes more than one call of the engine.
         """
-        exchange, path, route = Exchange(given_id(scope), came), scope["path"], posted.route
+        exchange = Exchange(asked.request_id, came)
 
         def finished(outcome: Reply | Exception) -> None:
-            done(self._answered(outcome, exchange, path, route))
+            done(self._answered(outcome, exchange, asked.path, asked.posted.route))
 
         try:
-            return begin_at_once(scope, body, self._services, posted.verb, exchange, finished)
+            return begin_at_once(asked, client, body, self._services, exchange, finished)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            return self._answered(error, exchange, path, route)
+            return self._answered(error, exchange, asked.path, asked.posted.route)
 
-    def time_for(self, posted: Posted, scope: Scope) -> float | Answered:
-        """How long a request may take, seconds; or the answer to one that is not worth beginning, accounted for."""
-        try:
-            timeout_s = time_for(scope, self._services)
-        except ServiceError as error:
-            return self._unbegun(error, posted, scope)
-        full = self._full(posted, has_query=bool(scope["query_string"]))
-        return self._unbegun(_QUEUE_FULL, posted, scope, full) if full else timeout_s
+    def refusal(self, asked: Asked) -> bytes | Answered | None:
+        """The answer to a request that is not worth beginning, accounted for; None for all others.
+
+        Bytes are what comes after the status line of a 503 and the server's own headers.
+        """
+        if asked.wrong is not None:
+            return self._unbegun(asked.wrong, asked)
+        posted, query = asked.posted, bool(asked.head.query)
+        return self._too_much(posted, asked.path, asked.request_id, asked.timeout_s, has_query=query)
 
     def _full(self, posted: Posted, *, has_query: bool) -> str:
         """The model whose queue is full, where a request is known to be for it."""
@@ -130,35 +135,52 @@ class Entrance:
             timeout_s = time_of(request.timeout_s, services.settings)
         except ServiceError:
             return None  # the header is wrong
-        exchange = Exchange(request.request_id)
-        if services.watch.refuses(timeout_s):
-            problem = _TOO_LATE
-        elif full := self._full(posted, has_query=request.has_query):
-            problem, exchange.model = _QUEUE_FULL, full
-        else:
-            return None
-        self._account.close(exchange, "POST", request.path.decode("ascii"), posted.route, problem.status)
-        return rendered_problem(problem, exchange.request_id, exchange.model)
+        path = request.path.decode("ascii")
+        return self._too_much(posted, path, request.request_id, timeout_s, has_query=request.has_query)
 
-    def admit(
-        self, posted: Posted, scope: Scope, timeout_s: float, begin: Begin, refused: Callable[[Answered], None]
-    ) -> None:
+    def _too_much(
+        self, posted: Posted, path: str, request_id: bytes | None, timeout_s: float, *, has_query: bool
+    ) -> bytes | None:
+        objection = self._objection(posted, timeout_s, has_query=has_query)
+        if objection is None:
+            return None
+        error, model = objection
+        exchange = Exchange(request_id)
+        exchange.model = model
+        self._account.close(exchange, "POST", path, posted.route, error.status)
+        return rendered_problem(error, exchange.request_id, model)
+
+    def _objection(self, posted: Posted, timeout_s: float, *, has_query: bool) -> tuple[ServiceError, str] | None:
+        """Why one more request with so much time is not worth beginning, and the model whose queue is full."""
+        if self._services.watch.refuses(timeout_s):
+            return _TOO_LATE, ""
+        full = self._full(posted, has_query=has_query)
+        return (_QUEUE_FULL, full) if full else None
+
+    def admit(self, asked: Asked, begin: Begin, refused: Callable[[Answered], None]) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         congestion = self._services.watch.congestion
-        congestion.begin(begin, lambda: refused(self._unbegun(_TOO_LATE, posted, scope)), timeout_s)
+        congestion.begin(begin, lambda: refused(self._unbegun(_TOO_LATE, asked)), asked.timeout_s)
 
-    def gone(self, posted: Posted, scope: Scope, came: float) -> None:
+    def gone(self, asked: Asked, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""
-        self._answered(ClientDisconnect(), Exchange(given_id(scope), came), scope["path"], posted.route)
+        self._answered(ClientDisconnect(), Exchange(asked.request_id, came), asked.path, asked.posted.route)
 
-    def _unbegun(self, error: ServiceError, posted: Posted, scope: Scope, model: str = "") -> Answered:
-        exchange = Exchange(given_id(scope))
+    def _unbegun(self, error: ServiceError, asked: Asked, model: str = "") -> Answered:
+        exchange = Exchange(asked.request_id)
         exchange.model = model
-        return self._refused(error, exchange, scope["path"], posted.route)
+        return self._refused(error, exchange, asked.path, asked.posted.route)
 
     async def _serve(self, posted: Posted, scope: Scope, receive: Receive, send: Send) -> None:
-        looked = self.time_for(posted, scope)
-        answered = looked if isinstance(looked, Answered) else await self.answer(posted, scope, receive)
+        asked = self.asked(posted, scope["path"], scope["query_string"], scope["headers"])
+        error, model = asked.wrong, ""
+        if error is None:
+            objection = self._objection(posted, asked.timeout_s, has_query=bool(asked.query))
+            error, model = objection or (None, "")
+        if error is not None:
+            answered: Answered | None = self._unbegun(error, asked, model)
+        else:
+            answered = await self.answer(posted, scope, receive)
         if answered is not None:
             await send({"type": "http.response.start", "status": answered.status, "headers": answered.headers})
             await send({"type": "http.response.body", "body": answered.content})

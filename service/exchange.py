@@ -104,18 +104,6 @@ async def answer(request: Request, services: Services, verb: Verb[O]) -> Respons
     return response
 
 
-def time_for(scope: Scope, services: Services) -> float:
-    """How long a request may take, seconds.
-
-    Raises Overloaded where it would not be answered in time, BadHeader where it says no time.
-    """
-    header = next((value for name, value in scope["headers"] if name == b"x-request-timeout"), None)
-    timeout_s = time_of(header, services.settings)
-    if services.watch.refuses(timeout_s):
-        raise too_late()
-    return timeout_s
-
-
 def time_of(header: bytes | None, settings: Settings) -> float:
     """What X-Request-Timeout says, or what is meant without it, seconds. Raises BadHeader where it says no time."""
     if header is None:

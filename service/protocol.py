@@ -17,8 +17,9 @@ from typing import Any
 from starlette.types import Message, Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.asked import Asked
 from service.at_once import AtOnce
-from service.entrance import Answered, Entrance, Posted
+from service.entrance import Answered, Entrance
 
 _WHOLE_S = 0.05
 """How long a body may take to be whole before uvicorn waits for it, with all its limits."""
@@ -92,7 +93,9 @@ class DirectProtocol(HttpToolsProtocol):
         self._entrance = self.app if isinstance(self.app, Entrance) else None
         self._between = True
         """No request has begun to come and is not there yet."""
-        self._posted: Posted | None = None
+        self._asked: Asked | None = None
+        self._data = self._head = b""
+        """What has just been read, where a request begins with it; the head that it was last found to begin with."""
         self._pieces: list[bytes] | None = None
         """Of a body that may yet become whole at once."""
         self._size = 0
@@ -110,9 +113,18 @@ class DirectProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._entrance is not None and self._entrance.refusing and self._refuse_unread(self._entrance, data):
-            return
+        entrance = self._entrance
+        if entrance is not None and self._is_free():
+            known = entrance.heads.find(data)
+            if known is not None:
+                self._idle_since = None
+                self._begin(entrance, *known)
+                return
+            if entrance.refusing and self._refuse_unread(entrance, data):
+                return
+            self._data = data
         super().data_received(data)
+        self._data = b""
         if self._pieces is not None and self._late is None:
             self._late = self.loop.call_later(_WHOLE_S, self._go_uvicorns_way)
 
@@ -134,8 +146,8 @@ class DirectProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._idle_since = None
-        self._posted = self._directly()
-        if self._posted is None:
+        self._asked = self._directly()
+        if self._asked is None:
             super().on_headers_complete()
         else:
             self._pieces, self._size = [], 0
@@ -153,12 +165,16 @@ class DirectProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._between = True
-        if self._pieces is None or self._posted is None:
+        if self._entrance is None or self._pieces is None or self._asked is None:
             super().on_message_complete()
             return
-        pieces, posted = self._pieces, self._posted
+        pieces, asked = self._pieces, self._asked
         self._forget()
-        self._begin(posted, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._data:
+            self._head = self._entrance.heads.note(self._data, len(body), asked, self._head)
+            self._data = b""
+        self._begin(self._entrance, asked, body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
         self._begun = cycle
@@ -186,8 +202,17 @@ class DirectProtocol(HttpToolsProtocol):
 
     # -- the short way -------------------------------------------------------------------------------------
 
-    def _directly(self) -> Posted | None:
-        """What the request is posted to, if nothing about it is unusual. Sets the rest of the scope."""
+    def _is_free(self) -> bool:
+        """Whether what comes now is the beginning of a request, and none before it is unanswered."""
+        return (
+            self._between
+            and not self.pipeline
+            and not self.flow.write_paused
+            and getattr(self.cycle, "response_complete", True)
+        )
+
+    def _directly(self) -> Asked | None:
+        """What the request asks for, if nothing about it is unusual."""
         if self._entrance is None or self.parser.get_method() != b"POST":
             return None
         path, _, query = self.url.partition(b"?")
@@ -204,23 +229,20 @@ class DirectProtocol(HttpToolsProtocol):
             or not self.parser.should_keep_alive()
         ):
             return None
-        scope: Any = self.scope
-        scope.update(method="POST", path=path.decode("ascii"), raw_path=path, query_string=query)
-        return posted
+        return self._entrance.asked(posted, path.decode("ascii"), query, self.headers)
 
     def _refuse_unread(self, entrance: Entrance, data: bytes) -> bool:
-        """Refuse a request that comes too late and is all that these bytes are, where none before it is unanswered."""
-        if not self._between or self.pipeline or self.flow.write_paused:
-            return False
-        if not getattr(self.cycle, "response_complete", True):
-            return False
+        """Refuse a request that comes too late and is all that these bytes are."""
         refusal = entrance.refuse_unread(data)
         if refusal is None:
             return False
+        self._refuse(refusal)
+        return True
+
+    def _refuse(self, refusal: bytes) -> None:
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join((STATUS_LINE[503], *lines, refusal)))
         self.on_response_complete()
-        return True
 
     def _go_uvicorns_way(self) -> None:
         """Begin as uvicorn does, with what has come of the body."""
@@ -231,45 +253,61 @@ class DirectProtocol(HttpToolsProtocol):
             super().on_body(piece)
 
     def _forget(self) -> None:
-        self._posted = self._pieces = None
+        self._asked = self._pieces = None
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
-    def _begin(self, posted: Posted, body: bytes) -> None:
-        if self._entrance is None:
-            raise RuntimeError("only an entrance has a short way")
-        scope: Any = self.scope
-        looked = self._entrance.time_for(posted, scope)
-        if isinstance(looked, Answered):
-            self._send(looked)
+    def _begin(self, entrance: Entrance, asked: Asked, body: bytes) -> None:
+        refusal = entrance.refusal(asked)
+        if refusal is None:
+            self.cycle = self._begun = cycle = _Direct(body)
+            entrance.admit(asked, partial(self._start, entrance, asked, cycle), partial(self._done, cycle))
+        elif isinstance(refusal, Answered):
+            self._send(refusal)
             self.on_response_complete()
-            return
-        self.cycle = self._begun = cycle = _Direct(body)
-        begin = partial(self._start, self._entrance, posted, cycle, scope)
-        self._entrance.admit(posted, scope, looked, begin, partial(self._done, cycle))
+        else:
+            self._refuse(refusal)
 
-    def _start(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
+    def _start(self, entrance: Entrance, asked: Asked, cycle: _Direct) -> None:
         if cycle.disconnected:  # while it waited for its turn
-            entrance.gone(posted, scope, cycle.came)
+            entrance.gone(asked, cycle.came)
             return
-        begun = entrance.begin_at_once(posted, scope, cycle.body_at_hand, cycle.came, partial(self._done, cycle))
+        begun = entrance.begin_at_once(asked, self.client, cycle.body_at_hand, cycle.came, partial(self._done, cycle))
         if isinstance(begun, AtOnce):
             cycle.message_event.call(begun.hang_up)
         elif begun is not None:
             self._write(cycle, begun)
         else:
-            task = self.loop.create_task(self._answer(entrance, posted, cycle, scope))
+            task = self.loop.create_task(self._answer(entrance, asked, cycle))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
+
+    def _scope(self, asked: Asked) -> Scope:
+        """As ASGI has it."""
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": asked.headers,
+            "state": self.app_state.copy(),
+            "method": "POST",
+            "path": asked.path,
+            "raw_path": asked.path.encode("ascii"),
+            "query_string": asked.query,
+        }
 
     def _done(self, cycle: _Direct, answered: Answered | None) -> None:
         if answered is not None and not cycle.disconnected:
             self._write(cycle, answered)
 
-    async def _answer(self, entrance: Entrance, posted: Posted, cycle: _Direct, scope: Scope) -> None:
+    async def _answer(self, entrance: Entrance, asked: Asked, cycle: _Direct) -> None:
         try:
-            answered = await entrance.answer(posted, scope, cycle.receive, cycle.came)
+            answered = await entrance.answer(asked.posted, self._scope(asked), cycle.receive, cycle.came)
         except asyncio.CancelledError:  # the server does not wait any longer
             self.transport.close()
             raise

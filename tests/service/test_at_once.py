@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from starlette.requests import ClientDisconnect
-from starlette.types import Scope
 
 from model_store import ModelStore
 from service.account import Exchange
 from service.app import create_app
+from service.asked import Asked, Posted
 from service.at_once import AtOnce, begin_at_once
 from service.errors import DeadlineExceeded
 from service.exchange import Reply, Services
@@ -38,9 +38,9 @@ Outcomes = list[Reply | Exception]
 def begin(services: Services, came: float | None = None) -> tuple[AtOnce, Outcomes]:
     """One of the requests of a connection, which is alone; and what it is answered."""
     headers = [(b"content-type", b"application/json")]
-    scope: Scope = {"headers": headers, "query_string": b"model=image", "client": ("198.51.100.1", 1)}
+    asked = Asked(Posted("/decode", DECODE), "/decode", b"model=image", headers, 30.0, None)
     outcomes: Outcomes = []
-    begun = begin_at_once(scope, CODE, services, DECODE, Exchange(None, came), outcomes.append)
+    begun = begin_at_once(asked, ("198.51.100.1", 1), CODE, services, Exchange(None, came), outcomes.append)
     assert begun is not None
     return begun, outcomes
 
