@@ -102,17 +102,17 @@ class Congestion:
         elif now - self._part_began > _LONG_TURN_S:
             self._begin_waiting(now)
 
-    def begin(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
-        """Call `begin`, at once or, where enough has been begun in this turn of the loop, in a later one.
+    def begins_now(self) -> bool:
+        """Whether one more request may be begun in this turn of the loop; it counts as begun then, else it `waits`."""
+        if self._waiting or self._begun >= _A_TURN:
+            return False
+        self._begun += 1
+        return True
 
-        Where that does not come in time, `refuse` is called in its place.
-        """
+    def waits(self, begin: Begin, refuse: Begin, timeout_s: float) -> None:
+        """Call `begin` in a later turn of the loop or, where that does not come in time, `refuse`."""
         self.measure()
-        if self._begun < _A_TURN and not self._waiting:
-            self._begun += 1
-            begin()
-        else:
-            self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
+        self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
 
     @property
     def crowded(self) -> bool:

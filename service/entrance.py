@@ -157,10 +157,14 @@ class Entrance:
         full = self._full(posted, has_query=has_query)
         return (_QUEUE_FULL, full) if full else None
 
-    def admit(self, asked: Asked, begin: Begin, refused: Callable[[Answered], None]) -> None:
+    def begins_now(self) -> bool:
+        """Whether a request that was not refused is begun now, and not when it `waits` for its turn."""
+        return self._services.watch.congestion.begins_now()
+
+    def waits(self, asked: Asked, begin: Begin, refused: Callable[[Answered], None]) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         congestion = self._services.watch.congestion
-        congestion.begin(begin, lambda: refused(self._unbegun(_TOO_LATE, asked)), asked.timeout_s)
+        congestion.waits(begin, lambda: refused(self._unbegun(_TOO_LATE, asked)), asked.timeout_s)
 
     def gone(self, asked: Asked, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""

@@ -23,6 +23,8 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 _FLUSH_S = 0.05
 _ATOMIC = 4096  # bytes; PIPE_BUF on Linux (pipe(7)): longer writes of several workers may mix in one pipe
+_FULL = _ATOMIC - 256
+"""As much as one write takes, but for a line: what gathered for 50 ms would keep somebody waiting for ten writes."""
 _PLAIN = re.compile(r"[\w@/ .:+=-]*", re.ASCII)
 
 
@@ -70,10 +72,15 @@ class RequestLog:
         self._people = for_people(settings)
         self._structured = structlog.get_logger("latent.request")
         self._lines: list[str] = []
+        self._size = 0
+        self._timed = self._flushing = False
         self._second, self._prefix = -1, ""
 
     def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
-        """Note an answered request. Lines come at the latest 50 ms afterwards, and in order."""
+        """Note an answered request. Lines come at the latest 50 ms afterwards, and in order.
+
+        What fills a write goes out once the event loop has sent its answers, while clients are busy with theirs.
+        """
         if not self._on:
             return
         if self._people:
@@ -87,17 +94,28 @@ class RequestLog:
                 milliseconds=round(1e3 * seconds, 3),
             )
             return
-        if not self._lines:
-            asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
-        self._lines.append(
+        line = (
             f'{{"id":{_quoted(request_id)},"model":{_kept_quoted(model) if model else "null"},'
             f'"verb":{_kept_quoted(verb)},"items":{items},"status":{status},"milliseconds":{1e3 * seconds:.3f},'
             f'"event":"request","level":"info","timestamp":"{self._now()}"}}\n'
         )
+        self._lines.append(line)
+        self._size += len(line)
+        if not self._timed:
+            self._timed = True
+            asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
+        if self._size > _FULL and not self._flushing:  # after the answers of this turn of the event loop are out
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def _write_in_time(self) -> None:
+        self._timed = False
+        self.flush()
 
     def flush(self) -> None:
         """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
-        lines, self._lines = self._lines, []
+        self._flushing = False
+        lines, self._lines, self._size = self._lines, [], 0
         for piece in _pieces(lines):
             sys.stderr.write(piece)
             sys.stderr.flush()

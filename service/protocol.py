@@ -240,8 +240,7 @@ class DirectProtocol(HttpToolsProtocol):
         return True
 
     def _refuse(self, refusal: bytes) -> None:
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((STATUS_LINE[503], *lines, refusal)))
+        self.transport.write(_opening(503, self.server_state.default_headers) + refusal)
         self.on_response_complete()
 
     def _go_uvicorns_way(self) -> None:
@@ -262,7 +261,10 @@ class DirectProtocol(HttpToolsProtocol):
         refusal = entrance.refusal(asked)
         if refusal is None:
             self.cycle = self._begun = cycle = _Direct(body)
-            entrance.admit(asked, partial(self._start, entrance, asked, cycle), partial(self._done, cycle))
+            if entrance.begins_now():
+                self._start(entrance, asked, cycle)
+            else:
+                entrance.waits(asked, partial(self._start, entrance, asked, cycle), partial(self._done, cycle))
         elif isinstance(refusal, Answered):
             self._send(refusal)
             self.on_response_complete()
@@ -322,9 +324,7 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _send(self, answered: Answered, *, keep_alive: bool = True) -> None:
         """Write an answer, and hang up where it says so, or the server is about to stop."""
-        lines = [STATUS_LINE[answered.status]]
-        for name, value in self.server_state.default_headers:
-            lines += (name, b": ", value, b"\r\n")
+        lines = [_opening(answered.status, self.server_state.default_headers)]
         for name, value in answered.headers:
             lines += (name, b": ", value, b"\r\n")
             if name == b"connection" and value.lower() == b"close":
@@ -338,3 +338,16 @@ class DirectProtocol(HttpToolsProtocol):
             self.transport.write(answered.content)
         if not keep_alive:
             self.transport.close()
+
+
+_openings: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+"""By status: the server's own headers, and what an answer with them begins with."""
+
+
+def _opening(status: int, own: list[tuple[bytes, bytes]]) -> bytes:
+    """The status line and the server's own headers, which uvicorn makes anew once a second."""
+    kept = _openings.get(status)
+    if kept is None or kept[0] is not own:
+        lines = [b"%b: %b\r\n" % header for header in own]
+        kept = _openings[status] = own, b"".join((STATUS_LINE[status], *lines))
+    return kept[1]

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from service import congestion as congested
-from service.congestion import Congestion
+from service.congestion import Begin, Congestion
 from service.patience import Watch
 
 A_SECOND = 1.0
@@ -45,6 +45,15 @@ def saturated(answers: int, refusals: int = 0) -> Congestion:
         congestion.refused += refusals
         congestion.look(0.1, busy=True)
     return congestion
+
+
+def begin(congestion: Congestion, begin: Begin, refuse: Begin, timeout_s: float) -> None:
+    """As a connection does with a request that was not refused."""
+    congestion.measure()
+    if congestion.begins_now():
+        begin()
+    else:
+        congestion.waits(begin, refuse, timeout_s)
 
 
 def test_nobody_is_refused_where_nothing_waits() -> None:
@@ -142,19 +151,19 @@ async def test_answers_of_idle_times_are_not_counted_to_busy_ones() -> None:
 async def test_turns_that_take_long_leave_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(congested, "_OVERLOAD_S", 0.0)
     congestion = Congestion()
-    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
+    begin(congestion, partial(stand_still, 0.15), never, A_SECOND)  # as reading from thousands of sockets does
     await asyncio.sleep(0)
     assert congestion.refuses(1, A_SECOND)  # two such turns
     assert not congestion.refuses(1, 10.0)
     assert not congestion.refuses(0, A_SECOND)  # nobody is before it: there will be no such turn
-    congestion.begin(lambda: None, never, A_SECOND)
+    begin(congestion, lambda: None, never, A_SECOND)
     await asyncio.sleep(0)
     assert not congestion.refuses(1, A_SECOND)
 
 
 async def test_a_turn_that_takes_long_already_leaves_no_time() -> None:
     congestion = Congestion()
-    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)
+    begin(congestion, partial(stand_still, 0.15), never, A_SECOND)
     assert congestion.refuses(1, A_SECOND)  # in the same turn
     assert not congestion.refuses(1, 10.0)
 
@@ -166,17 +175,17 @@ async def test_what_a_long_turn_has_begun_does_not_wait_for_its_end(monkeypatch:
     flushed: list[int] = []
     congestion.after_turn = lambda: flushed.append(len(begun))
     for number in range(200):
-        congestion.begin(partial(begun.append, number), never, 10.0)
+        begin(congestion, partial(begun.append, number), never, 10.0)
     assert (len(begun), flushed) == (128, [])
     stand_still(0.25)
-    congestion.begin(partial(begun.append, 200), never, A_SECOND)
+    begin(congestion, partial(begun.append, 200), never, A_SECOND)
     assert (len(begun), flushed) == (201, [200])
     assert begun == list(range(201))
 
 
 async def test_a_long_turn_is_forgotten() -> None:
     congestion = Congestion()
-    congestion.begin(partial(stand_still, 0.15), never, A_SECOND)
+    begin(congestion, partial(stand_still, 0.15), never, A_SECOND)
     await asyncio.sleep(0.6)
     assert not congestion.refuses(1, A_SECOND)
 
@@ -187,7 +196,7 @@ async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
     flushed: list[int] = []
     congestion.after_turn = lambda: flushed.append(len(begun))
     for number in range(300):
-        congestion.begin(partial(begun.append, number), never, A_SECOND)
+        begin(congestion, partial(begun.append, number), never, A_SECOND)
     counts = [len(begun)]
     while counts[-1] < 300:
         await asyncio.sleep(0)
@@ -206,10 +215,10 @@ async def test_one_that_raises_does_not_take_others_with_it() -> None:
         raise ArithmeticError
 
     for number in range(128):
-        congestion.begin(partial(begun.append, number), never, A_SECOND)
-    congestion.begin(fail, never, A_SECOND)
+        begin(congestion, partial(begun.append, number), never, A_SECOND)
+    begin(congestion, fail, never, A_SECOND)
     for number in range(128, 300):
-        congestion.begin(partial(begun.append, number), never, A_SECOND)
+        begin(congestion, partial(begun.append, number), never, A_SECOND)
     for _ in range(6):
         await asyncio.sleep(0)
     assert (begun, len(raised)) == (list(range(300)), 1)
@@ -223,10 +232,10 @@ async def test_one_that_raises_in_the_turn_of_another_is_not_the_others_fault(mo
         raise ArithmeticError
 
     for number in range(128):
-        congestion.begin(partial(begun.append, number), never, 10.0)
-    congestion.begin(fail, never, 10.0)
+        begin(congestion, partial(begun.append, number), never, 10.0)
+    begin(congestion, fail, never, 10.0)
     monkeypatch.setattr(congested, "_LONG_TURN_S", 0.0)
-    congestion.begin(partial(begun.append, 128), never, 10.0)
+    begin(congestion, partial(begun.append, 128), never, 10.0)
     assert (begun, len(raised)) == (list(range(129)), 1)
 
 
@@ -235,7 +244,7 @@ async def test_who_has_waited_too_long_for_a_turn_is_refused() -> None:
     begun: list[int] = []
     refused: list[int] = []
     for number in range(130):
-        congestion.begin(partial(begun.append, number), partial(refused.append, number), A_SECOND)
+        begin(congestion, partial(begun.append, number), partial(refused.append, number), A_SECOND)
     stand_still(0.25)
     await asyncio.sleep(0)
     assert (begun, refused) == (list(range(128)), [128, 129])

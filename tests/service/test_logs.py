@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -10,7 +11,9 @@ import sys
 
 import pytest
 
-from service.logs import TRACEBACKS
+from service import logs
+from service.logs import TRACEBACKS, RequestLog
+from service.settings import Settings
 from tests.support.server import ROOT
 
 PIPE_BUF = 4096
@@ -68,3 +71,25 @@ def _writes(environment: dict[str, str]) -> list[bytes]:
             writes.append(ours.recv(1 << 20))
         assert process.wait(30) == 0
     return writes
+
+
+async def test_a_full_write_does_not_wait(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(logs, "_FLUSH_S", 60.0)
+    log, lines = RequestLog(Settings(log_format="json")), 0
+    while not (written := capsys.readouterr().err):
+        assert lines < 100
+        log.write(f"id-{lines}", "image", "encode", 1, 200, 0.001)
+        lines += 1
+        await asyncio.sleep(0)
+    assert PIPE_BUF / 2 < len(written) <= PIPE_BUF
+    assert written.count("\n") == lines
+
+
+async def test_a_single_line_comes_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    RequestLog(Settings(log_format="json")).write("alone", "image", "encode", 1, 200, 0.001)
+    written = ""
+    async with asyncio.timeout(10):
+        while not written:
+            await asyncio.sleep(0.01)
+            written = capsys.readouterr().err
+    assert json.loads(written)["id"] == "alone"

@@ -1,0 +1,175 @@
+"""Heads that come again are read once: the same bytes mean the same, whatever differs goes to the parser."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.asked import Asked, KnownHeads, Posted
+from service.routes.inference import DECODE
+from tests.support.server import RunningServer
+
+HEAD = b"POST /decode HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+ASKED = Asked(Posted("/decode", DECODE), "/decode", b"", [(b"host", b"a"), (b"content-length", b"5")], 30.0, None)
+ANSWER_S = 10.0
+
+
+def known(*heads: bytes, most: int = 512) -> KnownHeads:
+    """Each of which has come twice in a row, with a body of five bytes."""
+    found = KnownHeads(most)
+    for head in heads:
+        once = found.note(head + b"\r\n12345", 5, ASKED, b"")
+        found.note(head + b"\r\n54321", 5, ASKED, once)
+    return found
+
+
+def test_a_head_is_known_once_it_came_twice_in_a_row() -> None:
+    heads = KnownHeads()
+    once = heads.note(HEAD + b"\r\n12345", 5, ASKED, b"")
+    assert heads.find(HEAD + b"\r\n12345") is None
+    other = heads.note(HEAD + b"X-Request-ID: 1\r\n\r\n12345", 5, ASKED, once)
+    heads.note(HEAD + b"X-Request-ID: 2\r\n\r\n12345", 5, ASKED, other)
+    assert heads.find(HEAD + b"X-Request-ID: 2\r\n\r\n12345") is None  # each of its own
+    heads.note(HEAD + b"\r\n67890", 5, ASKED, once)
+    assert heads.find(HEAD + b"\r\nabcde") == (ASKED, b"abcde")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\r\n\r\n" + HEAD + b"\r\n12345", id="empty lines before it"),
+        pytest.param(HEAD, id="half a head"),
+        pytest.param(HEAD + b"\r\n1234", id="half a body"),
+        pytest.param(HEAD + b"\r\n123456", id="more than a body"),
+        pytest.param(HEAD + b"\r\n12345" + HEAD + b"\r\n12345", id="two requests"),
+        pytest.param(HEAD.replace(b"Host", b"host") + b"\r\n12345", id="another case"),
+        pytest.param(HEAD + b"Connection: close\r\n\r\n12345", id="a further line"),
+    ],
+)
+def test_whatever_differs_is_parsed(data: bytes) -> None:
+    assert known(HEAD).find(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "body_bytes"),
+    [
+        pytest.param(b"\r\n" + HEAD + b"\r\n12345", 5, id="an empty line before it"),
+        pytest.param(b"POST / HTTP/1.1\nContent-Length: 9\n\n\r\n\r\n12345", 9, id="line feeds alone"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", 5, id="a body in chunks"
+        ),
+        pytest.param(HEAD + b"\r\n12345" + HEAD + b"\r\n12345", 5, id="two requests"),
+        pytest.param(b"POST / HTTP/1.1\r\nX: " + 5000 * b"a" + b"\r\nContent-Length: 5\r\n\r\n12345", 5, id="long"),
+    ],
+)
+def test_what_does_not_add_up_is_not_kept(data: bytes, body_bytes: int) -> None:
+    heads = KnownHeads()
+    assert heads.note(data, body_bytes, ASKED, b"") == b""
+    assert heads.note(data, body_bytes, ASKED, data[: data.find(b"\r\n\r\n")]) == b""
+    assert heads.find(data) is None
+
+
+def test_no_more_are_kept_than_may_be() -> None:
+    heads = [HEAD + b"X: %d\r\n" % number for number in range(5)]
+    kept = known(*heads, most=3)
+    assert [kept.find(head + b"\r\n12345") is not None for head in heads] == [False, False, True, True, True]
+
+
+# -- over a connection ---------------------------------------------------------------------------------------
+
+
+def request(number: int, extra: str = "") -> bytes:
+    """A posted code (number, 0); all of them have one head."""
+    body = json.dumps({"z": [[round(number / 100, 2), 0]]}).ljust(24)
+    head = f"POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.fixture
+def connection(openvino_server: RunningServer) -> Iterator[socket.socket]:
+    with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as opened:
+        yield opened
+
+
+def read(connection: socket.socket, count: int) -> list[tuple[int, object]]:
+    """Status and first output of so many answers."""
+    answers: list[tuple[int, object]] = []
+    with connection.makefile("rb") as file:
+        for _ in range(count):
+            status = int(file.readline().split()[1])
+            length = 0
+            while (line := file.readline()) != b"\r\n":
+                name, _, value = line.partition(b": ")
+                length = int(value) if name.lower() == b"content-length" else length
+            answer = json.loads(file.read(length))
+            answers.append((status, answer.get("outputs")))
+    return answers
+
+
+@pytest.fixture(scope="module")
+def expected(openvino_server: RunningServer) -> list[tuple[int, object]]:
+    """What ten codes come to, each asked for over a connection of its own: nothing has come before."""
+    answers = []
+    for number in range(10):
+        with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as alone:
+            alone.sendall(request(number, f"X-First: {number}\r\n"))
+            answers += read(alone, 1)
+    assert len({json.dumps(answer) for answer in answers}) == 10
+    return answers
+
+
+def test_the_same_head_with_other_bodies(connection: socket.socket, expected: list[tuple[int, object]]) -> None:
+    for number in (0, 1, 2, 3, 9, 4, 0):
+        connection.sendall(request(number))
+        assert read(connection, 1) == [expected[number]]
+
+
+def test_a_known_head_whose_body_comes_late(connection: socket.socket, expected: list[tuple[int, object]]) -> None:
+    for number in range(3):
+        connection.sendall(request(number))
+        assert read(connection, 1) == [expected[number]]
+    whole = request(5)
+    for cut in (30, whole.find(b"\r\n\r\n") + 4, len(whole) - 3):
+        connection.sendall(whole[:cut])
+        time.sleep(0.02)
+        connection.sendall(whole[cut:])
+        assert read(connection, 1) == [expected[5]]
+
+
+def test_a_known_head_that_is_refused(connection: socket.socket) -> None:
+    wrong = (
+        b"POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-Timeout: -1\r\n"
+    )
+    for timeout, status in ((b"-1", 400), (b"30", 422)):  # there is no z
+        for _ in range(4):
+            connection.sendall(wrong.replace(b"-1", timeout) + b"Content-Length: 2\r\n\r\n{}")
+            assert read(connection, 1) == [(status, None)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    numbers=st.lists(st.integers(0, 9), min_size=3, max_size=8),
+    cuts=st.lists(st.integers(1, 1500), max_size=6),
+)
+def test_however_requests_are_cut_into_reads(
+    openvino_server: RunningServer, expected: list[tuple[int, object]], numbers: list[int], cuts: list[int]
+) -> None:
+    with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as connection:
+        for number in (1, 1):  # its head is known from here on
+            connection.sendall(request(number))
+            assert read(connection, 1) == [expected[1]]
+        data = b"".join(map(request, numbers))
+        places = [0, *sorted(cut % len(data) for cut in cuts), len(data)]
+        for start, end in pairwise(places):
+            connection.sendall(data[start:end])
+            time.sleep(0.001)
+        assert read(connection, len(numbers)) == [expected[number] for number in numbers]
