@@ -69,22 +69,27 @@ class Congestion:
         self._begun = 0
         self._turn_s = self._turn_ended = 0.0
         self._measuring: float | None = None
-        self._part_began = 0.0
+        self._part_began = self._part_s = self._longest_s = 0.0
+        """A part of a turn ends where what it has begun is answered: the longest of the last turn, and of this one."""
 
     def refuses(self, there: int, timeout_s: float) -> bool:
         """Whether a request with so much time comes too late, where so many others are being answered."""
         before, now = there + len(self._waiting), time.monotonic()
-        # Where nobody is before it, a turn that took long is over.
-        wait_s = _TURNS * self._a_turn_s(now) + before * self._pace_s if before else 0.0
-        bearable_s = max(_SHORT_S, _SHARE * timeout_s)
         if now >= self._overload_ends:
             self._refused_timeout_s = 0.0
-        if wait_s > bearable_s:
+        if not before:  # a turn that took long is over
+            self.refusing = False
+            return False
+        work_s, bearable_s = before * self._pace_s, max(_SHORT_S, _SHARE * timeout_s)
+        if _TURNS * self._a_turn_s(now) + work_s > bearable_s:
             self._overload_ends = now + _OVERLOAD_S
             self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
+            self.refusing = True
         elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
-            bearable_s = min(bearable_s, max(_STANDING_S, _STANDING * self._pace_s))
-        self.refusing = wait_s > bearable_s
+            standing_s = max(_STANDING_S, _STANDING * self._pace_s)
+            self.refusing = _TURNS * max(self._part_s, self._longest_s) + work_s > min(bearable_s, standing_s)
+        else:
+            self.refusing = False
         self.refused += self.refusing
         return self.refusing
 
@@ -100,6 +105,7 @@ class Congestion:
             self._measuring = self._part_began = now
             asyncio.get_running_loop().call_soon(self._next_turn)
         elif now - self._part_began > _LONG_TURN_S:
+            self._longest_s = max(self._longest_s, now - self._part_began)
             self._begin_waiting(now)
 
     def begins_now(self) -> bool:
@@ -142,6 +148,7 @@ class Congestion:
         """Once a turn, for as long as there is something to begin: the loop does not sleep in between."""
         now = time.monotonic()
         if self._measuring is not None:
+            self._part_s, self._longest_s = max(self._longest_s, now - self._part_began), 0.0
             self._turn_s, self._turn_ended = now - self._measuring, now
         self._measuring, self._begun = None, 0
         if self._waiting:

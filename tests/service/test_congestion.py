@@ -80,6 +80,22 @@ def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy(clock
     assert not congestion.refuses(1900, A_SECOND)
 
 
+@pytest.mark.parametrize(("long_turn_s", "leaves_time"), [(0.01, True), (60.0, False)])
+async def test_while_others_are_refused_a_turn_is_as_long_as_the_parts_that_it_answers_in(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, long_turn_s: float, leaves_time: bool
+) -> None:
+    monkeypatch.setattr(congested, "_LONG_TURN_S", long_turn_s)
+    congestion = saturated(1000)  # ten answers a millisecond
+    assert congestion.refuses(2100, A_SECOND)
+    congestion.measure()
+    for _ in range(3):
+        clock.now += 0.011
+        congestion.measure()
+    await asyncio.sleep(0)
+    assert congestion.refuses(20, A_SECOND) is not leaves_time
+    assert congestion.refuses(40, A_SECOND)  # 22 ms and 4 ms
+
+
 def test_a_hiccup_is_over_although_more_waits_than_while_others_are_refused(clock: Clock) -> None:
     congestion = saturated(1000)  # ten answers a millisecond
     assert congestion.refuses(2100, A_SECOND)
