@@ -21,10 +21,10 @@ from service.congestion import Begin
 from service.cors import cross_origin
 from service.errors import ServiceError
 from service.exchange import Reply, Services, Verb, queue_full, respond, time_of, too_late
-from service.problems import CLIENT_GONE, as_problem, logged_problem, rendered_problem
+from service.problems import CLIENT_GONE, Told, as_problem, logged_problem
 from service.unread import unread
 
-_TOO_LATE, _QUEUE_FULL = too_late(), queue_full()
+_TOO_LATE, _QUEUE_FULL = Told(too_late()), Told(queue_full())
 
 
 class Answered(NamedTuple):
@@ -144,13 +144,13 @@ class Entrance:
         objection = self._objection(posted, timeout_s, has_query=has_query)
         if objection is None:
             return None
-        error, model = objection
+        problem, model = objection
         exchange = Exchange(request_id)
         exchange.model = model
-        self._account.close(exchange, "POST", path, posted.route, error.status)
-        return rendered_problem(error, exchange.request_id, model)
+        self._account.close(exchange, "POST", path, posted.route, problem.error.status)
+        return problem.rendered(exchange.request_id, model)
 
-    def _objection(self, posted: Posted, timeout_s: float, *, has_query: bool) -> tuple[ServiceError, str] | None:
+    def _objection(self, posted: Posted, timeout_s: float, *, has_query: bool) -> tuple[Told, str] | None:
         """Why one more request with so much time is not worth beginning, and the model whose queue is full."""
         if self._services.watch.refuses(timeout_s):
             return _TOO_LATE, ""
@@ -164,7 +164,7 @@ class Entrance:
     def waits(self, asked: Asked, begin: Begin, refused: Callable[[Answered], None]) -> None:
         """Call `begin` when it is the request's turn, or `refused` with its answer where that would be too late."""
         congestion = self._services.watch.congestion
-        congestion.waits(begin, lambda: refused(self._unbegun(_TOO_LATE, asked)), asked.timeout_s)
+        congestion.waits(begin, lambda: refused(self._unbegun(_TOO_LATE.error, asked)), asked.timeout_s)
 
     def gone(self, asked: Asked, came: float) -> None:
         """Account for a client that has hung up before it was its turn."""
@@ -180,7 +180,8 @@ class Entrance:
         error, model = asked.wrong, ""
         if error is None:
             objection = self._objection(posted, asked.timeout_s, has_query=bool(asked.query))
-            error, model = objection or (None, "")
+            if objection is not None:
+                error, model = objection[0].error, objection[1]
         if error is not None:
             answered: Answered | None = self._unbegun(error, asked, model)
         else:

@@ -56,27 +56,35 @@ def logged_problem(
     return error.status, [*own, (b"content-length", b"%d" % len(content))], content
 
 
-def rendered_problem(error: ServiceError, request_id: str, model: str = "") -> bytes:
-    """Headers and body of a problem that names no field, as they go over the wire after the status line's own."""
-    content, headers = _worded(error, request_id)
-    return b"%bcontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
-        _lines_of(headers),
-        len(content),
-        request_id.encode(),
-        b"x-latent-model: %b\r\n" % model.encode() if model else b"",
-        content,
-    )
+class Told:
+    """A problem that names no field and is told again and again, most often when there is no time: all of it but the
+    request's id is rendered once."""
+
+    def __init__(self, error: ServiceError) -> None:
+        self.error = error
+        self._kept: dict[tuple[str, int], tuple[bytes, bytes]] = {}
+
+    def rendered(self, request_id: str, model: str = "") -> bytes:
+        """Headers and body as they go over the wire after the status line's own."""
+        quoted = orjson.dumps(request_id)
+        before, after = self._kept.get((model, len(quoted))) or self._render(model, len(quoted))
+        return b"%b%b%b%b}" % (before, request_id.encode(), after, quoted)
+
+    def _render(self, model: str, id_bytes: int) -> tuple[bytes, bytes]:
+        """What comes before the id in the headers, and between that and the id in the body."""
+        error = self.error
+        content, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        before = b"%bcontent-length: %d\r\nx-request-id: " % (lines, len(content) + id_bytes + 1)
+        after = b"\r\n%b\r\n%b" % (b"x-latent-model: %b\r\n" % model.encode() if model else b"", content)
+        self._kept[model, id_bytes] = before, after
+        return before, after
 
 
 def _worded(error: ServiceError, request_id: str) -> tuple[bytes, RawHeaders]:
     """Body and headers of a problem that names no field."""
     before, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
     return before + orjson.dumps(request_id) + b"}", headers
-
-
-@lru_cache(maxsize=256)
-def _lines_of(headers: RawHeaders) -> bytes:
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 @lru_cache(maxsize=256)

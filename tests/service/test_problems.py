@@ -6,8 +6,9 @@ import orjson
 import pytest
 
 from service.errors import InvalidValue, Overloaded, ServiceError, Unauthorized, UnknownModel
-from service.problems import logged_problem
+from service.problems import Told, logged_problem
 
+TOLD = Told(Overloaded("too much"))
 AWKWARD = 'a"b\\c{}%s\u00e9'
 
 
@@ -34,3 +35,19 @@ def test_a_problem_says_all_and_names_its_request(error: ServiceError, request_i
             **{name.lower().encode(): value.encode() for name, value in error.headers.items()},
         }
         headers.append((b"x-request-id", b"changes nothing that is kept"))
+
+
+@pytest.mark.parametrize("request_id", ["a", "b" * 128, 'quo"te', "back\\slash"])
+@pytest.mark.parametrize("model", ["", "image@12"])
+def test_what_is_told_again_and_again_is_what_is_told_once(request_id: str, model: str) -> None:
+    for _ in range(2):
+        head, _, body = TOLD.rendered(request_id, model).partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        assert orjson.loads(body) == TOLD.error.problem(request_id)
+        assert headers == {
+            "content-type": "application/problem+json",
+            "retry-after": "1",
+            "content-length": str(len(body)),
+            "x-request-id": request_id,
+            **({"x-latent-model": model} if model else {}),
+        }
