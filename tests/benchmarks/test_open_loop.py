@@ -42,6 +42,18 @@ def test_every_arrival_of_a_real_server_is_answered(tmp_path: Path) -> None:
     assert len(arrivals.between(0.5, np.inf).due_s) == 50
 
 
+def test_a_closed_loop_sends_the_next_request_when_it_has_an_answer(tmp_path: Path) -> None:
+    shot = Shot("/", b"{}", {"Content-Type": "application/json"})
+    with running(constant(), frozenset(), tmp_path) as server:
+        arrivals = open_loop.saturate(server.url, shot, 100, connections=4, patience_s=20.0)
+    assert len(arrivals.status) == 100
+    assert set(arrivals.status) == {200}
+    under_way = [
+        ((arrivals.sent_s <= moment) & (arrivals.answered_s > moment)).sum() for moment in arrivals.sent_s.tolist()
+    ]
+    assert max(under_way) == 4
+
+
 def test_what_finds_no_free_connection_in_time_is_never_sent() -> None:
     shot = Shot("/", b"{}", {})
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -58,7 +70,7 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 
 
 def test_an_overload_is_judged() -> None:
-    # Ten a second for three seconds, then four a second for two; deadline 1 s, the first second settles.
+    # Ten a second for three seconds, then four a second for two; deadline 1 s, the first half settles.
     due = due_times([Phase(10.0, 3.0), Phase(4.0, 2.0)])
     sent = due + 0.125
     answered = sent + 0.25
@@ -74,8 +86,8 @@ def test_an_overload_is_judged() -> None:
     assert found.offered_per_s == 10.0
     assert found.sent_per_s == pytest.approx(28 / 3)  # one never, one after the load has fallen
     assert (found.refused, found.other, found.late, found.unsent) == (5, 2, 1, 1)
-    # From 1 s to 3 s: requests 7 … 26 are answered then, less nine that are no good.
-    assert found.goodput_per_s == pytest.approx((20 - 9) / 2)
-    assert found.refused_per_s == pytest.approx(5 / 2)
+    # From 0.5 s to 3 s: requests 2 … 26 are answered then, less nine that are no good.
+    assert found.goodput_per_s == pytest.approx((25 - 9) / 2.5)
+    assert found.refused_per_s == pytest.approx(5 / 2.5)
     assert (found.p50_ms, found.refusal_p99_ms, found.waited_p99_ms) == pytest.approx((250.0, 250.0, 125.0))
-    assert found.recovery_s == pytest.approx(0.5)
+    assert found.recovery_s == pytest.approx(0.475)  # the last of the load was sent at 3.025 s

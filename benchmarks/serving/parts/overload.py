@@ -1,8 +1,8 @@
 """More requests than can be answered: what is still answered, how the rest are refused, how soon it is over.
 
-An open loop of one-image JSON, each request with a deadline. In every round the peak (a closed loop at c = 64) and what
-an answer and a refusal cost; then 1.5 times the peak and 4 times, each followed by half of it, without a break, and by
-the peak once more: goodput is held against the machine of its own seconds.
+An open loop of one-image JSON, each request with a deadline. In every round what an answer and a refusal cost; then 1.5
+times the peak, 4 times, and 1.5 times again, each followed by half of it, without a break. The peak (a closed loop at
+c = 64 by the same generator) is measured before and after each: goodput is held against the machine of its own seconds.
 """
 
 from __future__ import annotations
@@ -25,17 +25,22 @@ from benchmarks.serving.open_loop import Arrivals, Phase
 from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.targets import bound_at
-from benchmarks.serving.wrk import Shot, drive
+from benchmarks.serving.wrk import Shot
 
 DEADLINE_S = 1.0
 LOADS = (1.5, 4.0)
+_RUNS = (1.5, 4.0, 1.5)
+"""Of a round. A machine that slows down for a second makes most of what a load little above the peak comes to."""
 _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
-_AFTERWARDS_S = 3.0
-_SECONDS = 3.5
+_AFTERWARDS_S = 2.5
+_SECONDS = 3.0
+_PEAK_S = 2.0
 _REFUSING_S = 1.0
-_SETTLING_S = 1.0
+_REFUSALS = 3.0
+"""Times the peak's requests of a second: what a refusal costs is found out by."""
+_SETTLING_S = 0.5
 """Left out of the goodput: the queue fills."""
 _MOST_CONNECTIONS = 8000
 _OWN_FILES = 200
@@ -82,11 +87,28 @@ class Overload:
     waited_p99_ms: float
     """Between the moment that a request was due and that in which it was sent."""
     recovery_s: float
-    """After the load has fallen: until the last request that was not answered 200 within its deadline.
+    """After the load has fallen, and the last of its requests was sent: until the last request that was not answered
+    200 within its deadline.
 
     All of the time watched where requests failed until its end.
     """
     resident_mb: float
+
+
+class _Meter:
+    """CPU seconds of a server between two calls."""
+
+    def __init__(self, server: Running) -> None:
+        self._server = server
+        self.cpu_s = 0.0
+
+    def begin(self) -> None:
+        """From here on."""
+        self.cpu_s = -self._server.cpu_s()
+
+    def end(self) -> None:
+        """Up to here."""
+        self.cpu_s += self._server.cpu_s()
 
 
 def measure(bench: Bench) -> Outcome:
@@ -98,39 +120,66 @@ def measure(bench: Bench) -> Outcome:
         shot = server.server.shot(_CASE, bench.models[DENSE].items)
         shot = dataclasses.replace(shot, headers={**shot.headers, "X-Request-Timeout": f"{DEADLINE_S:g}"})
         alone_us = bench.drive(refusing, dataclasses.replace(_CASE, connections=1), 1).cpu_us
+        before = bench.drive(server, _CASE, 1).load.per_second
+        crowded_us = figures["overload/crowded_refusal_us"]
         for turn in range(bench.rounds):
             bench.tell(f"overload: round {turn + 1} of {bench.rounds}")
-            peak = bench.drive(server, _CASE, 1)
-            cost = Cost(peak.cpu_us, _refusal_us(refusing, shot, alone_us))
+            before, answer_us = _peak(server, shot, before)
+            cost = Cost(answer_us, _refusal_us(refusing, shot, int(_REFUSALS * before), alone_us))
             figures["overload/answer_us"].append(cost.answer_us)
             figures["overload/refusal_us"].append(cost.refusal_us)
             figures["overload/refusal_cost"].append(cost.ratio)
-            crowded_us = _crowded_refusal_us(refusing, shot, LOADS[-1] * peak.load.per_second, connections, alone_us)
-            figures["overload/crowded_refusal_us"].append(crowded_us)
-            for load in LOADS:
-                before = bench.drive(server, _CASE, 1).load.per_second
+            if not crowded_us:
+                crowded_us.append(_crowded_refusal_us(refusing, shot, LOADS[-1] * before, connections, alone_us))
+            for load in _RUNS:
                 found = overload(server, shot, load * before, before, connections)
-                after = bench.drive(server, _CASE, 1).load.per_second
+                after, _ = _peak(server, shot, before)
                 _note(figures, f"overload/{load:g}", found, cost, peak=(before + after) / 2)
+                before = after
         bench.check(server, _CASE)
     return Outcome(tables=[_table(figures)], figures=dict(figures), notes=_notes(figures))
 
 
-def _refusal_us(server: Running, shot: Shot, alone_us: float) -> float:
+def _peak(server: Running, shot: Shot, expected: float) -> tuple[float, float]:
+    """Requests a second of a closed loop at c = 64, and CPU microseconds of one; as many requests as take some seconds
+    where `expected` are answered a second. Raises BenchError for anything but a 200."""
+    meter = _Meter(server)
+    arrivals = open_loop.saturate(
+        server.url,
+        shot,
+        int(_PEAK_S * expected),
+        connections=_CASE.connections,
+        patience_s=_PATIENCE_S * _PEAK_S,
+        begin=meter.begin,
+        end=meter.end,
+    )
+    server.settle()
+    if (others := int((arrivals.status != 200).sum())) > 0:
+        raise BenchError(f"{others} of {len(arrivals.status)} requests of a closed loop were not answered with a 200")
+    return len(arrivals.status) / float(arrivals.answered_s.max()), 1e6 * meter.cpu_s / len(arrivals.status)
+
+
+def _refusal_us(server: Running, shot: Shot, requests: int, alone_us: float) -> float:
     """CPU microseconds of a 503: a server whose queue holds one item is asked by 64 connections at once.
 
-    Raises BenchError where connections are lost or less than half of the requests are refused.
+    Raises BenchError where less than half of the requests are refused.
     """
-    before = server.cpu_s()
-    load = drive(server.url, shot, connections=_CASE.connections, seconds=1)
-    if load.socket_errors:
-        raise BenchError(f"refusing lost {load.socket_errors} connections")
-    return _a_refusal_us(server.cpu_s() - before, load.requests - load.refused, load.refused, alone_us)
+    meter = _Meter(server)
+    arrivals = open_loop.saturate(
+        server.url,
+        shot,
+        requests,
+        connections=_CASE.connections,
+        patience_s=_PATIENCE_S,
+        begin=meter.begin,
+        end=meter.end,
+    )
+    return _a_refusal_us(meter.cpu_s, arrivals, alone_us)
 
 
 def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
     """The same where so many requests a second come over so many connections, as in an overload."""
-    before: list[float] = []
+    meter = _Meter(server)
     arrivals = open_loop.run(
         server.url,
         shot,
@@ -138,15 +187,16 @@ def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connecti
         connections=connections,
         wait_s=DEADLINE_S,
         patience_s=_PATIENCE_S,
-        begin=lambda: before.append(server.cpu_s()),
+        begin=meter.begin,
+        end=meter.end,
     )
-    answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
-    return _a_refusal_us(server.cpu_s() - before[0], answered, refused, alone_us)
+    return _a_refusal_us(meter.cpu_s, arrivals, alone_us)
 
 
-def _a_refusal_us(cpu_s: float, answered: int, refused: int, alone_us: float) -> float:
+def _a_refusal_us(cpu_s: float, arrivals: Arrivals, alone_us: float) -> float:
     """What is left for a refusal: the few that were answered were answered one by one, at what that costs on one
     connection."""
+    answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
     if refused < _LEAST_REFUSED * (answered + refused):
         raise BenchError(f"only {refused} of {answered + refused} requests were refused by a queue of one item")
     return (1e6 * cpu_s - alone_us * answered) / refused
@@ -170,6 +220,7 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
     refused = (during.status == 503) & during.retry_after
     in_time = good & (took_s <= DEADLINE_S)
     settled = (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
+    fell_s = max(seconds, float(during.sent_s[sent].max(initial=0.0)))
     failed = (after.status != 200) | (after.answered_s > after.sent_s + DEADLINE_S)
     return Overload(
         offered_per_s=len(during.due_s) / seconds,
@@ -184,7 +235,7 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
         p99_ms=_percentile_ms(took_s[good], 99),
         refusal_p99_ms=_percentile_ms(took_s[refused], 99),
         waited_p99_ms=_percentile_ms(during.sent_s - during.due_s, 99),
-        recovery_s=float(after.due_s[failed].max() - seconds) if failed.any() else 0.0,
+        recovery_s=max(0.0, float(after.due_s[failed].max(initial=0.0)) - fell_s),
         resident_mb=resident_mb,
     )
 
@@ -210,6 +261,7 @@ def _note(figures: dict[str, list[float]], name: str, found: Overload, cost: Cos
     figures[f"{name}/peak_per_s"].append(peak)
     figures[f"{name}/goodput_share"].append(found.goodput_per_s / peak)
     figures[f"{name}/sent_share"].append(found.sent_per_s / peak)
+    figures[f"{name}/refusal_cost"].append(cost.ratio)
     cpu_us = found.goodput_per_s * cost.answer_us + found.refused_per_s * cost.refusal_us
     figures[f"{name}/accounted"].append(cpu_us / 1e6)
 
@@ -217,16 +269,18 @@ def _note(figures: dict[str, list[float]], name: str, found: Overload, cost: Cos
 def _notes(figures: Figures) -> list[str]:
     return [
         (
-            f"The peak is that of a closed loop at c = 64, the mean of before and after. An answer costs"
-            f" {spread(figures['overload/answer_us'])} µs of CPU, a refusal {spread(figures['overload/refusal_us'])},"
-            f" {spread(figures['overload/crowded_refusal_us'])} with the connections and requests of {LOADS[-1]:g} ×:"
-            f" ρ = {spread(figures['overload/refusal_cost'])}. What refusing leaves where L times the peak are sent is"
-            f" (1 - Lρ) / (1 - ρ). Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a"
-            " request was sent; between when it was due and when it was sent it waited for a free connection, or for a"
-            " generator that could not keep up; after its deadline it was not sent any more. Counts and memory"
-            " are those of the worst round, the rest is the median's. Costs account for as much of a second as the"
-            " answers and refusals in it would have taken at these costs: what is missing is a machine that was slower"
-            " then than while they were measured, or time that the service lost."
+            f"The peak is that of a closed loop at c = 64 by the same generator, the mean of {_PEAK_S:g} s before and"
+            f" after. An answer costs {spread(figures['overload/answer_us'])} µs of CPU, a refusal"
+            f" {spread(figures['overload/refusal_us'])}, {spread(figures['overload/crowded_refusal_us'])} with the"
+            f" connections and requests of {LOADS[-1]:g} ×: ρ = {spread(figures['overload/refusal_cost'])}. What"
+            " refusing leaves where L times the peak are sent is (1 - Lρ) / (1 - ρ)."
+            f" Deadline of every request: {DEADLINE_S:g} s. Latencies count from the moment that a request was sent;"
+            " between when it was due and when it was sent it waited for a free connection, or for a generator that"
+            " could not keep up; after its deadline it was not sent any more. It has recovered when every answer is a"
+            " 200 again, from when the last request of the load was sent. Counts and memory are those of the worst"
+            " round, the rest is the median's. Costs account for as much of a second as the answers and refusals in it"
+            " would have taken at these costs: what is missing is a machine that was slower then than while they were"
+            " measured, or time that the service lost."
         )
     ]
 
@@ -255,7 +309,7 @@ def _table(figures: Figures) -> Table:
     rows = []
     for load in LOADS:
         name = f"overload/{load:g}"
-        sent, costs = figures[f"{name}/sent_share"], figures["overload/refusal_cost"]
+        sent, costs = figures[f"{name}/sent_share"], figures[f"{name}/refusal_cost"]
         bounds = [bound_at(share, cost) for share, cost in zip(sent, costs, strict=True)]
         rows.append(
             [
