@@ -30,7 +30,7 @@ UNANSWERED = 0
 
 _AT_ONCE_S = 1e-6
 _CONNECT_S = 30.0
-_ACCEPT_S = 1.0
+_ACCEPT_S, _ACCEPTED_A_SECOND = 0.05, 8000
 """The kernel opens connections before a server has accepted them."""
 _RECEIVED_AT_ONCE = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -179,7 +179,7 @@ class _Generator:
                 self._open()
         except OSError as error:
             raise BenchError(f"{connections} connections cannot be opened ({error.strerror or error})") from error
-        time.sleep(_ACCEPT_S)
+        time.sleep(_ACCEPT_S + connections / _ACCEPTED_A_SECOND)
         begin()
         self._started = time.perf_counter()
         give_up = self._due_s[-1] + patience_s
