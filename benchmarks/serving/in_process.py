@@ -44,6 +44,7 @@ MEASURES = {
     "at_once": "with a task for every request",
     "protocol": "without the short way through uvicorn: its tasks, messages and header checks",
     "entrance": "without the short way past FastAPI's routing either",
+    "heads": "every head parsed, however often it came",
     "simdjson": "JSON by orjson and numpy",
     "batching": "one row a call of the engine",
     "inline": "every call of the engine in a thread",
@@ -76,6 +77,8 @@ async def measure(task: dict[str, Any]) -> None:
     )
     if without == "at_once":
         mock.patch("service.entrance.begin_at_once", _not_at_once).start()
+    if without == "heads":
+        mock.patch("service.asked.KnownHeads.find", _not_known).start()
     if without == "simdjson":
         mock.patch("service.codecs.json_body.only_array", _not_one).start()
     if without == "inline":
@@ -115,6 +118,10 @@ async def measure(task: dict[str, Any]) -> None:
 
 def _not_at_once(*_: object) -> None:
     """In place of the short way through the verbs."""
+
+
+def _not_known(_heads: object, _data: bytes) -> None:
+    """In place of what is known of heads."""
 
 
 def _not_one(body: bytes, name: str) -> None:

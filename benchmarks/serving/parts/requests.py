@@ -52,8 +52,8 @@ def cases(*, quick: bool) -> list[Case]:
 
 
 def seconds_of(name: str, case: Case, *, quick: bool) -> int:
-    """Where a figure is to be reached at the most connections, both sides of it are measured for longer; so is the naive
-    service where one request takes it a second."""
+    """Where a figure is to be reached at the most connections, both sides of it are measured for longer; so is the
+    naive service where one request takes it a second."""
     if (name, case.format, case.connections) == (NAIVE, "json", 4) and case.verb != "encode":
         return 2
     counts = (case.model, case.verb, case.connections) == (DENSE, "encode", 64) and name in (LATENT, EMPTY)
