@@ -56,7 +56,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         await registry.close()
         if peers is not None:
             peers.close()
-        request_log.flush()
+        request_log.close()
 
     app = FastAPI(
         title="Latent",

@@ -47,8 +47,8 @@ def begin_at_once(
 ) -> AtOnce | None:
     """Begin a request whose body is there; `done` is called once, later, with its answer or what was raised.
 
-    `client` is who else asks over the same connection. None where it needs more than one call of the engine: nothing
-    has been done then. Raises ServiceError.
+    `client` is the address at the other end of its connection. None where it needs more than one call of the engine:
+    nothing has been done then. Raises ServiceError.
     """
     head, verb = asked.head, asked.posted.verb
     if verb.once is None or head.has_options or b"content-encoding" in head.headers:

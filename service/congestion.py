@@ -70,7 +70,8 @@ class Congestion:
         self._turn_s = self._turn_ended = 0.0
         self._measuring: float | None = None
         self._part_began = self._part_s = self._longest_s = 0.0
-        """A part of a turn ends where what it has begun is answered: the longest of the last turn, and of this one."""
+        """A part of a turn ends where what it has begun is about to be answered: the longest of the last turn, and of
+        this one."""
 
     def refuses(self, there: int, timeout_s: float) -> bool:
         """Whether a request with so much time comes too late, where so many others are being answered."""

@@ -76,7 +76,7 @@ class Entrance:
         try:
             timeout_s, wrong = time_of(given, self._services.settings), None
         except ServiceError as error:
-            timeout_s, wrong = 0.0, error
+            timeout_s, wrong = 0.0, error.with_traceback(None)  # which holds on to the whole connection
         return Asked(posted, path, query, headers, timeout_s, wrong)
 
     def begin_at_once(

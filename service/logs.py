@@ -73,7 +73,8 @@ class RequestLog:
         self._structured = structlog.get_logger("latent.request")
         self._lines: list[str] = []
         self._size = 0
-        self._timed = self._flushing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
         self._second, self._prefix = -1, ""
 
     def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
@@ -101,15 +102,21 @@ class RequestLog:
         )
         self._lines.append(line)
         self._size += len(line)
-        if not self._timed:
-            self._timed = True
-            asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
         if self._size > _FULL and not self._flushing:  # after the answers of this turn of the event loop are out
             self._flushing = True
             asyncio.get_running_loop().call_soon(self.flush)
 
     def _write_in_time(self) -> None:
-        self._timed = False
+        self._timer = None
+        self.flush()
+
+    def close(self) -> None:
+        """Write what is left; the event loop is about to end."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.flush()
 
     def flush(self) -> None:

@@ -90,4 +90,4 @@ def test_an_overload_is_judged() -> None:
     assert found.goodput_per_s == pytest.approx((25 - 9) / 2.5)
     assert found.refused_per_s == pytest.approx(5 / 2.5)
     assert (found.p50_ms, found.refusal_p99_ms, found.waited_p99_ms) == pytest.approx((250.0, 250.0, 125.0))
-    assert found.recovery_s == pytest.approx(0.475)  # the last of the load was sent at 3.025 s
+    assert found.recovery_s == pytest.approx(0.6)  # sent at 3.625 s, the last of the load at 3.025 s

@@ -8,13 +8,17 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.app import create_app
 from service.asked import Asked, KnownHeads, Posted
-from service.routes.inference import DECODE
+from service.entrance import Entrance
+from service.routes.inference import DECODE, POSTS
+from service.settings import Settings
 from tests.support.server import RunningServer
 
 HEAD = b"POST /decode HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
@@ -64,6 +68,11 @@ def test_whatever_differs_is_parsed(data: bytes) -> None:
     [
         pytest.param(b"\r\n" + HEAD + b"\r\n12345", 5, id="an empty line before it"),
         pytest.param(b"POST / HTTP/1.1\nContent-Length: 9\n\n\r\n\r\n12345", 9, id="line feeds alone"),
+        pytest.param(
+            b"POST / HTTP/1.1\nContent-Length: 5\n\nAAAAAPOST /x HTTP/1.1\r\n\r\nBBBBB",
+            5,
+            id="line feeds whose sizes add up",
+        ),
         pytest.param(
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", 5, id="a body in chunks"
         ),
@@ -153,6 +162,15 @@ def test_a_known_head_that_is_refused(connection: socket.socket) -> None:
         for _ in range(4):
             connection.sendall(wrong.replace(b"-1", timeout) + b"Content-Length: 2\r\n\r\n{}")
             assert read(connection, 1) == [(status, None)]
+
+
+def test_a_head_that_is_wrong_holds_on_to_nothing() -> None:
+    """A traceback would hold the connection, and all that it has read."""
+    app = create_app(Settings())
+    app.state.services = SimpleNamespace(settings=Settings())
+    wrong = Entrance(app, POSTS, "").asked(ASKED.posted, "/decode", b"", [(b"x-request-timeout", b"-1")]).wrong
+    assert wrong is not None
+    assert (wrong.status, wrong.__traceback__, wrong.__context__) == (400, None, None)
 
 
 @settings(max_examples=25, deadline=None)

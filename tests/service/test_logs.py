@@ -93,3 +93,14 @@ async def test_a_single_line_comes_soon(capsys: pytest.CaptureFixture[str]) -> N
             await asyncio.sleep(0.01)
             written = capsys.readouterr().err
     assert json.loads(written)["id"] == "alone"
+
+
+async def test_the_last_lines_are_written_at_the_end_and_the_next_loop_begins_anew(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = RequestLog(Settings(log_format="json"))
+    for name in ("first", "second"):  # an application may be started again
+        log.write(name, "image", "encode", 1, 200, 0.001)
+        log.close()
+        assert json.loads(capsys.readouterr().err)["id"] == name
+    assert log._timer is None

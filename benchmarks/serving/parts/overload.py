@@ -35,8 +35,8 @@ _RUNS = (1.5, 4.0, 1.5)
 _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
 """Of the peak."""
-_AFTERWARDS_S = 2.5
-_SECONDS = 3.0
+_AFTERWARDS_S = 2.2
+_SECONDS = 2.5
 _PEAK_S, _UNWOKEN_S = 1, 0.7
 _REFUSING_S = 1.0
 _REFUSALS = 2.0
@@ -100,11 +100,8 @@ class Overload:
     waited_p99_ms: float
     """Between the moment that a request was due and that in which it was sent."""
     recovery_s: float
-    """After the load has fallen, and the last of its requests was sent: until the last request that was not answered
-    200 within its deadline.
-
-    All of the time watched where requests failed until its end.
-    """
+    """After the last request of the load was sent: until the last one was sent that was not answered 200 within its
+    deadline. All of the time that is left of what is watched where requests failed until its end."""
     resident_mb: float
 
 
@@ -210,6 +207,8 @@ def _a_refusal_us(cpu_s: float, arrivals: Arrivals, alone_us: float) -> float:
     """What is left for a refusal: the few that were answered were answered one by one, at what that costs on one
     connection."""
     answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
+    if (lost := int(np.isfinite(arrivals.sent_s).sum()) - answered - refused) > 0:
+        raise BenchError(f"refusing left {lost} of {len(arrivals.status)} requests without an answer")
     if refused < _LEAST_REFUSED * (answered + refused):
         raise BenchError(f"only {refused} of {answered + refused} requests were refused by a queue of one item")
     return (1e6 * cpu_s - alone_us * answered) / refused
@@ -234,6 +233,7 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
     in_time = good & (took_s <= DEADLINE_S)
     settled = (during.answered_s >= _SETTLING_S) & (during.answered_s < seconds)
     fell_s = max(seconds, float(during.sent_s[sent].max(initial=0.0)))
+    sent_after_s = np.where(np.isfinite(after.sent_s), after.sent_s, after.due_s)
     failed = (after.status != 200) | (after.answered_s > after.sent_s + DEADLINE_S)
     return Overload(
         offered_per_s=len(during.due_s) / seconds,
@@ -248,7 +248,7 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
         p99_ms=_percentile_ms(took_s[good], 99),
         refusal_p99_ms=_percentile_ms(took_s[refused], 99),
         waited_p99_ms=_percentile_ms(during.sent_s - during.due_s, 99),
-        recovery_s=max(0.0, float(after.due_s[failed].max(initial=0.0)) - fell_s),
+        recovery_s=max(0.0, float(sent_after_s[failed].max(initial=0.0)) - fell_s),
         resident_mb=resident_mb,
     )
 

@@ -20,7 +20,7 @@ from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import CONSTANT, EMPTY, ENGINE, LATENT, NAIVE, Server, constant, empty, latent, naive
 
-_WARM_REQUESTS = 5
+_WARM_REQUESTS = 3
 _ENGINE_S = 0.3
 _BESIDE_ENGINE = (
     *(Case(model, "encode", body, 1, 64) for model in NAMES for body in FORMATS),
@@ -51,13 +51,9 @@ def cases(*, quick: bool) -> list[Case]:
     ]
 
 
-def seconds_of(name: str, case: Case, *, quick: bool) -> int:
-    """Where a figure is to be reached at the most connections, both sides of it are measured for longer; so is the
-    naive service where one request takes it a second."""
-    if (name, case.format, case.connections) == (NAIVE, "json", 4) and case.verb != "encode":
-        return 2
-    counts = (case.model, case.verb, case.connections) == (DENSE, "encode", 64) and name in (LATENT, EMPTY)
-    return 2 if counts and not quick else 1
+def seconds_of(name: str, case: Case) -> int:
+    """The naive service is measured for longer where one request takes it a second."""
+    return 2 if (name, case.format, case.connections) == (NAIVE, "json", 4) and case.verb != "encode" else 1
 
 
 def measure(bench: Bench) -> Outcome:
@@ -134,7 +130,7 @@ def _check(bench: Bench, servers: dict[tuple[str, str], Running], asked: list[Ca
 def _turn(bench: Bench, server: Running, case: Case, figures: dict[str, list[float]]) -> None:
     counts_batches = server.server.name == LATENT and (case.verb, case.images) == ("encode", 1)
     before = encoder_batches(server.http.get("/metrics").text) if counts_batches else None
-    drive = bench.drive(server, case, seconds_of(server.server.name, case, quick=bench.quick))
+    drive = bench.drive(server, case, seconds_of(server.server.name, case))
     name = f"{server.server.name}/{case.name}"
     figures[f"{name}/requests_per_s"].append(drive.load.per_second)
     figures[f"{name}/p50_ms"].append(drive.load.p50_ms)

@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Outcome:
     """Quiet, then with swaps, in turns, on one server over a store of its own with two versions."""
     store = ModelStore(shutil.copytree(bench.models.two_versions, bench.scratch / "swapped"))
     store.promote(f"{DENSE}@1")
-    quiet_s, swaps = (2, 2) if bench.quick else (3, 5)
+    quiet_s, swaps = (2, 2) if bench.quick else (3, 4)
     figures: dict[str, list[float]] = defaultdict(list)
     with bench.serve(latent(Path(store.path), bench.latent)) as server:
         for turn in range(1 if bench.quick else _ROUNDS):
