@@ -104,7 +104,7 @@ class Entrance:
         """
         if asked.wrong is not None:
             return self._unbegun(asked.wrong, asked)
-        posted, query = asked.posted, bool(asked.head.query)
+        posted, query = asked.posted, bool(asked.query)
         return self._too_much(posted, asked.path, asked.request_id, asked.timeout_s, has_query=query)
 
     def _full(self, posted: Posted, *, has_query: bool) -> str:

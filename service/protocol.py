@@ -204,12 +204,11 @@ class DirectProtocol(HttpToolsProtocol):
 
     def _is_free(self) -> bool:
         """Whether what comes now is the beginning of a request, and none before it is unanswered."""
-        return (
-            self._between
-            and not self.pipeline
-            and not self.flow.write_paused
-            and getattr(self.cycle, "response_complete", True)
-        )
+        return self._between and self._is_answered()
+
+    def _is_answered(self) -> bool:
+        """Whether everything that has been asked is answered, and the answers are out."""
+        return not self.pipeline and not self.flow.write_paused and getattr(self.cycle, "response_complete", True)
 
     def _directly(self) -> Asked | None:
         """What the request asks for, if nothing about it is unusual."""
@@ -221,9 +220,7 @@ class DirectProtocol(HttpToolsProtocol):
             posted is None
             or b"#" in query
             or self.expect_100_continue
-            or self.pipeline
-            or self.flow.write_paused
-            or not getattr(self.cycle, "response_complete", True)
+            or not self._is_answered()
             or self.parser.get_http_version() != "1.1"
             or self.parser.should_upgrade()
             or not self.parser.should_keep_alive()

@@ -152,28 +152,27 @@ def measure(bench: Bench) -> Outcome:
 
 def _peak(bench: Bench, server: Running, shot: Shot) -> Peak:
     """A closed loop at c = 64, by wrk and by the generator. Raises BenchError for anything but a 200."""
-    per_second, meter = bench.drive(server, _CASE, _PEAK_S).load.per_second, _Meter(server)
-    arrivals = open_loop.saturate(
-        server.url,
-        shot,
-        int(_UNWOKEN_S * per_second),
-        connections=_CASE.connections,
-        patience_s=_PATIENCE_S,
-        begin=meter.begin,
-        end=meter.end,
-    )
+    per_second = bench.drive(server, _CASE, _PEAK_S).load.per_second
+    arrivals, cpu_s = _saturated(server, shot, int(_UNWOKEN_S * per_second))
     server.settle()
     if (others := int((arrivals.status != 200).sum())) > 0:
         raise BenchError(f"{others} of {len(arrivals.status)} requests of a closed loop were not answered with a 200")
     n = len(arrivals.status)
-    return Peak(per_second, n / float(arrivals.answered_s.max()), 1e6 * meter.cpu_s / n)
+    return Peak(per_second, n / float(arrivals.answered_s.max()), 1e6 * cpu_s / n)
 
 
 def _refusal_us(server: Running, shot: Shot, requests: int, alone_us: float) -> float:
     """CPU microseconds of a 503: a server whose queue holds one item is asked by 64 connections at once.
 
-    Raises BenchError where less than half of the requests are refused.
+    Raises BenchError where some get no answer, or less than half are refused.
     """
+    arrivals, cpu_s = _saturated(server, shot, requests)
+    return _a_refusal_us(cpu_s, arrivals, alone_us)
+
+
+def _saturated(server: Running, shot: Shot, requests: int) -> tuple[Arrivals, float]:
+    """So many requests over 64 connections, each of which sends another when it has its answer; the server's CPU
+    seconds."""
     meter = _Meter(server)
     arrivals = open_loop.saturate(
         server.url,
@@ -184,7 +183,7 @@ def _refusal_us(server: Running, shot: Shot, requests: int, alone_us: float) -> 
         begin=meter.begin,
         end=meter.end,
     )
-    return _a_refusal_us(meter.cpu_s, arrivals, alone_us)
+    return arrivals, meter.cpu_s
 
 
 def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
