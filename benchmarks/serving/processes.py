@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,16 @@ class Running:
                 return
             before = now
 
+    def pause(self) -> None:
+        """Stop it where it is until `resume`: a server that nobody asks still wakes ten times a second."""
+        for one in self._family():
+            one.suspend()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        for one in self._family():
+            one.resume()
+
     def ask(self, shot: Shot) -> httpx.Response:
         """Send it once. Raises BenchError for anything but a 200."""
         response = self.http.post(shot.path, content=shot.body, headers=dict(shot.headers))
@@ -89,11 +99,17 @@ def running(server: Server, cpus: AbstractSet[int], scratch: Path) -> Iterator[R
             )
     url = f"http://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=url, timeout=30.0) as http:
+        # no connection is kept: a server that was paused closes those that were idle for too long as it wakes
+        with httpx.Client(base_url=url, timeout=30.0, limits=httpx.Limits(max_keepalive_connections=0)) as http:
             _wait_until_ready(process, http, server, log)
             ready_s = time.perf_counter() - started
             family = psutil.Process(process.pid)
-            yield Running(server, url, ready_s, _resident_mb(family), http, log, family)
+            answering = Running(server, url, ready_s, _resident_mb(family), http, log, family)
+            try:
+                yield answering
+            finally:
+                with suppress(psutil.NoSuchProcess):
+                    answering.resume()  # what is paused does not stop either
             if process.poll() is not None:
                 raise BenchError(f"{server.name} ended while it was measured: {_said(log)}")
     finally:
