@@ -19,21 +19,26 @@ _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 _own_ids = zip(itertools.repeat(secrets.token_hex(8)), itertools.count(secrets.randbits(31)), strict=False)
 
 
+def heeded_id(given: bytes | None) -> str:
+    """The id of a request: what came as X-Request-ID or, where it is no visible ASCII of at most 128, one that is
+    made."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    prefix, number = next(_own_ids)
+    return f"{prefix}{number:016x}"
+
+
 class Exchange:
     """One request; handlers fill in what they learn."""
 
     __slots__ = ("items", "model", "request_id", "started")
 
     def __init__(self, given_id: bytes | None, came: float | None = None) -> None:
-        """`given_id` is what came as X-Request-ID; where it is no visible ASCII of at most 128, one is made.
+        """`given_id` is what came as X-Request-ID.
 
         `came` is when the request did, on the clock of time.monotonic: now, unless it has waited for its turn.
         """
-        if given_id is not None and _REQUEST_ID.fullmatch(given_id):
-            self.request_id = given_id.decode("ascii")
-        else:
-            prefix, number = next(_own_ids)
-            self.request_id = f"{prefix}{number:016x}"
+        self.request_id = heeded_id(given_id)
         self.model = ""
         self.items = 0
         self.started = time.monotonic() if came is None else came
@@ -63,7 +68,12 @@ class Account:
     def close(self, exchange: Exchange, method: str, path: str, route: str, status: int) -> None:
         """Count a request and write its line; `route` is the path as routes have it, one of few."""
         seconds = time.monotonic() - exchange.started
-        name = exchange.model.partition("@")[0]
-        self._metrics.observe_request(route, name, status, exchange.items, seconds)
+        model, items = exchange.model, exchange.items
+        self._metrics.observe_request(route, model and model.partition("@")[0], status, items, seconds)
         if status >= 500 or route not in _QUIET:
-            self._log.write(exchange.request_id, exchange.model, f"{method} {path}", exchange.items, status, seconds)
+            self._log.write(exchange.request_id, model, f"{method} {path}", items, status, seconds)
+
+    def refused(self, request_id: str, model: str, path: str, route: str, status: int) -> None:
+        """The same for a post that was refused as it came: nothing of it has begun, and it took no time."""
+        self._metrics.observe_request(route, model and model.partition("@")[0], status, 0, 0.0)
+        self._log.write(request_id, model, f"POST {path}", 0, status, 0.0)

@@ -53,13 +53,14 @@ class KnownHeads:
         self._most = most
         self._known: dict[bytes, tuple[Asked, int]] = {}
 
-    def find(self, data: bytes) -> tuple[Asked, bytes] | None:
-        """What bytes ask for that are one whole request with a known head, and its body; None for all others."""
+    def find(self, data: bytes) -> tuple[Asked, int] | None:
+        """What bytes ask for that are one whole request with a known head, and where its body begins; None for all
+        others."""
         end = data.find(b"\r\n\r\n", 0, _MOST_HEAD_BYTES)
         known = self._known.get(data[:end]) if end > 0 else None
         if known is None or end + 4 + known[1] != len(data):
             return None
-        return known[0], data[end + 4 :]
+        return known[0], end + 4
 
     def note(self, data: bytes, body_bytes: int, asked: Asked, before: bytes) -> bytes:
         """The head of bytes that the parser has found to be one whole request with a body of this size, kept where it

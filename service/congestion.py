@@ -26,14 +26,18 @@ class Turn(NamedTuple):
     """Until when (time.monotonic) it is worth beginning."""
 
 
-_SHARE = 0.2
-"""Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load."""
+_SHARE = 0.1
+"""Of a request's time, at most, may be spent on waiting: the estimate lags behind a growing load, and what comes while
+a longer queue is worked off fills every socket."""
 _SHORT_S = 0.05
 """A wait that is no reason to refuse anybody: shorter ones are not known."""
-_STANDING_S, _STANDING = 0.025, 128
+_STANDING_S, _STANDING = 0.006, 96
 """What may wait while others are refused: so long, or so many answers. A queue that only ever stands serves nobody, and
 what was read a tenth of a second ago is in no cache any more (Maurer, "Fail at Scale", ACM Queue 13(8), 2015: the
 longer time is for bursts)."""
+_LEAST = 24
+"""What a part of a turn may begin however long turns are, so that refusing never takes all of the time: where more
+comes than can even be refused, somebody is answered all the same."""
 _OVERLOAD_S, _OVERLOADED = 0.5, 0.1
 """How long it is overloaded after a request that had to be refused, or a moment in which so many were, as a share of
 those that were answered. Few refusals by the shorter bound prove nothing: without them the rest may be borne."""
@@ -42,7 +46,9 @@ _TURNS = 2
 _A_TURN = 128
 """Requests that are begun in one turn."""
 _A_CROWDED_TURN, _CROWD = 32, 256
-"""The same where so many wait. In long turns what was read grows cold: after a tenth of a second it is in no cache."""
+"""The same where so many wait, or others are refused. What comes during a turn is read in the next one, so under load
+turns become as many times longer as there is less time left beside refusing, and what was read grows cold: sockets,
+buffers and objects of a few hundred requests are in no cache of a core."""
 _LONG_TURN_S = 0.01
 """A turn that reads from thousands of sockets takes a second; what it began is not left waiting for its end."""
 _FRESH_S = 0.5
@@ -72,36 +78,61 @@ class Congestion:
         self._part_began = self._part_s = self._longest_s = 0.0
         """A part of a turn ends where what it has begun is about to be answered: the longest of the last turn, and of
         this one."""
+        self._settled_timeout_s = -1.0
+        """Requests with no more time than this are refused until the next answer, or the end of this part."""
 
-    def refuses(self, there: int, timeout_s: float) -> bool:
-        """Whether a request with so much time comes too late, where so many others are being answered."""
-        before, now = there + len(self._waiting), time.monotonic()
+    def refuses(self, there: int, timeout_s: float, now: float | None = None) -> bool:
+        """Whether a request with so much time comes too late, where so many others are being answered.
+
+        `now` is what time.monotonic says, where it has just been asked.
+        """
+        before, now = there + len(self._waiting), time.monotonic() if now is None else now
         if now >= self._overload_ends:
             self._refused_timeout_s = 0.0
         if not before:  # a turn that took long is over
             self.refusing = False
             return False
         work_s, bearable_s = before * self._pace_s, max(_SHORT_S, _SHARE * timeout_s)
+        part_s = 0.0 if self._measuring is None else now - self._part_began
+        in_parts_s = _TURNS * max(part_s, self._part_s, self._longest_s) + work_s
         if _TURNS * self._a_turn_s(now) + work_s > bearable_s:
             self._overload_ends = now + _OVERLOAD_S
             self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
-            self.refusing = True
+            self.refusing = before >= _LEAST or in_parts_s > bearable_s
         elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
             standing_s = max(_STANDING_S, _STANDING * self._pace_s)
-            self.refusing = _TURNS * max(self._part_s, self._longest_s) + work_s > min(bearable_s, standing_s)
+            self.refusing = before >= _LEAST and in_parts_s > min(bearable_s, standing_s)
         else:
             self.refusing = False
         self.refused += self.refusing
+        if self.refusing and self._measuring is not None:
+            self._settled_timeout_s = max(self._settled_timeout_s, timeout_s)
         return self.refusing
+
+    def still_refuses(self, timeout_s: float, now: float) -> bool:
+        """Whether a request comes too late because one with as much time did, and nothing was answered since.
+
+        What refusing costs is taken from the answers: this asks for nothing again.
+        """
+        if timeout_s > self._settled_timeout_s or now - self._part_began > _LONG_TURN_S:
+            return False
+        self.refused += 1
+        self.refusing = True
+        return True
+
+    def one_answered(self) -> None:
+        """There is room for another."""
+        self.answered += 1
+        self._settled_timeout_s = -1.0
 
     def _a_turn_s(self, now: float) -> float:
         """How long turns of the loop take: the last one did, or this one does already."""
         began = now if self._measuring is None else self._measuring
         return max(now - began, self._turn_s if began - self._turn_ended < _FRESH_S else 0.0)
 
-    def measure(self) -> None:
-        """Something has been read: find out how long this turn of the loop takes."""
-        now = time.monotonic()
+    def measure(self, now: float | None = None) -> None:
+        """Something has been read: find out how long this turn of the loop takes. `now` as in `refuses`."""
+        now = time.monotonic() if now is None else now
         if self._measuring is None:
             self._measuring = self._part_began = now
             asyncio.get_running_loop().call_soon(self._next_turn)
@@ -111,7 +142,7 @@ class Congestion:
 
     def begins_now(self) -> bool:
         """Whether one more request may be begun in this turn of the loop; it counts as begun then, else it `waits`."""
-        if self._waiting or self._begun >= _A_TURN:
+        if self._waiting or self._begun >= self._most_begun:
             return False
         self._begun += 1
         return True
@@ -120,6 +151,11 @@ class Congestion:
         """Call `begin` in a later turn of the loop or, where that does not come in time, `refuse`."""
         self.measure()
         self._waiting.append(Turn(begin, refuse, time.monotonic() + max(_SHORT_S, _SHARE * timeout_s)))
+
+    @property
+    def _most_begun(self) -> int:
+        """In one turn."""
+        return _A_CROWDED_TURN if self._refused_timeout_s or len(self._waiting) >= _CROWD else _A_TURN
 
     @property
     def crowded(self) -> bool:
@@ -151,7 +187,7 @@ class Congestion:
         if self._measuring is not None:
             self._part_s, self._longest_s = max(self._longest_s, now - self._part_began), 0.0
             self._turn_s, self._turn_ended = now - self._measuring, now
-        self._measuring, self._begun = None, 0
+        self._measuring, self._begun, self._settled_timeout_s = None, 0, -1.0
         if self._waiting:
             self._measuring = now
             asyncio.get_running_loop().call_soon(self._next_turn)
@@ -162,8 +198,8 @@ class Congestion:
 
         It may be the turn of another connection, so whatever is raised is the loop's to hear.
         """
-        self._begun = 0
-        most = _A_TURN if len(self._waiting) < _CROWD else _A_CROWDED_TURN
+        self._begun, self._settled_timeout_s = 0, -1.0
+        most = self._most_begun
         while self._waiting and self._begun < most:
             turn = self._waiting.popleft()
             if now > turn.by:

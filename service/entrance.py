@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from service.account import Account, Exchange, given_id
+from service.account import Account, Exchange, given_id, heeded_id
 from service.asked import Asked, Headers, KnownHeads, Posted
 from service.at_once import AtOnce, begin_at_once
 from service.congestion import Begin
@@ -145,10 +145,9 @@ class Entrance:
         if objection is None:
             return None
         problem, model = objection
-        exchange = Exchange(request_id)
-        exchange.model = model
-        self._account.close(exchange, "POST", path, posted.route, problem.error.status)
-        return problem.rendered(exchange.request_id, model)
+        heeded = heeded_id(request_id)
+        self._account.refused(heeded, model, path, posted.route, problem.error.status)
+        return problem.rendered(heeded, model)
 
     def _objection(self, posted: Posted, timeout_s: float, *, has_query: bool) -> tuple[Told, str] | None:
         """Why one more request with so much time is not worth beginning, and the model whose queue is full."""

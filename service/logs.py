@@ -8,7 +8,6 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -73,9 +72,12 @@ class RequestLog:
         self._structured = structlog.get_logger("latent.request")
         self._lines: list[str] = []
         self._size = 0
+        self._pieces: list[str] = []
+        """Texts of whole lines, each as long as one write may be; the lines are of the next one."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
         self._second, self._prefix = -1, ""
+        self._tick, self._end = -1, ""
 
     def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
         """Note an answered request. Lines come at the latest 50 ms afterwards, and in order.
@@ -95,16 +97,17 @@ class RequestLog:
                 milliseconds=round(1e3 * seconds, 3),
             )
             return
-        line = (
-            f'{{"id":{_quoted(request_id)},"model":{_kept_quoted(model) if model else "null"},'
-            f'"verb":{_kept_quoted(verb)},"items":{items},"status":{status},"milliseconds":{1e3 * seconds:.3f},'
-            f'"event":"request","level":"info","timestamp":"{self._now()}"}}\n'
-        )
+        what = _what(model, verb, items, status)
+        line = f'{{"id":{_quoted(request_id)},{what},"milliseconds":{1e3 * seconds:.3f},{self._ending()}'
+        size = self._size + len(line)
+        if size > _ATOMIC and self._lines:  # a longer line stands alone
+            self._pieces.append("".join(self._lines))
+            self._lines, size = [], len(line)
         self._lines.append(line)
-        self._size += len(line)
+        self._size = size
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
-        if self._size > _FULL and not self._flushing:  # after the answers of this turn of the event loop are out
+        if not self._flushing and (size > _FULL or self._pieces):  # after the answers of this turn of the loop are out
             self._flushing = True
             asyncio.get_running_loop().call_soon(self.flush)
 
@@ -122,40 +125,35 @@ class RequestLog:
     def flush(self) -> None:
         """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
         self._flushing = False
-        lines, self._lines, self._size = self._lines, [], 0
-        for piece in _pieces(lines):
+        pieces, self._pieces = self._pieces, []
+        if self._lines:
+            pieces.append("".join(self._lines))
+            self._lines, self._size = [], 0
+        for piece in pieces:
             sys.stderr.write(piece)
             sys.stderr.flush()
 
-    def _now(self) -> str:
-        """UTC, ISO 8601."""
-        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
-        if second != self._second:
-            self._second = second
-            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._prefix}.{nanoseconds // 1000:06d}Z"
+    def _ending(self) -> str:
+        """What a line ends with: the moment (UTC, ISO 8601), the same for a tenth of a millisecond."""
+        tick = time.time_ns() // 100_000
+        if tick != self._tick:
+            self._tick = tick
+            second, tenths = divmod(tick, 10_000)
+            if second != self._second:
+                self._second = second
+                self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            moment = f"{self._prefix}.{tenths:04d}00Z"
+            self._end = f'"event":"request","level":"info","timestamp":"{moment}"}}\n'
+        return self._end
 
 
-def _pieces(lines: Iterable[str]) -> Iterator[str]:
-    """These lines (ASCII) together in texts of at most `_ATOMIC` bytes; a longer line stands alone."""
-    piece: list[str] = []
-    size = 0
-    for line in lines:
-        if piece and size + len(line) > _ATOMIC:
-            yield "".join(piece)
-            piece, size = [], 0
-        piece.append(line)
-        size += len(line)
-    if piece:
-        yield "".join(piece)
-
-
-@lru_cache(maxsize=256)
-def _kept_quoted(text: str) -> str:
-    """Of the few models and verbs that there are."""
-    return _quoted(text)
+@lru_cache(maxsize=1024)
+def _what(model: str, verb: str, items: int, status: int) -> str:
+    """What most lines have in common with others."""
+    quoted = _quoted(model) if model else "null"
+    return f'"model":{quoted},"verb":{_quoted(verb)},"items":{items},"status":{status}'
 
 
 def _quoted(text: str) -> str:
     """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
-    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)
+    return f'"{text}"' if (text.isalnum() and text.isascii()) or _PLAIN.fullmatch(text) else json.dumps(text)

@@ -157,7 +157,7 @@ class Watch:
     def end(self, waiting: Waiting) -> None:
         """The answer is there."""
         self._there.discard(waiting)
-        self.congestion.answered += 1
+        self.congestion.one_answered()
         if not self._there:
             self._rested = True
             self._polling.rests()
@@ -165,8 +165,11 @@ class Watch:
 
     def refuses(self, timeout_s: float) -> bool:
         """Whether one more request, with so much time, would come too late."""
-        self.congestion.measure()
-        return self.congestion.refuses(len(self._there), timeout_s)
+        now, congestion = time.monotonic(), self.congestion
+        if congestion.still_refuses(timeout_s, now):
+            return True
+        congestion.measure(now)
+        return congestion.refuses(len(self._there), timeout_s, now)
 
     def _wind(self, loop: asyncio.AbstractEventLoop) -> None:
         self._ticking, self._rested = True, False

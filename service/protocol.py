@@ -118,7 +118,7 @@ class DirectProtocol(HttpToolsProtocol):
             known = entrance.heads.find(data)
             if known is not None:
                 self._idle_since = None
-                self._begin(entrance, *known)
+                self._begin(entrance, known[0], data, known[1])
                 return
             if entrance.refusing and self._refuse_unread(entrance, data):
                 return
@@ -174,7 +174,7 @@ class DirectProtocol(HttpToolsProtocol):
         if self._data:
             self._head = self._entrance.heads.note(self._data, len(body), asked, self._head)
             self._data = b""
-        self._begin(self._entrance, asked, body)
+        self._begin(self._entrance, asked, body, 0)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
         self._begun = cycle
@@ -186,7 +186,8 @@ class DirectProtocol(HttpToolsProtocol):
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         self._idle_since = time.monotonic()
 
     def close_if_idle(self, now: float) -> None:
@@ -254,10 +255,11 @@ class DirectProtocol(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
-    def _begin(self, entrance: Entrance, asked: Asked, body: bytes) -> None:
+    def _begin(self, entrance: Entrance, asked: Asked, data: bytes, body_at: int) -> None:
+        """Begin what is whole, or refuse it; its body begins in `data` there, and is copied if it is wanted."""
         refusal = entrance.refusal(asked)
         if refusal is None:
-            self.cycle = self._begun = cycle = _Direct(body)
+            self.cycle = self._begun = cycle = _Direct(data[body_at:])
             if entrance.begins_now():
                 self._start(entrance, asked, cycle)
             else:

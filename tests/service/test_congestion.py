@@ -61,75 +61,75 @@ def test_nobody_is_refused_where_nothing_waits() -> None:
     assert not Congestion().refuses(64, 0.001)  # 10 ms: too short to be known
 
 
-def test_who_waits_may_take_a_fifth_of_the_time() -> None:
+def test_who_waits_may_take_a_tenth_of_the_time() -> None:
     congestion = saturated(100)  # one answer a millisecond
-    assert not congestion.refuses(150, A_SECOND)
-    assert congestion.refuses(250, A_SECOND)
-    assert not congestion.refuses(250, 30.0)
+    assert not congestion.refuses(75, A_SECOND)
+    assert congestion.refuses(125, A_SECOND)
+    assert not congestion.refuses(125, 30.0)
 
 
 def test_while_others_are_refused_no_more_waits_than_keeps_the_engine_busy(clock: Clock) -> None:
     congestion = saturated(1000)  # ten answers a millisecond
-    assert not congestion.refuses(1900, A_SECOND)  # a burst
-    assert congestion.refuses(2100, A_SECOND)
-    assert congestion.refuses(300, A_SECOND)
-    assert congestion.refuses(300, 0.5)
-    assert not congestion.refuses(300, 2.0)  # it has more time than anybody who was refused
-    assert not congestion.refuses(200, A_SECOND)
+    assert not congestion.refuses(900, A_SECOND)  # a burst
+    assert congestion.refuses(1100, A_SECOND)
+    assert congestion.refuses(120, A_SECOND)
+    assert congestion.refuses(120, 0.5)
+    assert not congestion.refuses(120, 2.0)  # it has more time than anybody who was refused
+    assert not congestion.refuses(80, A_SECOND)
     clock.now += 0.55
-    assert not congestion.refuses(1900, A_SECOND)
+    assert not congestion.refuses(900, A_SECOND)
 
 
-@pytest.mark.parametrize(("long_turn_s", "leaves_time"), [(0.01, True), (60.0, False)])
+@pytest.mark.parametrize(("long_turn_s", "leaves_time"), [(0.002, True), (60.0, False)])
 async def test_while_others_are_refused_a_turn_is_as_long_as_the_parts_that_it_answers_in(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, long_turn_s: float, leaves_time: bool
 ) -> None:
     monkeypatch.setattr(congested, "_LONG_TURN_S", long_turn_s)
     congestion = saturated(1000)  # ten answers a millisecond
-    assert congestion.refuses(2100, A_SECOND)
+    assert congestion.refuses(1100, A_SECOND)
     congestion.measure()
     for _ in range(3):
-        clock.now += 0.011
+        clock.now += 0.0022
         congestion.measure()
     await asyncio.sleep(0)
-    assert congestion.refuses(20, A_SECOND) is not leaves_time
-    assert congestion.refuses(40, A_SECOND)  # 22 ms and 4 ms
+    assert congestion.refuses(30, A_SECOND) is not leaves_time
+    assert congestion.refuses(60, A_SECOND)  # 4.4 ms and 6 ms
 
 
 def test_a_hiccup_is_over_although_more_waits_than_while_others_are_refused(clock: Clock) -> None:
     congestion = saturated(1000)  # ten answers a millisecond
-    assert congestion.refuses(2100, A_SECOND)
+    assert congestion.refuses(1100, A_SECOND)
     for _ in range(12):
         congestion.answered += 500
-        congestion.refuses(300, A_SECOND)  # one that has come back
+        congestion.refuses(120, A_SECOND)  # one that has come back
         congestion.look(0.05, busy=True)
         clock.now += 0.05
-    assert not congestion.refuses(300, A_SECOND)
+    assert not congestion.refuses(120, A_SECOND)
 
 
 def test_it_is_overloaded_for_as_long_as_many_are_refused(clock: Clock) -> None:
     congestion = saturated(1000)
-    assert congestion.refuses(2100, A_SECOND)
+    assert congestion.refuses(1100, A_SECOND)
     for _ in range(12):
         congestion.answered += 500
         for _ in range(100):
-            congestion.refuses(300, A_SECOND)
+            congestion.refuses(120, A_SECOND)
         congestion.look(0.05, busy=True)
         clock.now += 0.05
-    assert congestion.refuses(300, A_SECOND)
+    assert congestion.refuses(120, A_SECOND)
 
 
 def test_while_others_are_refused_slow_answers_may_wait_for_one_another() -> None:
     congestion = saturated(100)  # one a millisecond
-    assert congestion.refuses(250, A_SECOND)
-    assert not congestion.refuses(120, A_SECOND)
-    assert congestion.refuses(140, A_SECOND)
+    assert congestion.refuses(125, A_SECOND)
+    assert not congestion.refuses(90, A_SECOND)
+    assert congestion.refuses(98, A_SECOND)
 
 
 def test_refusals_count_for_less_than_answers() -> None:
     congestion = saturated(50, 125)  # 50 + 0.4 · 125: again one a millisecond
-    assert not congestion.refuses(150, A_SECOND)
-    assert congestion.refuses(250, A_SECOND)
+    assert not congestion.refuses(75, A_SECOND)
+    assert congestion.refuses(125, A_SECOND)
 
 
 def test_an_idle_clock_makes_the_pace_no_slower() -> None:
@@ -137,8 +137,8 @@ def test_an_idle_clock_makes_the_pace_no_slower() -> None:
     for _ in range(40):
         congestion.answered += 1
         congestion.look(0.1, busy=False)
-    assert not congestion.refuses(150, A_SECOND)
-    assert congestion.refuses(250, A_SECOND)
+    assert not congestion.refuses(75, A_SECOND)
+    assert congestion.refuses(125, A_SECOND)
 
 
 def never() -> None:
@@ -152,7 +152,7 @@ def test_a_pace_that_was_learnt_while_all_stood_still_is_unlearnt_by_an_idle_clo
     assert congestion.refuses(1, A_SECOND)
     congestion.answered += 20  # one at a time, since nobody else is let in
     congestion.look(0.05, busy=False)
-    assert not congestion.refuses(50, A_SECOND)
+    assert not congestion.refuses(30, A_SECOND)
 
 
 async def test_answers_of_idle_times_are_not_counted_to_busy_ones() -> None:
@@ -220,6 +220,55 @@ async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
     assert counts == [128, 256, 300]
     assert flushed == [256, 300]
     assert begun == list(range(300))
+
+
+async def test_while_others_are_refused_turns_are_short() -> None:
+    congestion = saturated(1000)  # ten answers a millisecond
+    assert congestion.refuses(1100, A_SECOND)
+    begun: list[int] = []
+    for number in range(80):
+        begin(congestion, partial(begun.append, number), never, A_SECOND)
+    counts = [len(begun)]
+    while counts[-1] < 80:
+        await asyncio.sleep(0)
+        counts.append(len(begun))
+    assert counts == [32, 64, 80]
+
+
+async def test_however_long_turns_are_some_are_begun_in_each_of_their_parts(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(congested, "_LONG_TURN_S", 0.01)
+    congestion = saturated(1000)  # ten answers a millisecond
+    congestion.measure()
+    for _ in range(20):  # each of them is answered in
+        clock.now += 0.011
+        congestion.measure()
+    assert not congestion.refuses(23, A_SECOND)  # the turn takes 220 ms, a part of it 11
+    assert congestion.refuses(24, A_SECOND)
+    clock.now += 0.06
+    assert congestion.refuses(1, A_SECOND)  # this part has taken too long
+    await asyncio.sleep(0)
+
+
+async def test_who_has_no_more_time_than_one_that_was_refused_is_refused_until_the_next_answer() -> None:
+    watch, congestion = Watch(), saturated(10)  # ten milliseconds an answer
+    watch.congestion, now = congestion, time.monotonic()
+    for _ in range(60):
+        congestion.waits(lambda: None, never, 30.0)
+    before = congestion.refused
+    assert not congestion.still_refuses(A_SECOND, now)
+    assert watch.refuses(A_SECOND)
+    assert congestion.still_refuses(A_SECOND, now)
+    assert congestion.still_refuses(0.5, now)
+    assert not congestion.still_refuses(2.0, now)
+    assert not congestion.still_refuses(A_SECOND, now + 61.0)  # this part of the turn is over
+    assert congestion.refused == before + 3
+    congestion.one_answered()
+    assert not congestion.still_refuses(0.5, now)
+    assert watch.refuses(A_SECOND)
+    await asyncio.sleep(0)
+    assert not congestion.still_refuses(0.5, now)  # the next turn finds out for itself
 
 
 async def test_one_that_raises_does_not_take_others_with_it() -> None:
