@@ -12,11 +12,13 @@ measured (what it needs is missing, say) the page keeps what it has. The models 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -43,6 +45,7 @@ _WIDTH_OF_A_FILE = 200
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     given = _arguments(arguments)
+    signal.signal(signal.SIGTERM, _end)
     terminal = sys.stdout.isatty()
     console = Console() if terminal else Console(width=_WIDTH_OF_A_FILE)
     shares = cpus.shared_out(cpus.available())
@@ -70,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in failed:
         print(f"bench: {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """On the way out the servers are stopped: one that is paused would be there for ever."""
+    sys.exit(128 + number)
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
