@@ -68,12 +68,15 @@ class Account:
     def close(self, exchange: Exchange, method: str, path: str, route: str, status: int) -> None:
         """Count a request and write its line; `route` is the path as routes have it, one of few."""
         seconds = time.monotonic() - exchange.started
-        model, items = exchange.model, exchange.items
-        self._metrics.observe_request(route, model and model.partition("@")[0], status, items, seconds)
-        if status >= 500 or route not in _QUIET:
-            self._log.write(exchange.request_id, model, f"{method} {path}", items, status, seconds)
+        self._note(exchange.request_id, exchange.model, f"{method} {path}", route, exchange.items, status, seconds)
 
     def refused(self, request_id: str, model: str, path: str, route: str, status: int) -> None:
         """The same for a post that was refused as it came: nothing of it has begun, and it took no time."""
-        self._metrics.observe_request(route, model and model.partition("@")[0], status, 0, 0.0)
-        self._log.write(request_id, model, f"POST {path}", 0, status, 0.0)
+        self._note(request_id, model, f"POST {path}", route, 0, status, 0.0)
+
+    def _note(
+        self, request_id: str, model: str, verb: str, route: str, items: int, status: int, seconds: float
+    ) -> None:
+        self._metrics.observe_request(route, model.partition("@")[0], status, items, seconds)
+        if status >= 500 or route not in _QUIET:
+            self._log.write(request_id, model, verb, items, status, seconds)

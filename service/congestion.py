@@ -93,14 +93,13 @@ class Congestion:
             self.refusing = False
             return False
         work_s, bearable_s = before * self._pace_s, max(_SHORT_S, _SHARE * timeout_s)
-        part_s = 0.0 if self._measuring is None else now - self._part_began
-        in_parts_s = _TURNS * max(part_s, self._part_s, self._longest_s) + work_s
         if _TURNS * self._a_turn_s(now) + work_s > bearable_s:
             self._overload_ends = now + _OVERLOAD_S
             self._refused_timeout_s = max(self._refused_timeout_s, timeout_s)
-            self.refusing = before >= _LEAST or in_parts_s > bearable_s
+            self.refusing = before >= _LEAST or _TURNS * self._a_part_s(now) + work_s > bearable_s
         elif timeout_s <= self._refused_timeout_s:  # who has more time than any that was refused may use it
             standing_s = max(_STANDING_S, _STANDING * self._pace_s)
+            in_parts_s = _TURNS * self._a_part_s(now) + work_s
             self.refusing = before >= _LEAST and in_parts_s > min(bearable_s, standing_s)
         else:
             self.refusing = False
@@ -129,6 +128,11 @@ class Congestion:
         """How long turns of the loop take: the last one did, or this one does already."""
         began = now if self._measuring is None else self._measuring
         return max(now - began, self._turn_s if began - self._turn_ended < _FRESH_S else 0.0)
+
+    def _a_part_s(self, now: float) -> float:
+        """The same of the parts that they are answered in."""
+        part_s = 0.0 if self._measuring is None else now - self._part_began
+        return max(part_s, self._part_s, self._longest_s)
 
     def measure(self, now: float | None = None) -> None:
         """Something has been read: find out how long this turn of the loop takes. `now` as in `refuses`."""

@@ -156,4 +156,4 @@ def _what(model: str, verb: str, items: int, status: int) -> str:
 
 def _quoted(text: str) -> str:
     """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
-    return f'"{text}"' if (text.isalnum() and text.isascii()) or _PLAIN.fullmatch(text) else json.dumps(text)
+    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)

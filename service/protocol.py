@@ -118,7 +118,8 @@ class DirectProtocol(HttpToolsProtocol):
             known = entrance.heads.find(data)
             if known is not None:
                 self._idle_since = None
-                self._begin(entrance, known[0], data, known[1])
+                asked, body_at = known
+                self._begin(entrance, asked, data, body_at)
                 return
             if entrance.refusing and self._refuse_unread(entrance, data):
                 return
@@ -186,8 +187,7 @@ class DirectProtocol(HttpToolsProtocol):
             super().on_response_complete()
             return
         self.server_state.total_requests += 1
-        if self.flow.read_paused:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
         self._idle_since = time.monotonic()
 
     def close_if_idle(self, now: float) -> None:

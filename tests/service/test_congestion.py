@@ -206,18 +206,23 @@ async def test_a_long_turn_is_forgotten() -> None:
     assert not congestion.refuses(1, A_SECOND)
 
 
+async def begun_by_turns(congestion: Congestion, begun: list[int], requests: int) -> list[int]:
+    """How many of so many that come at once have been begun after each turn; `begun` gets their numbers."""
+    for number in range(requests):
+        begin(congestion, partial(begun.append, number), never, A_SECOND)
+    counts = [len(begun)]
+    while counts[-1] < requests:
+        await asyncio.sleep(0)
+        counts.append(len(begun))
+    return counts
+
+
 async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
     congestion = Congestion()
     begun: list[int] = []
     flushed: list[int] = []
     congestion.after_turn = lambda: flushed.append(len(begun))
-    for number in range(300):
-        begin(congestion, partial(begun.append, number), never, A_SECOND)
-    counts = [len(begun)]
-    while counts[-1] < 300:
-        await asyncio.sleep(0)
-        counts.append(len(begun))
-    assert counts == [128, 256, 300]
+    assert await begun_by_turns(congestion, begun, 300) == [128, 256, 300]
     assert flushed == [256, 300]
     assert begun == list(range(300))
 
@@ -225,14 +230,7 @@ async def test_what_is_begun_in_a_turn_is_bounded_and_in_order() -> None:
 async def test_while_others_are_refused_turns_are_short() -> None:
     congestion = saturated(1000)  # ten answers a millisecond
     assert congestion.refuses(1100, A_SECOND)
-    begun: list[int] = []
-    for number in range(80):
-        begin(congestion, partial(begun.append, number), never, A_SECOND)
-    counts = [len(begun)]
-    while counts[-1] < 80:
-        await asyncio.sleep(0)
-        counts.append(len(begun))
-    assert counts == [32, 64, 80]
+    assert await begun_by_turns(congestion, [], 80) == [32, 64, 80]
 
 
 async def test_however_long_turns_are_some_are_begun_in_each_of_their_parts(
