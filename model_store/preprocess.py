@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,7 @@ SERVED_FORMATS = ("PNG", "JPEG", "WEBP")
 TRAINING_FORMATS = (*SERVED_FORMATS, "BMP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 2**24
 RANGE_SLACK = 1e-6
+_BOMB_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
 
 
 # -- images ------------------------------------------------------------------------------------------------
@@ -39,14 +41,37 @@ def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pi
     The size is read from the header before anything is decoded. Raises ImageTooLarge, or ImageUnreadable for
     bytes that are no complete image of one of `formats`.
     """
+    with _image_errors(data, formats, max_pixels):
+        size = _size_without_pillow(data)
+        if size is not None:
+            _limit_pixels(size, max_pixels)
+        image = Image.open(io.BytesIO(data), formats=list(formats))
+        _limit_pixels(image.size, max_pixels)
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def announced_pixels(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pixels: int = MAX_PIXELS) -> int:
+    """The number of pixels that a picture's header announces, width × height; nothing is decoded.
+
+    `read_image` with this number as `max_pixels` never decodes more. Raises ImageTooLarge or ImageUnreadable.
+    """
+    with _image_errors(data, formats, max_pixels):
+        size = _size_without_pillow(data)
+        if size is None:
+            size = Image.open(io.BytesIO(data), formats=list(formats)).size
+        _limit_pixels(size, max_pixels)
+        return size[0] * size[1]
+
+
+@contextmanager
+def _image_errors(data: bytes, formats: Collection[str], max_pixels: int) -> Iterator[None]:
+    """Turn whatever Pillow raises into ImageTooLarge or ImageUnreadable."""
     kinds = ", ".join(formats)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and of odd EXIF; both are handled here
-            image = Image.open(io.BytesIO(data), formats=list(formats))
-            _limit_pixels(image, max_pixels)
-            image.load()
-            return ImageOps.exif_transpose(image)
+            yield
     except Image.DecompressionBombError:
         raise ImageTooLarge(
             "the image announces far too many pixels", expected=f"at most {max_pixels} pixels", got="more"
@@ -59,11 +84,35 @@ def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pi
         ) from error
 
 
-def _limit_pixels(image: Image.Image, max_pixels: int) -> None:
-    pixels = image.width * image.height
+def _size_without_pillow(data: bytes) -> tuple[int, int] | None:
+    """Width and height from the header of a PNG or WebP file; None for other bytes.
+
+    Pillow allocates two whole canvases when it opens a WebP file, and takes 20 µs for a PNG's header.
+    PNG: ISO/IEC 15948, 11.2.2. WebP: RFC 9649, 2.5 to 2.7.
+    """
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return None
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _limit_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    pixels = width * height
+    if pixels > _BOMB_PIXELS:
+        raise Image.DecompressionBombError  # as Pillow does where it reads the header
     if pixels > max_pixels:
         raise ImageTooLarge(
-            f"the image has {image.width} × {image.height} pixels",
+            f"the image has {width} × {height} pixels",
             expected=f"at most {max_pixels} pixels",
             got=f"{pixels} pixels",
         )

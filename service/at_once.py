@@ -173,11 +173,13 @@ class AtOnce:
 
     def _answered(self) -> None:
         try:
-            outcome: Reply | Exception = self._reply(self._job.answer.result())
+            reply = self._reply(self._job.answer.result())
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            outcome = error
+            self._leave()
+            self._done(error)
+            return
         self._leave()
-        self._done(outcome)
+        self._done(reply)
 
     def _reply(self, answer: Answer) -> Reply:
         call = self._call

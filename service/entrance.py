@@ -65,10 +65,11 @@ class Entrance:
         """
         exchange, path = Exchange(given_id(scope), came), scope["path"]
         try:
-            outcome: Reply | Exception = await respond(scope, receive, self._services, posted.verb, exchange)
+            reply = await respond(scope, receive, self._services, posted.verb, exchange)
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
-            outcome = error
-        return self._answered(outcome, exchange, path, posted.route)
+            # Not kept in a local: the error has this frame, and the frame would have the error and the body.
+            return self._answered(error, exchange, path, posted.route)
+        return self._answered(reply, exchange, path, posted.route)
 
     def asked(self, posted: Posted, path: str, query: bytes, headers: Headers) -> Asked:
         """What a head asks for."""
@@ -219,3 +220,14 @@ class Entrance:
     def _account(self) -> Account:
         account: Account = self._app.state.account
         return account
+
+
+def refusing(account: Account) -> Callable[[ServiceError], bytes]:
+    """How a connection refuses a head that no application sees: noted down, as headers and body."""
+
+    def refuse(error: ServiceError) -> bytes:
+        exchange = Exchange(None)
+        account.close(exchange, "-", "-", "unmatched", error.status)
+        return Told(error).rendered(exchange.request_id)
+
+    return refuse

@@ -151,6 +151,13 @@ class ImageTooLarge(ServiceError):
     status, slug, title = 413, "image-too-large", "The image has too many pixels"
 
 
+class TooManyPixels(ServiceError):
+    """The request's images announce more than LATENT_MAX_REQUEST_PIXELS pixels together; none was decoded. Send fewer
+    images a request, or smaller ones."""
+
+    status, slug, title = 413, "too-many-pixels", "The request's images have too many pixels together"
+
+
 class UnsupportedMediaType(ServiceError):
     """The Content-Type, or the Content-Encoding, is none that this endpoint reads. The detail lists those it does."""
 
@@ -234,6 +241,19 @@ class Overflow(ServiceError):
     on."""
 
     status, slug, title = 422, "overflow", "The model's answer is no finite number"
+
+
+# -- 431 ---------------------------------------------------------------------------------------------------
+
+
+class HeadTooLarge(ServiceError):
+    """The request's head, or its trailers or chunk extensions, is larger than 64 kB or has more than 100 fields. The
+    connection is closed."""
+
+    status, slug, title = 431, "head-too-large", "The request's head is too large"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Connection": "close"})
 
 
 # -- 5xx ---------------------------------------------------------------------------------------------------

@@ -92,6 +92,9 @@ class Described:
         components = document.setdefault("components", {}).setdefault("schemas", {})
         components.update(schemas["$defs"])
         _drop_framework_errors(document)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].update(problems(431))  # before any route is known
         return document
 
 

@@ -15,11 +15,13 @@ from functools import partial
 from typing import Any
 
 from starlette.types import Message, Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from service.asked import Asked
 from service.at_once import AtOnce
 from service.entrance import Answered, Entrance
+from service.errors import ServiceError
+from service.guarded_protocol import GuardedProtocol
 
 _WHOLE_S = 0.05
 """How long a body may take to be whole before uvicorn waits for it, with all its limits."""
@@ -85,7 +87,7 @@ class _Direct(RequestResponseCycle):
         return {"type": "http.disconnect"}
 
 
-class DirectProtocol(HttpToolsProtocol):
+class DirectProtocol(GuardedProtocol):
     """One connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -100,21 +102,13 @@ class DirectProtocol(HttpToolsProtocol):
         """Of a body that may yet become whole at once."""
         self._size = 0
         self._late: asyncio.TimerHandle | None = None
-        self._idle_since: float | None = None
-        self._begun: RequestResponseCycle | None = None
-        """The one whose turn it is, or was last; there may be others behind it."""
 
     # -- uvicorn's callbacks -------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody is there, and has as long to ask as between two requests."""
-        super().connection_made(transport)
-        self._idle_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         entrance = self._entrance
-        if entrance is not None and self._is_free():
+        if entrance is not None and self._parting is None and self._is_free():
             known = entrance.heads.find(data)
             if known is not None:
                 self._idle_since = None
@@ -133,10 +127,6 @@ class DirectProtocol(HttpToolsProtocol):
         """The client hung up."""
         if self._pieces is not None:
             self._go_uvicorns_way()  # which notes it down
-        begun = self._begun
-        if begun is not None and not begun.response_complete:  # uvicorn tells the last of several alone
-            begun.disconnected = True
-            begun.message_event.set()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -144,30 +134,29 @@ class DirectProtocol(HttpToolsProtocol):
         self._between = False
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
+    def head_came(self) -> None:
         """The head is there."""
-        self._idle_since = None
         self._asked = self._directly()
         if self._asked is None:
-            super().on_headers_complete()
+            super().head_came()
         else:
             self._pieces, self._size = [], 0
 
-    def on_body(self, body: bytes) -> None:
+    def body_came(self, body: bytes) -> None:
         """A piece of the body."""
         if self._pieces is None:
-            super().on_body(body)
+            super().body_came(body)
             return
         self._pieces.append(body)
         self._size += len(body)
         if self._size > _WHOLE_BYTES:
             self._go_uvicorns_way()
 
-    def on_message_complete(self) -> None:
+    def request_came(self) -> None:
         """The request is whole."""
         self._between = True
         if self._entrance is None or self._pieces is None or self._asked is None:
-            super().on_message_complete()
+            super().request_came()
             return
         pieces, asked = self._pieces, self._asked
         self._forget()
@@ -176,24 +165,6 @@ class DirectProtocol(HttpToolsProtocol):
             self._head = self._entrance.heads.note(self._data, len(body), asked, self._head)
             self._data = b""
         self._begin(self._entrance, asked, body, 0)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
-        self._begun = cycle
-        super()._start_asgi_task(cycle, app)
-
-    def on_response_complete(self) -> None:
-        """An answer is out. The server looks once a second for who idles: a timer for each answer costs 2 µs."""
-        if self.pipeline or self.transport.is_closing():
-            super().on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.flow.resume_reading()
-        self._idle_since = time.monotonic()
-
-    def close_if_idle(self, now: float) -> None:
-        """Hang up where nothing has come for the time that a connection is kept."""
-        if self._idle_since is not None and now - self._idle_since >= self.timeout_keep_alive:
-            self.transport.close()
 
     def shutdown(self) -> None:
         """The server is about to stop: what has begun is answered, a body that is on its way too."""
@@ -245,9 +216,13 @@ class DirectProtocol(HttpToolsProtocol):
         """Begin as uvicorn does, with what has come of the body."""
         pieces = self._pieces or []
         self._forget()
-        super().on_headers_complete()
+        super().head_came()
         for piece in pieces:
-            super().on_body(piece)
+            super().body_came(piece)
+
+    def _refuse_the_rest(self, error: ServiceError | None) -> None:
+        self._forget()
+        super()._refuse_the_rest(error)
 
     def _forget(self) -> None:
         self._asked = self._pieces = None

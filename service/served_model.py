@@ -184,6 +184,8 @@ class ServedModel:
         except asyncio.CancelledError:
             self.forget(half, job)
             raise
+        finally:
+            del job  # its future has the error, which has this frame, which would have the rows for good
         return self.taken(half, rows, answer, clock)
 
     def submit(self, half: Half, rows: Rows, clock: Clock) -> Job:

@@ -9,15 +9,19 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.server import ServerState
 
 from service.allocator import keep_freed_memory
 from service.app import create_app
-from service.entrance import Entrance
+from service.entrance import Entrance, refusing
+from service.guarded_protocol import GuardedProtocol
 from service.listening import Listener
 from service.logs import configure_logging
 from service.protocol import DirectProtocol
@@ -30,6 +34,8 @@ _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
 GC_THRESHOLDS = (50_000, 20, 50)
 """Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
 
+Connect = Callable[[uvicorn.Config, ServerState, dict[str, Any]], GuardedProtocol]
+
 log = structlog.get_logger("latent.server")
 
 
@@ -40,9 +46,13 @@ class PortUnavailable(Exception):
 class DrainingServer(uvicorn.Server):
     """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
 
-    def __init__(self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], *, alone: bool) -> None:
-        """`drain` is called at the first signal; `alone` where no other process accepts from the same sockets."""
+    def __init__(
+        self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], connect: Connect, *, alone: bool
+    ) -> None:
+        """`drain` is called at the first signal; `connect` makes a connection of uvicorn's parts; `alone` where no
+        other process accepts from the same sockets."""
         super().__init__(config)
+        self._connect = connect
         self._drain_s, self._drain, self._draining = drain_s, drain, False
         self._alone = alone
         self._listeners: list[Listener] = []
@@ -65,8 +75,8 @@ class DrainingServer(uvicorn.Server):
         if counter % _TICKS_A_SECOND == 0:
             now = time.monotonic()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, DirectProtocol):
-                    connection.close_if_idle(now)
+                if isinstance(connection, GuardedProtocol):
+                    connection.hang_up_if_idle(now)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -80,8 +90,8 @@ class DrainingServer(uvicorn.Server):
         log.info("stopping", drain_s=self._drain_s)
         asyncio.get_running_loop().call_later(self._drain_s, self._stop)
 
-    def _connected(self) -> DirectProtocol:
-        return DirectProtocol(self.config, self.server_state, self.lifespan.state)
+    def _connected(self) -> GuardedProtocol:
+        return self._connect(self.config, self.server_state, self.lifespan.state)
 
     def _stop(self) -> None:
         self.should_exit = True
@@ -151,4 +161,5 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     def drain() -> None:
         app.state.services.registry.draining = True
 
-    DrainingServer(config, settings.drain_s, drain, alone=line is None).run(sockets=[listener])
+    connect = partial(DirectProtocol, refuse=refusing(app.state.account), write_timeout_s=settings.write_timeout_s)
+    DrainingServer(config, settings.drain_s, drain, connect, alone=line is None).run(sockets=[listener])

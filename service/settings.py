@@ -128,6 +128,12 @@ class Settings(BaseSettings):
     max_output_bytes: PositiveInt = Field(256 * 2**20, description="Largest answer, before encoding; beyond it, 422.")
     max_items: PositiveInt = Field(1024, description="Most items in a request or an answer; beyond it, 422.")
     max_pixels: PositiveInt = Field(2**24, description="Most pixels that an image's header may announce; else 413.")
+    max_request_pixels: PositiveInt = Field(
+        2**26, description="Most pixels that all images of a request may announce together; beyond it, 413."
+    )
+    write_timeout_s: PositiveFloat = Field(
+        20.0, description="A client that takes nothing of its answer for this long is hung up on, seconds."
+    )
 
     drain_s: Annotated[float, Field(ge=0)] = Field(
         0.0, description="After SIGTERM: seconds of answering with `/readyz` at 503, before the port closes."

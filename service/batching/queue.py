@@ -285,9 +285,9 @@ class Batcher:
     def _timed(self, batch: list[Share]) -> tuple[float, Outputs | Exception, float]:
         started = time.monotonic()
         try:
-            outputs: Outputs | Exception = self._compute(batch)
+            outputs = self._compute(batch)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raised, every caller gets an answer
-            outputs = error
+            return started, error, time.monotonic()
         return started, outputs, time.monotonic()
 
     def _gather(self) -> list[Share]:

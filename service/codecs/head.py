@@ -62,12 +62,15 @@ class Head:
 
     def answer_type(self, offers: tuple[str, ...], *, picture_first: bool) -> str:
         """Which of the offers Accept means. Raises NotAcceptable."""
-        return _chosen(self.headers.get(b"accept"), offers, picture_first)
+        accept = self.headers.get(b"accept")
+        chosen = _kept_choice if accept is None or len(accept) <= _KEPT_BYTES else _chosen
+        return chosen(accept, offers, picture_first)
 
     def body_type(self, accepted: Sequence[str]) -> str:
         """The media type of the body. Raises UnsupportedMediaType."""
         headers = self.headers
-        given = _media_type(headers.get(b"content-type", b""))
+        content_type = headers.get(b"content-type", b"")
+        given = (_kept_media_type if len(content_type) <= _KEPT_BYTES else _media_type)(content_type)
         if not given and headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers:
             given = JSON  # a bare POST: the defaults of every option
         if given not in accepted:
@@ -101,13 +104,17 @@ def read_timeout_s(text: str | None, default_s: float, longest_s: float) -> floa
     return min(seconds, longest_s)
 
 
-@lru_cache(maxsize=256)
 def _chosen(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
     text = None if accept is None else accept.decode("latin-1")
     return choose(text, offers, wildcards_fall_back=wildcards_fall_back)
 
 
-@lru_cache(maxsize=256)
 def _media_type(content_type: bytes) -> str:
     given = content_type.decode("latin-1").partition(";")[0].strip().lower()
     return _ALIASES.get(given, given)
+
+
+_KEPT_BYTES = 1 << 10
+"""Clients send the same few headers again and again; what is longer is not kept."""
+_kept_choice = lru_cache(maxsize=256)(_chosen)
+_kept_media_type = lru_cache(maxsize=256)(_media_type)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from model_store import ModelStore
+from service.app import create_app
+from service.settings import Settings
 from tests.support.server import RunningServer, running_server
 
 TIGHT_LIMITS: dict[str, Any] = {
@@ -57,3 +60,16 @@ def one(openvino_server: RunningServer) -> httpx.Client:
 def tight(tight_server: RunningServer) -> httpx.Client:
     """A client of the service with tight limits."""
     return tight_server.http
+
+
+@pytest.fixture
+async def in_process(affine_store: ModelStore) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application inside this process, for what can only be seen from there."""
+    app = create_app(Settings(store=affine_store.path, engine="openvino", log_format="json"))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service", timeout=60.0) as client,
+    ):
+        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - as clients do
+            await asyncio.sleep(0.02)
+        yield client

@@ -1,0 +1,263 @@
+"""HTTP/1.1 as uvicorn reads it, guarded: bounded heads, no upgrades, and no connection is kept for ever.
+
+httptools has no limit for a head, and skips the body of a request that offers another protocol with `Upgrade`. Both are
+mended here, whoever answers the requests then.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+import termios
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from service.errors import HeadTooLarge, ServiceError
+
+MAX_HEAD_BYTES = 64 << 10
+"""Of a request line and header fields; of trailers; of one chunk's extensions."""
+MAX_HEAD_FIELDS = 100
+_LINGER_S, _LINGER_BYTES = 1.0, 1 << 20
+"""A client that is still sending when it is refused may send so much more before it reads why (RFC 9112, 9.6)."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+Refuse = Callable[[ServiceError], bytes]
+
+_INVALID = b"Invalid HTTP request received."
+_BAD_REQUEST = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
+    len(_INVALID),
+    _INVALID,
+)
+
+
+class _StopParsing(Exception):
+    """Ends the parser from inside one of its callbacks."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - uvicorn's own
+        refuse: Refuse,
+        write_timeout_s: float,
+        **kwargs: Any,  # noqa: ANN401 - uvicorn's own
+    ) -> None:
+        """`refuse` notes down a refusal that no application sees, and makes what follows the server's own headers.
+
+        A client that takes nothing of its answer for `write_timeout_s` is hung up on.
+        """
+        super().__init__(*args, **kwargs)
+        self._refusal_of, self._write_timeout_s = refuse, write_timeout_s
+        self._segment_bytes = self._framing_bytes = 0
+        """Of what is being parsed; read since the last piece of a body, or the last end of a head or a body."""
+        self._offer: tuple[bytes, bytes, str, Headers] | None = None
+        """Method, target, version and headers of a request that offers an upgrade."""
+        self._too_large = False
+        self._parting: bytes | None = None
+        """The last answer on this connection, which is to come after those to earlier requests."""
+        self._discarded_bytes = 0
+        self._begun: RequestResponseCycle | None = None
+        """The one whose turn it is, or was last; there may be others behind it."""
+        self._idle_since: float | None = None
+        self._unsent_bytes, self._stalled_since = 0, 0.0
+
+    # -- what uvicorn reads --------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - an asyncio.Transport, as uvicorn has it
+        """Somebody is there, and has as long to ask as between two requests."""
+        super().connection_made(transport)
+        self._idle_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        if self._parting is not None:
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.transport.abort()
+            return
+        rest: bytes | memoryview = data
+        try:
+            while (ended_at := self._parse(rest)) is not None:
+                self._ignore_upgrade()
+                rest = memoryview(rest)[ended_at:]
+        except httptools.HttpParserError:
+            self._refuse_the_rest(_too_large() if self._too_large else None)
+        else:
+            if self._framing_bytes > MAX_HEAD_BYTES:
+                self._refuse_the_rest(_too_large())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client hung up."""
+        begun = self._begun
+        if begun is not None and not begun.response_complete:  # uvicorn tells the last of several alone
+            begun.disconnected = True
+            begun.message_event.set()
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        if max(self._framing_bytes, self._segment_bytes) > MAX_HEAD_BYTES or len(self.headers) > MAX_HEAD_FIELDS:
+            self._check_head()
+        self._framing_bytes = 0
+        self._idle_since = None
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._offer = self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+            return
+        self.head_came()
+        self.headers = []  # trailers do not join the headers of a request that has begun
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        self._framing_bytes = 0
+        self.body_came(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._framing_bytes = 0
+        if self._offer is None:
+            self.request_came()
+
+    def head_came(self) -> None:
+        """Begin a request, as uvicorn does."""
+        super().on_headers_complete()
+
+    def body_came(self, body: bytes) -> None:
+        """Give the request that is coming a piece of its body, as uvicorn does."""
+        super().on_body(body)
+
+    def request_came(self) -> None:
+        """Tell the request that its body is whole, as uvicorn does."""
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        self._begun = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """An answer is out. The server looks once a second for who idles: a timer for each answer costs 2 µs."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since = time.monotonic()
+        if self._parting is not None:
+            self._part()
+
+    # -- what is refused -----------------------------------------------------------------------------------
+
+    def _parse(self, data: bytes | memoryview) -> int | None:
+        """None where all of it was parsed; otherwise where a request ended that offers an upgrade."""
+        self._segment_bytes = len(data)
+        self._framing_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._offer is None:  # CONNECT
+                raise httptools.HttpParserError from None
+            ended_at: int = offer.args[0]
+            return ended_at
+        return None
+
+    def _check_head(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEAD_FIELDS:
+            self._too_large = True
+            raise _StopParsing
+
+    def _ignore_upgrade(self) -> None:
+        """Parse the head again without its offer, as a server may that upgrades to nothing (RFC 9110, 7.8)."""
+        if self._offer is None:
+            return
+        (method, target, version, headers), self._offer = self._offer, None
+        lines = [b"%b %b HTTP/%b\r\n" % (method, target, version.encode())]
+        for name, value in headers:
+            kept = _without_upgrade(value) if name == b"connection" else value
+            if name != b"upgrade" and kept:
+                lines.append(b"%b: %b\r\n" % (name, kept))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.feed_data(b"".join([*lines, b"\r\n"]))
+
+    def _refuse_the_rest(self, error: ServiceError | None) -> None:
+        """Answer what can't be read, after all that came before it, and hang up; None is a request that is no HTTP."""
+        if error is None:
+            self.logger.warning(_INVALID)
+        answer = STATUS_LINE[400] if error is None else STATUS_LINE[error.status]
+        answer += b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
+        answer += _BAD_REQUEST if error is None else self._refusal_of(error)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._parting = answer if cycle is None or not cycle.more_body else b""
+        elif not cycle.more_body:  # the one before is whole, and will be answered
+            self._parting = answer
+            return
+        elif self.pipeline:  # others come before the one whose body this is
+            self.pipeline.popleft()
+            self._parting = answer
+            return
+        else:
+            self._parting = b"" if cycle.response_started else answer
+        self._part()
+
+    def _part(self) -> None:
+        """Send the last answer, and hang up soon."""
+        if self._parting:
+            self.transport.write(self._parting)
+        self._parting = b""
+        self._idle_since = None
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_S, self.transport.abort)
+        else:
+            self.transport.close()
+
+    # -- who is hung up on ---------------------------------------------------------------------------------
+
+    def hang_up_if_idle(self, now: float) -> None:
+        """Hang up where nothing is asked for the time that a connection is kept, or nothing of an answer is taken.
+
+        `now` is what time.monotonic says. Called about once a second.
+        """
+        before, self._unsent_bytes = self._unsent_bytes, self._untaken_bytes()
+        if not before or self._unsent_bytes < before:  # only what takes nothing at all grows and grows
+            self._stalled_since = now
+        if self._unsent_bytes:
+            if now - self._stalled_since >= self._write_timeout_s:
+                self.transport.abort()
+        elif self._idle_since is not None and now - self._idle_since >= self.timeout_keep_alive:
+            self.transport.close()
+
+    def _untaken_bytes(self) -> int:
+        """What the client has not taken yet, where more is to be sent than the kernel holds; else 0."""
+        buffered: int = self.transport.get_write_buffer_size()
+        if not buffered:
+            return 0
+        # The kernel asks for more only when a third of its megabytes are free: a slow reader takes minutes for these.
+        try:
+            queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return buffered
+        return buffered + int.from_bytes(queued, sys.byteorder)
+
+    def resume_writing(self) -> None:
+        """Much of an answer has been taken."""
+        self._unsent_bytes = 0
+        super().resume_writing()
+
+
+def _without_upgrade(connection: bytes) -> bytes:
+    """The other options of a Connection header."""
+    return b",".join(option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(
+        f"the head, or what frames the body, is over the limit of {MAX_HEAD_BYTES} bytes or {MAX_HEAD_FIELDS} fields"
+    )
