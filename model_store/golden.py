@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.archives import items_in, read_archive, write_archive
+from model_store.arrays import Float32
 from model_store.errors import GoldenInvalid, GoldenMismatch, InputError
 from model_store.manifest import ImageInput, InputSpec, ManifestBody, Tolerance
-from model_store.preprocess import Float32, array_to_input, image_to_input
+from model_store.preprocess import array_to_input, image_to_input
 
 Array = NDArray[Any]
 

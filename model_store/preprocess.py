@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
+from model_store.arrays import Float32, UInt8
 from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongDtype, WrongShape
 from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, VectorInput
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 Fit = Literal["contain", "cover", "stretch"]
 
 SERVED_FORMATS = ("PNG", "JPEG", "WEBP")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float64
 from model_store.manifest import AnomalySpec, Likelihood
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 PROBABILITY_FLOOR = 1e-7
 ANOMALY_LEVELS = (*(round(i / 200, 3) for i in range(200)), 0.999, 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.errors import GoldenMismatch, StoreError
 from model_store.golden import Golden, compare, read_golden
 from model_store.manifest import Manifest, ManifestBody, Tolerance
@@ -24,7 +25,6 @@ from service.engines import ENGINES, Engine, EngineError, Program, cause_of, cre
 from service.engines.base import infer_in_calls_of
 from service.settings import EngineChoice
 
-Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
 
 _BFLOAT16 = 0.03

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.errors import StoreError
 from model_store.golden import Golden, compare, read_golden, write_golden
 from model_store.heldout import MAX_ITEMS, Heldout, write_heldout
@@ -31,7 +32,6 @@ from training.progress import Reporter
 from training.tensorflow_import import import_tensorflow
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
 Tensor = Any
 Check = Callable[[Path, ManifestBody], None]
 """Tries one engine on a staged version; a StoreError says that this engine cannot serve it."""

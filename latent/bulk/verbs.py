@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent.bulk.engine import BulkModel
-from latent.bulk.inputs import Fit, Float32, codes_of, items_of
+from latent.bulk.inputs import Fit, codes_of, items_of
 from latent.bulk.labels import Condition
 from latent.datasets import Chunk
 from latent.errors import CommandError
 from latent.rows import Rows, code_rows, output_rows, score_rows
 from model_store import scoring
+from model_store.arrays import Float32
 from model_store.manifest import Manifest, VectorInput
 from model_store.preprocess import output_to_user
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store import scoring
+from model_store.arrays import Float32, UInt8
 from model_store.manifest import VectorInput
-from model_store.preprocess import Float32
 from service.errors import InvalidValue, LabelError
 from service.served_model import Posterior
-from service.verbs.call import Call, Result, Sheet, UInt8
+from service.verbs.call import Call, Result, Sheet
 from service.verbs.options import ReconstructOptions
 
 SHEET_COLUMNS = 16

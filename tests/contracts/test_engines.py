@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model_store import Manifest, ModelStore
+from model_store.arrays import Float32
 from model_store.errors import GoldenMismatch
 from model_store.golden import Golden, read_golden
 from model_store.verify import DECODER, ENCODER, GOLDEN
@@ -18,8 +19,6 @@ from service.engines import ENGINES, Engine, EngineError, Program, create_engine
 from service.loaded_version import load_and_prove, load_version, one_hot_rows
 from tests.support.affine import AFFINE, Affine
 from tests.support.server import ROOT, environment
-
-Float32 = NDArray[np.float32]
 
 BATCHES = [1, 2, 7, 65]
 

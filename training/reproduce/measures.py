@@ -10,8 +10,9 @@ from scipy.linalg import subspace_angles
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
+from model_store.arrays import Float64
+
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 
 def principal_angle_deg(directions: Array, reference: Array) -> float:
