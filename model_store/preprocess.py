@@ -295,6 +295,15 @@ def input_to_table(x: Array, spec: VectorInput) -> Float32:
     return np.asarray(x.astype(np.float64) * deviation + mean, dtype=np.float32)
 
 
+def one_hot_rows(
+    labels: NDArray[np.int64] | None, spec: ImageInput | VectorInput | SequenceInput
+) -> dict[str, Float32]:
+    """Class indices (n,) as the network's `labels` (n, classes); nothing for an unconditional model."""
+    if labels is None or not spec.conditional:
+        return {}
+    return {"labels": np.eye(len(spec.class_names or ()), dtype=np.float32)[labels]}
+
+
 def output_to_user(outputs: Array, spec: ImageInput | VectorInput | SequenceInput) -> Float32:
     """What the decoder answers, as a user gets it: clipped to the value range, or in the table's own units."""
     if isinstance(spec, VectorInput):

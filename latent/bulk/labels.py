@@ -13,7 +13,7 @@ from latent.datasets import Chunk, Dataset
 from latent.errors import CommandError
 from model_store.arrays import Float32
 from model_store.manifest import Manifest
-from service.loaded_version import one_hot_rows
+from model_store.preprocess import one_hot_rows
 
 _INDEX = re.compile("[0-9]{1,6}")
 
@@ -42,7 +42,7 @@ class Condition:
             indices = self.given[chunk.start : chunk.start + len(chunk)]
             if len(indices) < len(chunk):
                 raise self.uneven("more")
-        return one_hot_rows(indices, self.manifest)
+        return one_hot_rows(indices, self.manifest.input)
 
     def check_count(self, count: int) -> None:
         """Raise CommandError where there are neither one label for all nor one for each of `count` items."""
