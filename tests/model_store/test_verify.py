@@ -440,12 +440,12 @@ def test_a_replay_names_what_differs(affine_store: ModelStore, name: str) -> Non
     model, manifest = AFFINE[name], affine_store.manifest(name, 1)
     golden = read_golden(affine_store.directory(name, 1) / "golden.npz", manifest)
 
-    def encode(rows: Mapping[str, Float32]) -> dict[str, Float32]:
+    def encode(rows: Mapping[str, Float32]) -> Arrays:
         labels = rows["labels"].argmax(axis=1) if "labels" in rows else None
         z_mean, z_log_var = model.encode(rows["x"], labels)
         return {"z": z_mean} if z_log_var is None else {"z_mean": z_mean, "z_log_var": z_log_var}
 
-    def decode(rows: Mapping[str, Float32]) -> dict[str, Float32]:
+    def decode(rows: Mapping[str, Float32]) -> Arrays:
         return {"outputs": model.decode(rows["z"], rows["labels"].argmax(axis=1) if "labels" in rows else None)}
 
     replay(golden, manifest, encode, decode)
