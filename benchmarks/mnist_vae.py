@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 import training
+from model_store.arrays import Float32
 from model_store.scoring import kl_per_item, mse_per_item, nll_per_item
 from training.data.mnist import load_mnist
 from training.data.mnist_5k import load_mnist_5k
 from training.data.splits import split
-from training.evaluate import Float32, knn_accuracy, pca
+from training.evaluate import knn_accuracy, pca
 from training.reproduce.generation import frechet_figures
 from training.reproduce.importance import importance_nll
 from training.reproduce.served import Served

@@ -20,7 +20,6 @@ from model_store.durable import write_durably
 
 _ENDLESS = 100_000
 """Columns of an output that is no terminal: nothing is ever cut or wrapped."""
-_LEAST_WIDTH = 12
 _ARRAYS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
 Cell = str | float | int | None

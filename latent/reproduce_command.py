@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from latent.engine_check import serves_on_openvino
 from latent.errors import CommandError
 from latent.options import JsonOption
 from latent.output import print_json, say
-from latent.train_command import serves_on_openvino
 
 
 def register(app: typer.Typer) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from latent.errors import CommandError
 from latent.options import Engine
 from latent.output import say
+from latent.service_settings import read_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -69,20 +69,3 @@ def say_at_once(text: str) -> None:
 
     say(text)
     sys.stdout.flush()
-
-
-def read_settings(**given: Any) -> Any:  # noqa: ANN401 - service.settings.Settings, imported here alone
-    """The service's settings: options that are not None, over LATENT_… variables. Raises CommandError."""
-    from pydantic import ValidationError
-
-    from service.settings import Settings
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        message = first["msg"]
-        raise CommandError(
-            f"LATENT_{name.upper()}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
-        ) from error

@@ -15,7 +15,7 @@ import structlog
 
 from latent.errors import CommandError
 from latent.options import Engine
-from latent.serve_command import read_settings
+from latent.service_settings import read_settings
 from latent_client import AsyncClient, Client, ProblemError, verbs
 from latent_client.calls import Call
 from model_store import Manifest, ModelStore

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from latent.engine_check import serves_on_openvino
 from latent.errors import CommandError
 from latent.options import DEFAULT_STORE, JsonOption, StoreOption
 from latent.output import print_json, print_table, say
@@ -130,13 +131,6 @@ def _settings(pairs: list[str]) -> dict[str, str]:
             raise CommandError(f"--set takes KEY=VALUE, such as latent.dim=8, not {pair!r}")
         settings[key.strip()] = value.strip()
     return settings
-
-
-def serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
-    """Whether the default engine reproduces a staged version. Raises a StoreError where it does not."""
-    from service.loaded_version import check_directory
-
-    check_directory("openvino", directory, body)
 
 
 def _described(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Recorded inputs and outputs of a version: write, read, compare.
+"""Recorded inputs and outputs of a version: write, read, replay, compare.
 
 The inputs are what a user would send (PNG bytes, or arrays in the user's units), so that replaying them proves
 preprocessing too; `x` is what they became in the trainer, the rest what the trainer's own model answered.
@@ -6,7 +6,7 @@ preprocessing too; `x` is what they became in the trainer, the rest what the tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.archives import items_in, read_archive, write_archive
+from model_store.arrays import Float32
 from model_store.errors import GoldenInvalid, GoldenMismatch, InputError
 from model_store.manifest import ImageInput, InputSpec, ManifestBody, Tolerance
-from model_store.preprocess import Float32, array_to_input, image_to_input
+from model_store.preprocess import array_to_input, image_to_input, one_hot_rows
 
 Array = NDArray[Any]
+Half = Callable[[Mapping[str, Float32]], Mapping[str, Array]]
+"""Runs an encoder or a decoder: arrays (n, …) by the names of the store's contract, in and out."""
 
 MIN_ITEMS = 8
 
@@ -117,6 +120,34 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
         z_log_var=arrays["z_log_var"].astype(np.float32) if gaussian else None,
         outputs=arrays["outputs"].astype(np.float32),
     )
+
+
+def replay(
+    golden: Golden,
+    body: ManifestBody,
+    encode: Half,
+    decode: Half,
+    tolerance_of: Callable[[Float32], Tolerance] | None = None,
+) -> None:
+    """Preprocess, encode and decode the recorded inputs again, and hold each result to what was recorded.
+
+    `tolerance_of` a recorded array says how closely the halves must come to it; without it the manifest does.
+    Preprocessing is always held to the manifest's tolerance: no engine takes part in it.
+    Raises GoldenInvalid, or GoldenMismatch that names what differs.
+    """
+    condition = one_hot_rows(golden.labels, body.input)
+    x = golden.replay_inputs(body.input)
+    compare("preprocessing", x, golden.x, body.tolerance)
+
+    def reproduced(name: str, got: Array, recorded: Float32) -> None:
+        compare(name, got, recorded, body.tolerance if tolerance_of is None else tolerance_of(recorded))
+
+    codes = encode({"x": x} | condition)
+    reproduced("z_mean", codes["z" if golden.z_log_var is None else "z_mean"], golden.z_mean)
+    if golden.z_log_var is not None:
+        reproduced("z_log_var", codes["z_log_var"], golden.z_log_var)
+    # From the recorded codes, so that an error of the encoder does not show as one of the decoder.
+    reproduced("outputs", decode({"z": golden.z_mean} | condition)["outputs"], golden.outputs)
 
 
 def compare(name: str, got: Array, recorded: Array, tolerance: Tolerance) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.archives import items_in, read_archive, write_archive
+from model_store.arrays import Float32
 from model_store.errors import HeldoutInvalid
 from model_store.manifest import ManifestBody
 
@@ -24,9 +25,9 @@ class Heldout:
     """uint8 (m, h, w, c) for images; float32 (m, …) in the user's units otherwise."""
     labels: NDArray[np.int64] | None
     """Class indices (m,), where known."""
-    codes: NDArray[np.float32]
+    codes: Float32
     """z_mean, or the code itself: (m, d)."""
-    coordinates: NDArray[np.float32]
+    coordinates: Float32
     """Two dimensions to draw the codes in: (m, 2)."""
 
 

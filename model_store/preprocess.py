@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
+from model_store.arrays import Float32, UInt8
 from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongDtype, WrongShape
 from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, VectorInput
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
-UInt8 = NDArray[np.uint8]
 Fit = Literal["contain", "cover", "stretch"]
 
 SERVED_FORMATS = ("PNG", "JPEG", "WEBP")
@@ -343,6 +342,15 @@ def input_to_table(x: Array, spec: VectorInput) -> Float32:
         return np.asarray(x, dtype=np.float32)
     mean, deviation = np.array(spec.preprocess.mean), np.array(spec.preprocess.deviation)
     return np.asarray(x.astype(np.float64) * deviation + mean, dtype=np.float32)
+
+
+def one_hot_rows(
+    labels: NDArray[np.int64] | None, spec: ImageInput | VectorInput | SequenceInput
+) -> dict[str, Float32]:
+    """Class indices (n,) as the network's `labels` (n, classes); nothing for an unconditional model."""
+    if labels is None or not spec.conditional:
+        return {}
+    return {"labels": np.eye(len(spec.class_names or ()), dtype=np.float32)[labels]}
 
 
 def output_to_user(outputs: Array, spec: ImageInput | VectorInput | SequenceInput) -> Float32:

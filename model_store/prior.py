@@ -7,12 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_store.archives import read_archive, write_archive
+from model_store.arrays import Float64
 from model_store.errors import PriorInvalid
-
-Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

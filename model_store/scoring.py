@@ -6,18 +6,65 @@ float64 and returned as float64 (n,).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.manifest import AnomalySpec, Likelihood
+from model_store.arrays import Float64
+from model_store.manifest import AnomalySpec, Likelihood, ManifestBody
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 PROBABILITY_FLOOR = 1e-7
+_PIECE_ELEMENTS = 1 << 15
+"""Elements that are scored at a time: 256 kB an array in float64, which stays in a CPU's cache."""
 ANOMALY_LEVELS = (*(round(i / 200, 3) for i in range(200)), 0.999, 1.0)
+
+
+@dataclass(frozen=True)
+class ReconstructionScores:
+    """How far n items are from their reconstructions: (n,) each."""
+
+    mse: Float64
+    """In the network's units; the anomaly score."""
+    nll: Float64
+    """At z_mean, nats."""
+    kl: Float64 | None
+    """Nats; Gaussian codes only."""
+    elbo: Float64 | None
+    """-(nll + kl), nats; Gaussian codes only."""
+    percentile: Float64
+    """In [0, 100], among the held-out items."""
+    is_anomaly: NDArray[np.bool_]
+    """mse > threshold."""
+
+
+def score_reconstructions(
+    x: Array, outputs: Array, z_mean: Array, z_log_var: Array | None, body: ManifestBody, threshold: float
+) -> ReconstructionScores:
+    """Score n >= 1 items (n, …) against what the decoder made of their z_mean, both in the network's units."""
+    mse = _by_pieces(mse_per_item, x, outputs)
+    nll = _by_pieces(partial(nll_per_item, likelihood=body.likelihood), x, outputs)
+    kl = None if z_log_var is None else kl_per_item(z_mean, z_log_var)
+    return ReconstructionScores(
+        mse=mse,
+        nll=nll,
+        kl=kl,
+        elbo=None if kl is None else -(nll + kl),
+        percentile=percentile_of(mse, body.anomaly),
+        is_anomaly=mse > threshold,
+    )
+
+
+def anomaly_threshold(anomaly: AnomalySpec, threshold: float | None, quantile: float | None) -> float:
+    """The threshold that is given, by value or as a quantile of the held-out errors; else the manifest's."""
+    if threshold is not None:
+        return threshold
+    return anomaly.threshold if quantile is None else threshold_at(quantile, anomaly)
 
 
 def squared_error(x: Array, outputs: Array) -> Float64:
@@ -84,6 +131,14 @@ def percentile_of(scores: Array, anomaly: AnomalySpec) -> Float64:
 def threshold_at(level: float, anomaly: AnomalySpec) -> float:
     """The error below which a share `level` in [0, 1] of the held-out items lies."""
     return float(np.interp(level, anomaly.levels, anomaly.quantiles))
+
+
+def _by_pieces(score: Callable[[Array, Array], Float64], x: Array, outputs: Array) -> Float64:
+    """A score of n items (n,), a few items at a time: what is computed on the way stays in the cache."""
+    size = max(1, _PIECE_ELEMENTS // x[0].size)
+    if len(x) <= size:
+        return score(x, outputs)
+    return np.concatenate([score(x[at : at + size], outputs[at : at + size]) for at in range(0, len(x), size)])
 
 
 def _per_item(values: Float64) -> Float64:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float64
 from model_store.errors import HeldoutInvalid, RequiredFileMissing
 from model_store.heldout import Heldout, read_heldout
 from model_store.manifest import Manifest
@@ -16,7 +17,6 @@ from model_store.prior import Mixture, read_prior
 from model_store.verify import HELDOUT, PRIOR, check_digest
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 _NOT_VARYING = 1e-6
 """Codes are float32: directions in which they vary less than this, beside the widest, are their rounding."""

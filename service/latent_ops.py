@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float64
 from model_store.prior import Mixture
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 Method = Literal["lerp", "slerp"]
 
 _CHUNK_BYTES = 8 << 20

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.errors import GoldenMismatch, StoreError
-from model_store.golden import Golden, compare, read_golden
+from model_store.golden import Golden, read_golden, replay
 from model_store.manifest import Manifest, ManifestBody, Tolerance
+from model_store.preprocess import one_hot_rows
 from model_store.prior import Mixture, read_prior
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
 from service.batching import BucketedProgram, CostCurve, Rows
@@ -24,7 +26,6 @@ from service.engines import ENGINES, Engine, EngineError, Program, cause_of, cre
 from service.engines.base import infer_in_calls_of
 from service.settings import EngineChoice
 
-Float32 = NDArray[np.float32]
 GetEngine = Callable[[str], Engine]
 
 _BFLOAT16 = 0.03
@@ -79,7 +80,7 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
     """
     proven = prove_first(directory, choice, get_engine, _log_refusal)
     manifest = proven.manifest
-    condition = one_hot_rows(proven.golden.labels, manifest)
+    condition = one_hot_rows(proven.golden.labels, manifest.input)
     buckets = BucketedProgram(proven.encoder, {"x": proven.golden.x} | condition, max_batch_items)
     decoder_buckets = BucketedProgram(proven.decoder, {"z": proven.golden.z_mean} | condition, max_batch_items)
     return LoadedVersion(
@@ -162,19 +163,13 @@ def load_and_prove(
                 f"{half} takes {sorted(program.input_names)} and answers {sorted(program.output_names)},"
                 f" not {sorted(inputs)} and {sorted(outputs)}"
             )
-    condition = one_hot_rows(golden.labels, body)
-    x = golden.replay_inputs(body.input)
-    compare("preprocessing", x, golden.x, body.tolerance)
-
-    def reproduced(name: str, got: Float32, recorded: Float32) -> None:
-        compare(name, got, recorded, body.tolerance if engine.precision == "f32" else bfloat16_tolerance(recorded))
-
-    encoded = _replay(engine, encoder, {"x": x} | condition, batch)
-    reproduced("z_mean", encoded["z_mean" if gaussian else "z"], golden.z_mean)
-    if golden.z_log_var is not None:
-        reproduced("z_log_var", encoded["z_log_var"], golden.z_log_var)
-    decoded = _replay(engine, decoder, {"z": golden.z_mean} | condition, batch)
-    reproduced("outputs", decoded["outputs"], golden.outputs)
+    replay(
+        golden,
+        body,
+        partial(_infer, engine, encoder, batch),
+        partial(_infer, engine, decoder, batch),
+        bfloat16_tolerance if engine.precision == "bf16" else None,
+    )
     return encoder, decoder
 
 
@@ -186,7 +181,7 @@ def bfloat16_tolerance(recorded: Float32) -> Tolerance:
     return Tolerance(rtol=_BFLOAT16, atol=_BFLOAT16 * float(np.sqrt(np.mean(np.square(recorded, dtype=np.float64)))))
 
 
-def _replay(engine: Engine, program: Program, inputs: Rows, batch: int | None) -> dict[str, Float32]:
+def _infer(engine: Engine, program: Program, batch: int | None, inputs: Rows) -> dict[str, Float32]:
     try:
         return program.infer(inputs) if batch is None else infer_in_calls_of(batch, program, inputs)
     except Exception as error:
@@ -201,10 +196,3 @@ def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> No
         )
     except EngineError as error:
         raise StoreError(f"{error}: {cause_of(error)}" if error.__cause__ else str(error)) from error
-
-
-def one_hot_rows(labels: NDArray[np.int64] | None, body: ManifestBody) -> dict[str, Float32]:
-    """Class indices (n,) as the network's `labels` (n, classes); nothing for an unconditional model."""
-    if labels is None or not body.input.conditional:
-        return {}
-    return {"labels": np.eye(len(body.input.class_names or ()), dtype=np.float32)[labels]}

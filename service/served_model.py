@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.verify import DECODER, ENCODER
 from service.batching import Answer, Batcher, BucketedProgram, CostCache, CostCurve, EngineWorker, Job, Rows
 from service.errors import Overflow
 from service.loaded_version import LoadedVersion
 
-Float32 = NDArray[np.float32]
 Half = Literal["encoder", "decoder"]
 
 SETTLE_S = 1.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from training.builders import Dense
 from training.builders.base import Networks
 from training.config import TrainConfig
@@ -20,7 +20,6 @@ from training.losses import Activation, Bernoulli, ContinuousBernoulli, Gaussian
 from training.tensorflow_import import import_keras, import_tensorflow
 
 Tensor = Any
-Float32 = NDArray[np.float32]
 
 _BATCH = 500
 _BIAS_SHRINKAGE = 0.01

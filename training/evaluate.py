@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.manifest import Likelihood as LikelihoodRecord
 from model_store.scoring import bce_per_item, kl_per_item, mse_per_item, nll_per_item
 from training.autoencoder import Autoencoder
@@ -16,9 +16,6 @@ from training.data.dataset import Labels
 from training.errors import Diverged
 from training.inputs import Prepared, Split
 from training.losses import MIN_VARIANCE, Bernoulli, ContinuousBernoulli
-
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 
 ACTIVE_VARIANCE = 0.01
 NEIGHBOURS = 5

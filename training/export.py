@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.errors import StoreError
-from model_store.golden import Golden, compare, read_golden, write_golden
+from model_store.golden import Golden, Half, read_golden, replay, write_golden
 from model_store.heldout import MAX_ITEMS, Heldout, write_heldout
 from model_store.manifest import ImageInput, LatentSpec, ManifestBody, Tolerance
 from model_store.preprocess import encode_png
@@ -31,7 +32,6 @@ from training.progress import Reporter
 from training.tensorflow_import import import_tensorflow
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
 Tensor = Any
 Check = Callable[[Path, ManifestBody], None]
 """Tries one engine on a staged version; a StoreError says that this engine cannot serve it."""
@@ -118,22 +118,22 @@ def export_saved_models(directory: Path, model: Autoencoder) -> None:
 
 def check_reference(directory: Path, body: ManifestBody) -> None:
     """Replay the goldens through the SavedModels, preprocessing included. Raises GoldenMismatch."""
-    tf = import_tensorflow()
     golden = read_golden(directory / GOLDEN, body)
-    x = golden.replay_inputs(body.input)
-    compare("x", x, golden.x, body.tolerance)
-    loaded = {half: tf.saved_model.load(str(directory / half)) for half in (ENCODER, DECODER)}
-    condition = {}
-    if golden.labels is not None:
-        condition["labels"] = tf.one_hot(golden.labels, len(body.input.class_names or ()))
-    codes = loaded[ENCODER].signatures["serving_default"](x=tf.constant(x), **condition)
-    if golden.z_log_var is None:
-        compare("z", codes["z"].numpy(), golden.z_mean, body.tolerance)
-    else:
-        compare("z_mean", codes["z_mean"].numpy(), golden.z_mean, body.tolerance)
-        compare("z_log_var", codes["z_log_var"].numpy(), golden.z_log_var, body.tolerance)
-    decoded = loaded[DECODER].signatures["serving_default"](z=tf.constant(golden.z_mean), **condition)
-    compare("outputs", decoded["outputs"].numpy(), golden.outputs, body.tolerance)
+    replay(golden, body, _saved_half(directory / ENCODER), _saved_half(directory / DECODER))
+
+
+def _saved_half(directory: Path) -> Half:
+    """A SavedModel as its one signature, from arrays to arrays."""
+    tf = import_tensorflow()
+    loaded = tf.saved_model.load(str(directory))
+
+    def run(inputs: Mapping[str, Float32]) -> dict[str, Array]:
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        # `loaded` is named here to stay alive: the signature alone does not hold its variables
+        answers = loaded.signatures["serving_default"](**tensors)
+        return {name: tensor.numpy() for name, tensor in answers.items()}
+
+    return run
 
 
 def prove_engines(directory: Path, body: ManifestBody, checks: Mapping[str, Check], report: Reporter) -> ManifestBody:

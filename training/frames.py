@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_store.archives import read_archive
+from model_store.arrays import Float32
 from model_store.durable import write_durably
-
-Float32 = NDArray[np.float32]
 
 _PATTERN = "frame-*.npz"
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from model_store.arrays import Float32, UInt8
 from model_store.manifest import Dataset as DatasetRecord
 from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, Standardisation, VectorInput
 from model_store.preprocess import fit_image, from_uint8, table_to_input
 from training.config import TrainConfig
-from training.data.dataset import NOT_STATED, Dataset, Float32, Labels, UInt8
+from training.data.dataset import NOT_STATED, Dataset, Labels
 from training.data.splits import Indices, split
 from training.errors import BadSetting, DataError
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
-Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
+from model_store.arrays import Float32, Float64
+
 Spacing = Literal["quantiles", "linear"]
 
 QUANTILES = (0.05, 0.95)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
+from model_store.machine import cpu_flags
 from training.builders.base import HEADS, Networks
 
 Precision = Literal["float32", "bfloat16"]
 Layer = Any
 
 _UNITS = frozenset({"avx512_bf16", "amx_bf16"})
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 @contextmanager
@@ -37,13 +36,7 @@ def computing_in(precision: Precision, networks: Networks) -> Iterator[None]:
 
 def cpu_has_bfloat16(cpu_info: str | None = None) -> bool:
     """Whether the CPU multiplies in bfloat16, by Linux' list of what it can; without one it is taken not to."""
-    if cpu_info is None:
-        try:
-            cpu_info = _CPU_INFO.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return False
-    flags = next((line for line in cpu_info.splitlines() if line.startswith("flags")), "")
-    return not _UNITS.isdisjoint(flags.split())
+    return not _UNITS.isdisjoint(cpu_flags(cpu_info))
 
 
 def _inner_layers(networks: Networks) -> list[Layer]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.manifest import VectorInput
 from training.autoencoder import Autoencoder
 from training.frames import Frame, FrameStore, Kept
@@ -16,8 +17,6 @@ from training.manifold import code_grid, code_lines
 from training.progress import Reporter
 from training.symptoms import spread
 from training.tensorboard_log import TensorBoardLog
-
-Float32 = NDArray[np.float32]
 
 _ITEMS = 1000
 _SIDE = 15

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components, shortest_path
 from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
+from model_store.arrays import Float64
 from model_store.prior import Mixture
 from model_store.scoring import mse_per_item
 from training.autoencoder import Autoencoder
@@ -21,7 +22,6 @@ from training.evaluate import Evaluation
 from training.inputs import Prepared, Split
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 _ITEMS = 2000
 _CURVE_ITEMS = 1000

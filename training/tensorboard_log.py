@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from model_store.arrays import Float32
 from training.errors import TrainingError
 from training.tensorflow_import import import_tensorflow
-
-Float32 = NDArray[np.float32]
 
 
 def check_log_directory(directory: Path) -> None:

@@ -12,6 +12,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32, UInt8
+
 Verb = Literal["encode", "decode", "reconstruct"]
 Format = Literal["json", "npy"]
 
@@ -42,13 +44,13 @@ class Case:
 class Items:
     """What requests hold, and what TensorFlow answers to it: 64 items of each."""
 
-    inputs: NDArray[np.uint8]
+    inputs: UInt8
     """(64, h, w, 1)"""
-    z_mean: NDArray[np.float32]
+    z_mean: Float32
     """(64, d): of the inputs, and what decode is asked."""
-    z_log_var: NDArray[np.float32]
+    z_log_var: Float32
     """(64, d)"""
-    outputs: NDArray[np.float32]
+    outputs: Float32
     """(64, h, w, 1): of z_mean."""
 
     @classmethod

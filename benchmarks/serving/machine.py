@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 from pydantic import BaseModel
 
 from benchmarks.serving.cpus import Cpus
+from model_store.machine import cpu_flags, cpu_model
 
 PACKAGES = ("latent", "fastapi", "uvicorn", "uvloop", "httptools", "openvino", "tensorflow", "tensorflow-cpu", "numpy")
-CPUINFO = Path("/proc/cpuinfo")
 
 
 class Machine(BaseModel):
@@ -47,7 +45,7 @@ class Machine(BaseModel):
 def describe(cpus: Cpus) -> Machine:
     """This machine, now."""
     return Machine(
-        cpu=cpu_name(CPUINFO.read_text(encoding="utf-8")) if CPUINFO.exists() else platform.processor(),
+        cpu=cpu_name(),
         cpus=len(cpus.every) or psutil.cpu_count() or 1,
         pinned=cpus.pinned,
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
@@ -59,13 +57,11 @@ def describe(cpus: Cpus) -> Machine:
     )
 
 
-def cpu_name(cpuinfo: str) -> str:
-    """The model's name in the text of /proc/cpuinfo, and which of the vector units that matter here it has."""
-    name = re.search(r"^model name\s*: (.+)$", cpuinfo, flags=re.MULTILINE)
-    flags = re.search(r"^flags\s*: (.+)$", cpuinfo, flags=re.MULTILINE)
-    known = flags[1].split() if flags else []
+def cpu_name(cpu_info: str | None = None) -> str:
+    """The processor's name, and which of the vector units that matter here it has."""
+    known = cpu_flags(cpu_info)
     units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in known]
-    return " ".join([name[1].strip() if name else "unknown CPU", *([f"({', '.join(units)})"] if units else [])])
+    return " ".join([cpu_model(cpu_info), *([f"({', '.join(units)})"] if units else [])])
 
 
 def _version(package: str) -> str | None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.serving.errors import BenchError
 from benchmarks.serving.wrk import Shot
+from model_store.arrays import Float64
 
 UNANSWERED = 0
 """In place of a status: the connection was lost, or nothing came before the end of the patience."""
@@ -49,10 +50,10 @@ class Phase:
 class Arrivals:
     """Every request of a run, in the order in which they were due; times in seconds from its start."""
 
-    due_s: NDArray[np.float64]
-    sent_s: NDArray[np.float64]
+    due_s: Float64
+    sent_s: Float64
     """When a connection took it; infinite where none did in time."""
-    answered_s: NDArray[np.float64]
+    answered_s: Float64
     """When its answer was complete; infinite where it never was."""
     status: NDArray[np.int16]
     """Of the answer, or UNANSWERED."""
@@ -71,7 +72,7 @@ class Arrivals:
         )
 
 
-def due_times(phases: Sequence[Phase]) -> NDArray[np.float64]:
+def due_times(phases: Sequence[Phase]) -> Float64:
     """When each request of the phases, one after the other, is due: seconds from the start."""
     times, start = [], 0.0
     for phase in phases:
@@ -158,7 +159,7 @@ class _Generator:
         self,
         address: tuple[str, int],
         request: bytes,
-        due_s: NDArray[np.float64],
+        due_s: Float64,
         wait_s: float,
         selector: selectors.BaseSelector,
     ) -> None:

@@ -10,16 +10,15 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latent.options import Engine as EngineChoice
+from model_store.arrays import Float32
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
 from service.engines.base import infer_in_calls_of
 from service.loaded_version import Refusal, prove_first
 from service.served_model import Posterior
 
-Float32 = NDArray[np.float32]
 Rows = Mapping[str, Float32]
 
 _BATCH_ITEMS = 256

@@ -12,11 +12,11 @@ from latent.datasets import Chunk
 from latent.errors import CommandError
 from latent_client.bodies import array_of
 from latent_client.errors import UnusableInput
+from model_store.arrays import Float32
 from model_store.errors import InputError, WrongShape
 from model_store.manifest import ImageInput, Manifest
 from model_store.preprocess import TRAINING_FORMATS, array_to_input, image_to_input, to_float32
 
-Float32 = NDArray[np.float32]
 Fit = Literal["contain", "cover", "stretch"]
 
 _MAX_PIXELS = 2**27

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from latent.datasets import Chunk, Dataset
 from latent.errors import CommandError
+from model_store.arrays import Float32
 from model_store.manifest import Manifest
-from service.loaded_version import one_hot_rows
+from model_store.preprocess import one_hot_rows
 
 _INDEX = re.compile("[0-9]{1,6}")
 
@@ -26,7 +27,7 @@ class Condition:
     given: NDArray[np.int64] | None
     """Class indices: one for all, or one for each item; None where the data set says."""
 
-    def of(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
+    def of(self, chunk: Chunk) -> dict[str, Float32]:
         """`labels` (n, classes) of a chunk's items; nothing for an unconditional model.
 
         Raises CommandError for a class that the model does not know, and for more items than labels.
@@ -41,7 +42,7 @@ class Condition:
             indices = self.given[chunk.start : chunk.start + len(chunk)]
             if len(indices) < len(chunk):
                 raise self.uneven("more")
-        return one_hot_rows(indices, self.manifest)
+        return one_hot_rows(indices, self.manifest.input)
 
     def check_count(self, count: int) -> None:
         """Raise CommandError where there are neither one label for all nor one for each of `count` items."""

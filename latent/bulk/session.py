@@ -12,7 +12,7 @@ from latent.bulk.run import Summary, run
 from latent.bulk.verbs import Verb
 from latent.datasets import Dataset
 from latent.options import Engine
-from latent.serve_command import read_settings
+from latent.service_settings import read_settings
 from model_store import Manifest, ModelStore
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,18 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent.bulk.engine import BulkModel
-from latent.bulk.inputs import Fit, Float32, codes_of, items_of
+from latent.bulk.inputs import Fit, codes_of, items_of
 from latent.bulk.labels import Condition
 from latent.datasets import Chunk
 from latent.errors import CommandError
 from latent.rows import Rows, code_rows, output_rows, score_rows
 from model_store import scoring
+from model_store.arrays import Float32
 from model_store.manifest import Manifest, VectorInput
 from model_store.preprocess import output_to_user
 
 Array = NDArray[Any]
-
-_SCORED_ELEMENTS = 1 << 15
 
 
 class Verb(Protocol):
@@ -97,21 +94,20 @@ class Reconstruct:
         require_finite(decoded, chunk, self.path)
         outputs = _to_user(decoded, chunk, self)
         reconstruction = decoded if isinstance(manifest.input, VectorInput) else outputs
-        mse = _by_pieces(scoring.mse_per_item, x, reconstruction)
-        nll = _by_pieces(partial(scoring.nll_per_item, likelihood=manifest.likelihood), x, reconstruction)
-        kl = None
         if posterior.z_log_var is not None:
             require_finite(posterior.z_log_var, chunk, self.path)
-            kl = scoring.kl_per_item(posterior.z_mean, posterior.z_log_var)
+        scores = scoring.score_reconstructions(
+            x, reconstruction, posterior.z_mean, posterior.z_log_var, manifest, self.threshold
+        )
         rows = score_rows(
             outputs,
             manifest,
-            mse=mse,
-            nll=nll,
-            kl=kl,
-            elbo=None if kl is None else -(nll + kl),
-            percentile=scoring.percentile_of(mse, manifest.anomaly),
-            is_anomaly=mse > self.threshold,
+            mse=scores.mse,
+            nll=scores.nll,
+            kl=scores.kl,
+            elbo=scores.elbo,
+            percentile=scores.percentile,
+            is_anomaly=scores.is_anomaly,
         )
         return _known(rows, chunk)
 
@@ -123,15 +119,11 @@ def anomaly_threshold(manifest: Manifest, threshold: float | None, quantile: flo
     """
     if threshold is not None and quantile is not None:
         raise CommandError("--threshold and --quantile exclude each other")
-    if threshold is not None:
-        if not (np.isfinite(threshold) and threshold >= 0):
-            raise CommandError(f"--threshold must be at least 0, not {threshold:g}")
-        return threshold
-    if quantile is not None:
-        if not 0 <= quantile <= 1:
-            raise CommandError(f"--quantile must be from 0 to 1, not {quantile:g}")
-        return scoring.threshold_at(quantile, manifest.anomaly)
-    return manifest.anomaly.threshold
+    if threshold is not None and not (np.isfinite(threshold) and threshold >= 0):
+        raise CommandError(f"--threshold must be at least 0, not {threshold:g}")
+    if quantile is not None and not 0 <= quantile <= 1:
+        raise CommandError(f"--quantile must be from 0 to 1, not {quantile:g}")
+    return scoring.anomaly_threshold(manifest.anomaly, threshold, quantile)
 
 
 def require_finite(answers: Array, chunk: Chunk, path: Path) -> None:
@@ -150,12 +142,6 @@ def _to_user(outputs: Float32, chunk: Chunk, verb: Decode | Reconstruct) -> Floa
         answer = output_to_user(outputs, verb.model.manifest.input)
     require_finite(answer, chunk, verb.path)  # a table's units may make a number of it that float32 cannot hold
     return answer
-
-
-def _by_pieces(score: Callable[[Array, Array], Array], x: Float32, outputs: Float32) -> Array:
-    """A score of n items (n,), a few at a time: what is computed on the way, in float64, stays in the cache."""
-    size = max(1, _SCORED_ELEMENTS // x[0].size)
-    return np.concatenate([score(x[at : at + size], outputs[at : at + size]) for at in range(0, len(x), size)])
 
 
 def _known(rows: Rows, chunk: Chunk) -> Rows:

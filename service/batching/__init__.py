@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.batching.cache import CostCache, cpu_model
+from service.batching.cache import CostCache
 from service.batching.costs import CostCurve
 from service.batching.program import BucketedProgram, Piece, Rows
 from service.batching.queue import Answer, Batcher, Job
@@ -18,5 +18,4 @@ __all__ = [
     "Job",
     "Piece",
     "Rows",
-    "cpu_model",
 ]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from model_store.durable import write_durably
 from service.batching.costs import CostCurve
-
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 class CostCache:
@@ -41,13 +38,3 @@ class CostCache:
     def _path(self, identity: Mapping[str, str]) -> Path:
         digest = hashlib.sha256(json.dumps(sorted(identity.items())).encode()).hexdigest()
         return self._directory / f"costs-{digest[:32]}.json"
-
-
-def cpu_model() -> str:
-    """What the processor calls itself."""
-    with suppress(OSError):
-        for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from service.batching.costs import CostCurve
 from service.engines.base import Arrays, Program
 
-Float32 = NDArray[np.float32]
 Rows = Mapping[str, NDArray[np.float32]]
 
 

@@ -25,8 +25,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from service.batching.costs import CostCurve
-from service.batching.program import Float32, Piece, Rows
+from service.batching.program import Piece, Rows
 from service.batching.worker import EngineWorker, WorkerLost
 from service.errors import EngineFailure, EngineLost, Overloaded, ServiceError, ShuttingDown
 

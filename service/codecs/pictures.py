@@ -6,10 +6,9 @@ import io
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-UInt8 = NDArray[np.uint8]
+from model_store.arrays import UInt8
 
 _LARGE = 1 << 22
 

@@ -13,9 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model_store.arrays import UInt8
 from service.codecs.pictures import png
-
-UInt8 = NDArray[np.uint8]
 
 _PIECE_ELEMENTS = 1 << 15
 

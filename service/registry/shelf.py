@@ -17,8 +17,9 @@ from platformdirs import user_cache_path
 
 from model_store import ModelStore
 from model_store.errors import StoreError
+from model_store.machine import cpu_model
 from model_store.versions import parse_reference
-from service.batching import CostCache, EngineWorker, cpu_model
+from service.batching import CostCache, EngineWorker
 from service.cpus import inline_limit_s, usable_cpus
 from service.engines import EngineError, cause_of
 from service.loaded_version import LoadedVersion

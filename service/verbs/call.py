@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32, UInt8
 from model_store.errors import InputError
 from model_store.manifest import ImageInput, SequenceInput, VectorInput
 from model_store.preprocess import (
-    Float32,
     announced_pixels,
     array_to_input,
     image_to_input,
@@ -42,8 +42,6 @@ from service.errors import (
 from service.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
-
-UInt8 = NDArray[np.uint8]
 
 _SMALL_NUMBER = re.compile("[0-9]{1,6}")
 

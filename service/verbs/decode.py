@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model_store.preprocess import Float32
+from model_store.arrays import Float32
 from service.batching import Rows
 from service.verbs.call import Call, Result
 from service.verbs.options import DecodeOptions

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.preprocess import Float32
+from model_store.arrays import Float32
 from service.batching import Rows
 from service.errors import InvalidValue
 from service.latent_ops import noise, sample_posterior

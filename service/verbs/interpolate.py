@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import UInt8
 from service.errors import InvalidValue
 from service.latent_ops import Method, path, path_positions
-from service.verbs.call import Call, Result, Sheet, UInt8
+from service.verbs.call import Call, Result, Sheet
 from service.verbs.options import InterpolateOptions
 
 

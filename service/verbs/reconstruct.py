@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_store import scoring
+from model_store.arrays import UInt8
 from model_store.manifest import VectorInput
-from model_store.preprocess import Float32
 from service.errors import InvalidValue, LabelError
-from service.served_model import Posterior
-from service.verbs.call import Call, Result, Sheet, UInt8
+from service.verbs.call import Call, Result, Sheet
 from service.verbs.options import ReconstructOptions
 
 SHEET_COLUMNS = 16
@@ -38,10 +36,18 @@ async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
     reconstruction = decoded if isinstance(call.spec, VectorInput) else outputs
 
     def distances() -> dict[str, Any]:
-        score = scoring.mse_per_item(x, reconstruction)
-        fields = {
-            "metrics": {"mse": score, **_bound(call, x, reconstruction, posterior)},
-            "anomaly": _anomaly(call, score, options),
+        threshold = scoring.anomaly_threshold(model.manifest.anomaly, options.threshold, options.quantile)
+        scores = scoring.score_reconstructions(
+            x, reconstruction, posterior.z_mean, posterior.z_log_var, model.manifest, threshold
+        )
+        fields: dict[str, Any] = {
+            "metrics": {"mse": scores.mse, "nll": scores.nll, "kl": scores.kl, "elbo": scores.elbo},
+            "anomaly": {
+                "score": scores.mse,
+                "percentile": scores.percentile,
+                "is_anomaly": scores.is_anomaly,
+                "threshold": threshold,
+            },
         }
         if options.error_map:
             fields["error_map"] = scoring.squared_error(x, reconstruction).astype(np.float32)
@@ -57,30 +63,6 @@ async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
         sheet=None if originals is None else lambda images: _over_each_other(originals(), images),
         more=distances,
     )
-
-
-def _bound(call: Call, x: Float32, outputs: Float32, posterior: Posterior) -> dict[str, NDArray[np.float64] | None]:
-    """nll, kl and elbo = -(nll + kl) at z_mean, nats per item; no kl, no elbo for deterministic codes."""
-    nll = scoring.nll_per_item(x, outputs, call.model.manifest.likelihood)
-    if posterior.z_log_var is None:
-        return {"nll": nll, "kl": None, "elbo": None}
-    kl = scoring.kl_per_item(posterior.z_mean, posterior.z_log_var)
-    return {"nll": nll, "kl": kl, "elbo": -(nll + kl)}
-
-
-def _anomaly(call: Call, score: NDArray[np.float64], options: ReconstructOptions) -> dict[str, object]:
-    held_out = call.model.manifest.anomaly
-    threshold = held_out.threshold
-    if options.threshold is not None:
-        threshold = options.threshold
-    elif options.quantile is not None:
-        threshold = scoring.threshold_at(options.quantile, held_out)
-    return {
-        "score": score,
-        "percentile": scoring.percentile_of(score, held_out),
-        "is_anomaly": score > threshold,
-        "threshold": threshold,
-    }
 
 
 def _over_each_other(originals: UInt8, reconstructions: UInt8) -> Sheet:

@@ -11,15 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from model_store import Manifest, ModelStore
+from model_store.arrays import Float32
 from model_store.errors import GoldenMismatch
 from model_store.golden import Golden, read_golden
+from model_store.preprocess import one_hot_rows
 from model_store.verify import DECODER, ENCODER, GOLDEN
 from service.engines import ENGINES, Engine, EngineError, Program, create_engine
-from service.loaded_version import load_and_prove, load_version, one_hot_rows
+from service.loaded_version import load_and_prove, load_version
 from tests.support.affine import AFFINE, Affine
 from tests.support.server import ROOT, environment
-
-Float32 = NDArray[np.float32]
 
 BATCHES = [1, 2, 7, 65]
 
@@ -81,7 +81,7 @@ def test_tensors_are_matched_by_name(model: Affine, encoder: Program, decoder: P
 @pytest.mark.parametrize("n", BATCHES)
 def test_the_encoder_answers_the_truth(model: Affine, manifest: Manifest, encoder: Program, n: int) -> None:
     x, labels = inputs(model, n)
-    answer = encoder.infer({"x": x} | one_hot_rows(labels, manifest))
+    answer = encoder.infer({"x": x} | one_hot_rows(labels, manifest.input))
     z_mean, z_log_var = model.encode(x, labels)
     np.testing.assert_allclose(answer["z" if z_log_var is None else "z_mean"], z_mean, rtol=0, atol=1e-6)
     if z_log_var is not None:
@@ -92,13 +92,13 @@ def test_the_encoder_answers_the_truth(model: Affine, manifest: Manifest, encode
 def test_the_decoder_answers_the_truth(model: Affine, manifest: Manifest, decoder: Program, n: int) -> None:
     _, labels = inputs(model, n)
     z = codes(model, n)
-    answer = decoder.infer({"z": z} | one_hot_rows(labels, manifest))
+    answer = decoder.infer({"z": z} | one_hot_rows(labels, manifest.input))
     np.testing.assert_allclose(answer["outputs"], model.decode(z, labels), rtol=0, atol=1e-6)
 
 
 def test_answers_are_float32_in_c_order(model: Affine, manifest: Manifest, encoder: Program, decoder: Program) -> None:
     x, labels = inputs(model, 3)
-    condition = one_hot_rows(labels, manifest)
+    condition = one_hot_rows(labels, manifest.input)
     for program, given in ((encoder, {"x": x}), (decoder, {"z": codes(model, 3)})):
         for array in program.infer(given | condition).values():
             assert array.dtype == np.float32
@@ -110,7 +110,7 @@ def test_answers_are_float32_in_c_order(model: Affine, manifest: Manifest, encod
 def test_an_answer_is_the_callers_own(model: Affine, manifest: Manifest, decoder: Program) -> None:
     """A later call, of the same size or another, must not write over it."""
     _, labels = inputs(model, 4)
-    condition = one_hot_rows(labels, manifest)
+    condition = one_hot_rows(labels, manifest.input)
     first = decoder.infer({"z": codes(model, 4)} | condition)["outputs"]
     kept = first.copy()
     decoder.infer({"z": codes(model, 4, seed=9)} | condition)
@@ -121,7 +121,7 @@ def test_an_answer_is_the_callers_own(model: Affine, manifest: Manifest, decoder
 def test_what_was_sent_is_left_alone(model: Affine, manifest: Manifest, encoder: Program) -> None:
     x, labels = inputs(model, 2)
     sent = x.copy()
-    answer = encoder.infer({"x": x} | one_hot_rows(labels, manifest))
+    answer = encoder.infer({"x": x} | one_hot_rows(labels, manifest.input))
     for array in answer.values():
         array[:] = -7.0
     np.testing.assert_array_equal(x, sent)
@@ -130,7 +130,7 @@ def test_what_was_sent_is_left_alone(model: Affine, manifest: Manifest, encoder:
 @pytest.mark.parametrize("n", BATCHES)
 def test_a_row_does_not_depend_on_its_batch(model: Affine, manifest: Manifest, decoder: Program, n: int) -> None:
     _, labels = inputs(model, n)
-    z, condition = codes(model, n), one_hot_rows(labels, manifest)
+    z, condition = codes(model, n), one_hot_rows(labels, manifest.input)
     together = decoder.infer({"z": z} | condition)["outputs"]
     alone = [
         decoder.infer({"z": z[i : i + 1]} | {name: rows[i : i + 1] for name, rows in condition.items()})["outputs"]
@@ -143,7 +143,7 @@ def test_a_row_does_not_depend_on_its_batch(model: Affine, manifest: Manifest, d
 def test_rows_of_any_layout_are_understood(model: Affine, manifest: Manifest, encoder: Program) -> None:
     x, labels = inputs(model, 6)
     backwards = np.asfortranarray(x[::-1])[::-1]
-    condition = one_hot_rows(labels, manifest)
+    condition = one_hot_rows(labels, manifest.input)
     expected = encoder.infer({"x": x} | condition)
     for name, array in encoder.infer({"x": backwards} | condition).items():
         np.testing.assert_array_equal(array, expected[name])

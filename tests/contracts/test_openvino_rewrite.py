@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from service.engines.openvino_import import openvino
 from service.engines.openvino_rewrite import Model, Node, widen
 
-Float32 = NDArray[np.float32]
 Tail = Callable[[Node, int], Node]
 """From a node and its channels to what follows it."""
 

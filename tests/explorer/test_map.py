@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from model_store.arrays import Float32
 from tests.explorer.visit import Visit
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ DISC = 25  # a point's pixels: 3 around its middle
 EVERYTHING = "0,0,14"
 
 
-def loneliest(coordinates: NDArray[np.float32], among: NDArray[np.intp]) -> int:
+def loneliest(coordinates: Float32, among: NDArray[np.intp]) -> int:
     """The item that stands farthest from any other."""
     distances = np.linalg.norm(coordinates[among, None] - coordinates[None], axis=-1)
     return int(among[np.sort(distances, axis=1)[:, 1].argmax()])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32, Float64
 from tests.explorer.visit import Pixels, Visit, assert_same_picture, item_picture, png_of
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_a_drawing_becomes_what_the_data_sets_images_are(visit: Visit) -> None:
     drawn = visit.grey("#original").astype(float) / 255
     images = visit.map_of("digits")["inputs"][..., 0] / 255
 
-    def lies(image: NDArray[np.float64]) -> tuple[float, float, float]:
+    def lies(image: Float64) -> tuple[float, float, float]:
         """Longer side of what is there, and its centre of mass, in pixels."""
         rows, columns = np.nonzero(image > 0.1)
         mass = image[rows, columns]
@@ -103,7 +103,7 @@ def test_the_difference_is_red_where_the_reconstruction_is_higher(visit: Visit) 
     assert np.abs(shown[..., 2] - blue).max() <= 1
 
 
-def arrived_at(visit: Visit, code: NDArray[np.float32]) -> None:
+def arrived_at(visit: Visit, code: Float32) -> None:
     """The point is where this code is: pictures of 8 bits encode as what was held out does."""
     visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('The code')")
     visit.until_judged("p")

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from model_store.arrays import Float64, UInt8
 from tests.support.server import RunningServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Locator, Page, Request
 
-Pixels = NDArray[np.uint8]
+Pixels = UInt8
 NPZ = "application/x-npz"
 
 
@@ -223,12 +224,12 @@ class Visit:
         found: Mapping[str, Any] = response.json()
         return found
 
-    def as_grey(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+    def as_grey(self, outputs: NDArray[Any]) -> Float64:
         """Outputs in [0, 1], (…, h, w, 1), as the page rounds them to pixels."""
         return np.floor(255.0 * outputs[..., 0].astype(np.float64) + 0.5)
 
 
-def assert_same_picture(shown: Pixels, told: NDArray[np.float64]) -> None:
+def assert_same_picture(shown: Pixels, told: Float64) -> None:
     """Up to one step of grey: rows of different batches may differ in their last bit."""
     assert shown.shape == told.shape
     assert np.abs(shown.astype(np.float64) - told).max() <= 1
@@ -240,7 +241,7 @@ def _arrays(response: httpx.Response) -> dict[str, NDArray[Any]]:
         return dict(found)
 
 
-def png_of(picture: NDArray[np.uint8]) -> bytes:
+def png_of(picture: UInt8) -> bytes:
     """(h, w) or (h, w, 3) as a file."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")

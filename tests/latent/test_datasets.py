@@ -19,6 +19,7 @@ from pyarrow import parquet
 
 from latent.datasets import Chunk, Dataset, Wanted, codes_wanted, open_dataset, whole
 from latent.errors import CommandError
+from model_store.arrays import UInt8
 
 ANY = Wanted(("x", "inputs", "outputs"), lambda _: None)
 
@@ -52,7 +53,7 @@ def table(**columns: Iterable[object]) -> Any:  # noqa: ANN401 - pyarrow publish
     return pa.table({name: list(values) for name, values in columns.items()})
 
 
-def write_idx(path: Path, array: NDArray[np.uint8], *, zipped: bool = False) -> None:
+def write_idx(path: Path, array: UInt8, *, zipped: bool = False) -> None:
     content = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
     path.write_bytes(gzip.compress(content) if zipped else content)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from model_store import ModelStore
+from model_store.arrays import UInt8
 from tests.latent.conftest import Latent, command, environment
 from tests.support.affine import AFFINE
 
@@ -46,7 +46,7 @@ def where(request: pytest.FixtureRequest, store: Path) -> list[str]:
     return ["--url", request.getfixturevalue("server")]
 
 
-def pixels(name: str) -> NDArray[np.uint8]:
+def pixels(name: str) -> UInt8:
     """Grey pixels (h, w)."""
     with Image.open(name) as image:
         return np.asarray(image.convert("L"))

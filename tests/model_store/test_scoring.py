@@ -10,16 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from model_store import ModelStore
 from model_store.manifest import AnomalySpec, Likelihood
 from model_store.scoring import (
     ANOMALY_LEVELS,
     anomaly_spec,
+    anomaly_threshold,
     bce_per_item,
     kl_per_dimension,
     kl_per_item,
     mse_per_item,
     nll_per_item,
     percentile_of,
+    score_reconstructions,
     squared_error,
     threshold_at,
 )
@@ -133,3 +136,29 @@ def test_percentiles_of_equal_errors_stay_in_range() -> None:
     percentiles = percentile_of(np.array([0.2, 0.25, 0.3]), spec)
     assert (percentiles[0], percentiles[2]) == (0.0, 100.0)
     assert 0.0 <= percentiles[1] <= 100.0
+
+
+@pytest.mark.parametrize("n", [1, 100])  # 100 items of 1,000 elements are scored in several pieces
+def test_a_reconstruction_has_every_score_of_its_own_and_in_order(affine_store: ModelStore, n: int) -> None:
+    body = affine_store.manifest("image", 1)
+    rng = np.random.default_rng(n)
+    x, outputs = rng.random((n, 10, 100), np.float32), rng.random((n, 10, 100), np.float32)
+    z_mean, z_log_var = rng.normal(size=(2, n, 3))
+    threshold = float(np.median(mse_per_item(x, outputs)))
+    scores = score_reconstructions(x, outputs, z_mean, z_log_var, body, threshold)
+    nll, kl = nll_per_item(x, outputs, body.likelihood), kl_per_item(z_mean, z_log_var)
+    np.testing.assert_array_equal(scores.mse, mse_per_item(x, outputs))
+    np.testing.assert_array_equal(scores.nll, nll)
+    assert scores.kl is not None
+    assert scores.elbo is not None
+    np.testing.assert_array_equal(scores.kl, kl)
+    np.testing.assert_array_equal(scores.elbo, -(nll + kl))
+    np.testing.assert_array_equal(scores.percentile, percentile_of(scores.mse, body.anomaly))
+    assert int(scores.is_anomaly.sum()) == n // 2  # the threshold itself is no anomaly
+    deterministic = score_reconstructions(x, outputs, z_mean, None, body, threshold)
+    assert (deterministic.kl, deterministic.elbo) == (None, None)
+
+
+def test_a_threshold_is_given_by_value_or_by_quantile_or_is_the_manifests() -> None:
+    spec = AnomalySpec(levels=(0.0, 0.5, 1.0), quantiles=(1.0, 2.0, 6.0), threshold=5.0, threshold_level=0.875)
+    assert [anomaly_threshold(spec, *given) for given in ((None, None), (0.0, None), (None, 0.5))] == [5.0, 0.0, 2.0]

@@ -7,7 +7,8 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from model_store import ModelStore, aliases
 from model_store.archives import read_archive, write_archive
+from model_store.arrays import Float32
 from model_store.errors import (
     BadAliases,
     BadHistory,
@@ -38,7 +40,7 @@ from model_store.errors import (
     VersionDamaged,
     WrongPlace,
 )
-from model_store.golden import compare, read_golden
+from model_store.golden import Golden, compare, read_golden, replay
 from model_store.heldout import read_heldout
 from model_store.manifest import Tolerance, parse_manifest
 from model_store.prior import read_prior
@@ -427,6 +429,34 @@ def test_comparing_within_the_tolerance() -> None:
     ):
         with pytest.raises(GoldenMismatch, match=reason):
             compare("z", got, recorded, tolerance)
+
+
+def altered(golden: Golden, name: str) -> Golden:
+    return replace(golden, **{name: getattr(golden, name) + np.float32(0.5)})
+
+
+@pytest.mark.parametrize("name", sorted(AFFINE))
+def test_a_replay_names_what_differs(affine_store: ModelStore, name: str) -> None:
+    model, manifest = AFFINE[name], affine_store.manifest(name, 1)
+    golden = read_golden(affine_store.directory(name, 1) / "golden.npz", manifest)
+
+    def encode(rows: Mapping[str, Float32]) -> Arrays:
+        labels = rows["labels"].argmax(axis=1) if "labels" in rows else None
+        z_mean, z_log_var = model.encode(rows["x"], labels)
+        return {"z": z_mean} if z_log_var is None else {"z_mean": z_mean, "z_log_var": z_log_var}
+
+    def decode(rows: Mapping[str, Float32]) -> Arrays:
+        return {"outputs": model.decode(rows["z"], rows["labels"].argmax(axis=1) if "labels" in rows else None)}
+
+    replay(golden, manifest, encode, decode)
+    differs = ["z_mean", "outputs", *(["z_log_var"] if golden.z_log_var is not None else [])]
+    for array in differs:
+        with pytest.raises(GoldenMismatch, match=rf"^{array} differs"):
+            replay(altered(golden, array), manifest, encode, decode)
+        replay(altered(golden, array), manifest, encode, decode, lambda _recorded: Tolerance(rtol=0.0, atol=100.0))
+    with pytest.raises(GoldenMismatch, match=r"^preprocessing differs"):
+        # no engine takes part in preprocessing: the halves' wider tolerance does not hold for it
+        replay(altered(golden, "x"), manifest, encode, decode, lambda _recorded: Tolerance(rtol=0.0, atol=100.0))
 
 
 def test_every_error_is_one_sentence_of_its_own(fresh_store: ModelStore) -> None:

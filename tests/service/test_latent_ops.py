@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
+from model_store.arrays import Float64
 from model_store.prior import Mixture
 from service.latent_ops import (
     STANDARD_AXIS,
@@ -32,7 +32,6 @@ from service.latent_ops import (
     uniforms,
 )
 
-Float64 = NDArray[np.float64]
 ROOT_HALF = math.sqrt(0.5)
 SEED_7 = [[-0.5377773613536537, -0.20164360050307628], [-1.3862015312993767, 0.5147407197666336]]
 

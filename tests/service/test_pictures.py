@@ -6,12 +6,10 @@ import io
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
+from model_store.arrays import UInt8
 from service.codecs.pictures import moving, near_square, png, sheet
-
-UInt8 = NDArray[np.uint8]
 
 
 def frames_of(data: bytes) -> tuple[UInt8, list[int]]:

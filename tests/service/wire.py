@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model_store.arrays import UInt8
+
 Array = NDArray[Any]
-UInt8 = NDArray[np.uint8]
 
 NPY = {"Content-Type": "application/x-npy"}
 PNG = {"Content-Type": "image/png"}

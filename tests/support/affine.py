@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float64
 from model_store.golden import Golden, write_golden
 from model_store.heldout import Heldout, write_heldout
 from model_store.manifest import (
@@ -56,7 +57,6 @@ from model_store.publish import stage
 from model_store.scoring import anomaly_spec, mse_per_item
 
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 HELDOUT_ITEMS = 64
 GOLDEN_ITEMS = 8

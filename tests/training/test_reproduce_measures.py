@@ -8,7 +8,6 @@ import pytest
 from training.reproduce.measures import (
     distances_to_curve,
     frechet_distance,
-    log_mean_exp,
     order_kept,
     positions_on_curve,
     principal_angle_deg,
@@ -43,11 +42,6 @@ def test_order_counts_in_either_direction() -> None:
     assert order_kept(-np.exp(positions), positions) == pytest.approx(1.0)
     assert order_kept(np.array([2.0, 1.0, 0.0, 1.0, 2.0]), positions) == pytest.approx(0.0)
     assert order_kept(np.zeros(5), positions) == 0.0
-
-
-def test_the_mean_of_weights_in_logarithms() -> None:
-    weights = np.array([[1.0, 3.0], [8.0, 8.0]])
-    np.testing.assert_allclose(log_mean_exp(np.log(weights) - 1000.0), np.log([2.0, 8.0]) - 1000.0)
 
 
 def test_the_frechet_distance_of_gaussians() -> None:

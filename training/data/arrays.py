@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32, UInt8
 from training.config import DataConfig, InputConfig
-from training.data.dataset import Dataset, Float32, Labels, UInt8, class_labels
+from training.data.dataset import Dataset, Labels, class_labels
 from training.data.table import column_index
 from training.errors import BadSetting, DataError
 

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32, UInt8
 from training.errors import DataError
 
 Labels = NDArray[np.int64]
-UInt8 = NDArray[np.uint8]
-Float32 = NDArray[np.float32]
 
 NOT_STATED = "not stated"
 MAX_CLASSES = 1000

@@ -9,16 +9,16 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from training.data.dataset import NOT_STATED, Dataset, Labels, UInt8, class_labels
+from model_store.arrays import UInt8
+from training.data.dataset import NOT_STATED, Dataset, Labels, class_labels
 from training.errors import DataError
 
 _UNSIGNED_BYTE = 0x08
 _PARTS = ("train", "t10k")
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path) -> UInt8:
     """One file of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the bytes.
 
     Raises DataError for anything else.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from training.config import DataConfig
-from training.data.dataset import Dataset, Float32, class_labels
+from training.data.dataset import Dataset, class_labels
 from training.data.table import label_position, require_columns
 from training.errors import DataError
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float64
 from training.data.dataset import Dataset
 
 _ITEMS = 300
@@ -12,7 +12,7 @@ _SEED = 0
 _CURVE_POINTS = 400
 
 
-def s_curve(u: NDArray[np.float64]) -> NDArray[np.float64]:
+def s_curve(u: Float64) -> Float64:
     """Points (n, 2) at the positions u (n,) in [0, 1]: t = 3π(u − ½), ((1 + sin t)/2, (sign t · (cos t − 1) + 2)/4)."""
     t = 3.0 * np.pi * (u - 0.5)
     return np.stack([(1.0 + np.sin(t)) / 2.0, (np.sign(t) * (np.cos(t) - 1.0) + 2.0) / 4.0], axis=1)

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.manifest import ImageInput, VectorInput
 from model_store.prior import Mixture
 from training.autoencoder import Autoencoder
 from training.data.dataset import Labels
 from training.evaluate import Evaluation
 from training.inputs import Prepared
-
-Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from training.figures import images as figures
 from training.manifold import Spacing, code_grid, straight_line
-from training.report.context import Context, Float32
+from training.report.context import Context
 
 _RECONSTRUCTED = 12
 _SAMPLES = 64

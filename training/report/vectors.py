@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.arrays import Float32
 from model_store.manifest import VectorInput
 from model_store.preprocess import input_to_table, table_to_input
 from training.evaluate import pca
 from training.figures import vectors as figures
 from training.manifold import QUANTILES, code_lines
-from training.report.context import Context, Float32
+from training.report.context import Context
 
 _SCATTERED = 3000
 _SAMPLES = 1000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model_store.arrays import Float32
 from model_store.scoring import bce_per_item, mse_per_item
 from training.config import TrainConfig
 from training.inputs import Prepared, Split
@@ -19,7 +20,7 @@ from training.reproduce.measures import (
     rms,
 )
 from training.reproduce.reader import Reader
-from training.reproduce.served import Float32, Served
+from training.reproduce.served import Served
 
 HIGHER_IS_BETTER = frozenset(
     {"elbo", "iw_bound_500", "knn_accuracy", "label_accuracy", "style_accuracy", "spearman", "active_units"}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32, Float64
 from training.data.dataset import Labels
 from training.reproduce.measures import frechet_distance
 from training.reproduce.reader import Reader
-from training.reproduce.served import Float32, Served
+from training.reproduce.served import Served
 
 _SAMPLES = 10_000
 _COMPONENTS = 10
@@ -32,7 +32,7 @@ def frechet_figures(served: Served, train: Float32, labels: Labels, test: Float3
     }
 
 
-def pca_samples(train: Float32, dim: int, n: int, *, seed: int = 0) -> NDArray[np.float64]:
+def pca_samples(train: Float32, dim: int, n: int, *, seed: int = 0) -> Float64:
     """Draws (n, *shape) from a Gaussian mixture over the first `dim` principal components of items (m, *shape)."""
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
@@ -41,5 +41,5 @@ def pca_samples(train: Float32, dim: int, n: int, *, seed: int = 0) -> NDArray[n
     analysis = PCA(dim, random_state=seed).fit(flat)
     mixture = GaussianMixture(_COMPONENTS, reg_covar=1e-4, random_state=seed).fit(analysis.transform(flat))
     codes, _ = mixture.sample(n)
-    drawn: NDArray[np.float64] = analysis.inverse_transform(codes).reshape(n, *train.shape[1:])
+    drawn: Float64 = analysis.inverse_transform(codes).reshape(n, *train.shape[1:])
     return drawn

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32, Float64
 from training.errors import BadSetting
-from training.reproduce.measures import Float64
-from training.reproduce.served import Float32, Served
+from training.reproduce.served import Served
 from training.tensorflow_import import import_tensorflow
 
 Tensor = Any

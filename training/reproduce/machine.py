@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 
-_PROCESSORS = Path("/proc/cpuinfo")
+from model_store.machine import cpu_model
 
 
 def describe_machine() -> str:
@@ -16,16 +15,7 @@ def describe_machine() -> str:
     libraries = ", ".join(
         f"{name} {_version(package)}" for name, package in (("TensorFlow", "tensorflow"), ("Keras", "keras"))
     )
-    return f"{_processor()}, {usable} virtual CPUs; Python {platform.python_version()}, {libraries}"
-
-
-def _processor() -> str:
-    try:
-        lines = _PROCESSORS.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return f"{cpu_model()}, {usable} virtual CPUs; Python {platform.python_version()}, {libraries}"
 
 
 def _version(package: str) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import subspace_angles
-from scipy.special import logsumexp
 from scipy.stats import spearmanr
 
+from model_store.arrays import Float64
+
 Array = NDArray[Any]
-Float64 = NDArray[np.float64]
 
 
 def principal_angle_deg(directions: Array, reference: Array) -> float:
@@ -53,12 +53,6 @@ def order_kept(codes: Array, positions: Array) -> float:
     if np.ptp(codes) == 0 or np.ptp(positions) == 0:
         return 0.0
     return float(abs(spearmanr(codes, positions).statistic))
-
-
-def log_mean_exp(log_weights: Array) -> Float64:
-    """log of the mean of exp(log_weights) over the last axis: (…, k) -> (…)."""
-    values = np.asarray(log_weights, np.float64)
-    return np.asarray(logsumexp(values, axis=-1) - np.log(values.shape[-1]), np.float64)
 
 
 def frechet_distance(features: Array, reference: Array) -> float:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from training.data.dataset import Labels
 
 Array = NDArray[Any]
-Float32 = NDArray[np.float32]
 
 _HIDDEN = 128
 _EPOCHS = 15

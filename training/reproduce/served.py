@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from model_store.manifest import Manifest
 from model_store.verify import DECODER, ENCODER
 from training.data.dataset import Labels
 from training.tensorflow_import import import_tensorflow
 
 Tensor = Any
-Float32 = NDArray[np.float32]
 
 _BATCH = 500
 

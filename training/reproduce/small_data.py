@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.arrays import UInt8
 from training.config import DataConfig, InputConfig
 from training.data import load
-from training.data.dataset import Dataset, UInt8
+from training.data.dataset import Dataset
 from training.data.mnist import NAMES as DOWNLOADED
 from training.data.splits import split
 from training.errors import DataError

@@ -14,7 +14,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.serving import open_loop
 from benchmarks.serving.bench import Bench
@@ -27,6 +26,7 @@ from benchmarks.serving.processes import Running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.targets import bound_at
 from benchmarks.serving.wrk import Shot
+from model_store.arrays import Float64
 
 DEADLINE_S = 1.0
 LOADS = (1.5, 4.0)
@@ -252,7 +252,7 @@ def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
     )
 
 
-def _percentile_ms(seconds: NDArray[np.float64], percent: float) -> float:
+def _percentile_ms(seconds: Float64, percent: float) -> float:
     finite = seconds[np.isfinite(seconds)]
     return 1e3 * float(np.percentile(finite, percent)) if len(finite) else 0.0
 

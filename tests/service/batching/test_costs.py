@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.batching.cache import CostCache, cpu_model
+from service.batching.cache import CostCache
 from service.batching.costs import CostCurve
 
 MS = 1e-3
@@ -87,7 +87,3 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     cache = CostCache(tmp_path / "file")
     cache.write(IDENTITY, CostCurve((1,), (1.0,)))
     assert cache.read(IDENTITY) is None
-
-
-def test_the_processor_has_a_name() -> None:
-    assert len(cpu_model()) > 2

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from service.batching.program import BucketedProgram, Piece, bucket_sizes
 from service.engines.base import Arrays
 
-Float32 = NDArray[np.float32]
 EXAMPLE = {"x": np.zeros((1, 2), np.float32)}
 
 

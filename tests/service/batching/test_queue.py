@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from model_store.arrays import Float32
 from service.batching import Answer, Batcher, CostCurve, EngineWorker, Piece
 from service.batching.program import bucket_sizes
 from service.errors import EngineFailure, EngineLost, Overloaded, ShuttingDown
 
-Float32 = NDArray[np.float32]
 LONG_S = 30.0
 POISON = -1.0
 THREAD, INLINE = 0.0, 3600.0
