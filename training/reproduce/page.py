@@ -27,18 +27,17 @@ _VERDICTS = {True: "reached", False: "**not reached**", None: "–"}
 
 _INTRODUCTION = """# Results
 
-Every recipe that is measured against a figure, trained by `latent reproduce --data-dir DIR` and measured on the test
-images (or points), each in the unit of its figure. The weights are those of the best epoch on the validation split; the
-test split was looked at once, at the end. This page and `results.json` are written by that command after every row:
-they are not edited by hand.
+`latent reproduce --data-dir DIR` trains every recipe that has a published figure, and measures it on the test images
+(or points), in the unit of that figure. The weights are those of the best epoch on the validation split. The test split
+was used once, at the end. The command writes this page and `results.json` after every row: do not edit them by hand.
 
-- *Published* is the figure to reach. Where a source gives none, its own settings (optimizer, rate, batch size) were run
-  here on the same architecture for as many seconds as ours took, and *published* is what they reached, in italics.
-- *Tutorial's seconds* is what the source's own settings would take here: an ordinary Keras fit of the same
-  architecture with that optimizer and batch size, timed over some steps and extrapolated to all of its epochs. It was
-  not run out.
-- *Seconds* is our epochs, validation included; all restarts count. Of both, what is done once and not per epoch is left
-  out: imports, tracing and compiling the step, evaluation, export.
+- *Published* is the figure to reach. If a source gives none, its own settings (optimizer, rate, batch size) were run
+  here on the same architecture, for as many seconds as ours took. What they reached is *published*, in italics.
+- *Tutorial's seconds* is what the source's own settings would take here. An ordinary Keras fit of the same architecture,
+  with that optimizer and batch size, was timed over some steps and extrapolated to all of its epochs. It did not run to
+  the end.
+- *Seconds* is the time of our epochs, validation and all restarts included. Both times leave out what is done once:
+  imports, tracing and compiling the step, evaluation, export.
 - *PCA* has as many components as the code has dimensions, fitted to the same training items. Where the figure means
   nothing for PCA, both MSEs are given.
 """
