@@ -33,9 +33,9 @@ was used once, at the end. The command writes this page and `results.json` after
 
 - *Published* is the figure to reach. If a source gives none, its own settings (optimizer, rate, batch size) were run
   here on the same architecture, for as many seconds as ours took. What they reached is *published*, in italics.
-- *Tutorial's seconds* is what the source's own settings would take here. An ordinary Keras fit of the same architecture,
-  with that optimizer and batch size, was timed over some steps and extrapolated to all of its epochs. It did not run to
-  the end.
+- *Tutorial's seconds* is what the source's own settings would take here. An ordinary Keras fit of the same
+  architecture, with that optimizer and batch size, was timed over some steps and extrapolated to all of its epochs. It
+  did not run to the end.
 - *Seconds* is the time of our epochs, validation and all restarts included. Both times leave out what is done once:
   imports, tracing and compiling the step, evaluation, export.
 - *PCA* has as many components as the code has dimensions, fitted to the same training items. Where the figure means
