@@ -1,4 +1,4 @@
-"""Goldens, the recorded inputs and outputs of a version: write, read and compare them.
+"""Recorded inputs and outputs of a version: write, read, compare.
 
 The inputs are what a user would send (PNG bytes, or arrays in the user's units), so that replaying them proves
 preprocessing too; `x` is what they became in the trainer, the rest what the trainer's own model answered.

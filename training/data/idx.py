@@ -19,7 +19,7 @@ _PARTS = ("train", "t10k")
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """One file of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the bytes.
+    """Read one file of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the bytes.
 
     Raises DataError for anything else.
     """
@@ -38,7 +38,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def find_idx(directory: Path) -> dict[str, Path]:
-    """The files of a directory by their role: `train-images`, `train-labels`, `t10k-images`, `t10k-labels`."""
+    """Find a directory's files by role: `train-images`, `train-labels`, `t10k-images`, `t10k-labels`."""
     found: dict[str, Path] = {}
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
@@ -52,7 +52,7 @@ def find_idx(directory: Path) -> dict[str, Path]:
 def load_idx(
     directory: Path, *, name: str, licence: str = NOT_STATED, class_names: tuple[str, ...] | None = None
 ) -> Dataset:
-    """The training items of a directory, then its test items where it has them. Raises DataError.
+    """Read the training items of a directory, then its test items if it has them. Raises DataError.
 
     `class_names` are names for the labels 0, 1, 2 …; without them the numbers are the names.
     """

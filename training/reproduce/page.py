@@ -1,4 +1,4 @@
-"""results.md and the line of a row: the figures as people read them."""
+"""The page results.md, and a row as one line for a terminal."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Contest:
-    """A further figure of a row that must be no worse than what the tutorial's settings reach in the same seconds."""
+    """A further figure of a row, compared with what the tutorial's settings reach in the same seconds."""
 
     recipe: str
     figure: str
@@ -93,11 +93,11 @@ class Contest:
 
 CONTESTS = (Contest("fashion-conv-vae", "elbo", "higher"),)
 MOST_SHARE = 1 / 3
-"""Of the seconds of the tutorial's own settings, where a figure is published with them."""
+"""Largest share of the seconds that the tutorial's own settings take, if its figure is published."""
 
 
 def line(row: Row, published: PublishedConfig) -> str:
-    """One row in one line, for a terminal."""
+    """Format one row as a line for a terminal."""
     goal = row.goal(published)
     against = "" if goal is None else f" (to reach: {goal:.4g})"
     verdict = {True: "reached", False: "NOT REACHED", None: "nothing to reach"}[row.reached(published)]
@@ -109,7 +109,7 @@ def line(row: Row, published: PublishedConfig) -> str:
 
 
 def trial_line(row: Row) -> str:
-    """The line of a run of seconds, which no figure is expected of."""
+    """Format the line of a quick run, which has no figure to reach."""
     return (
         f"{row.recipe}: ran on {row.data}; {row.metric} {row.ours:.4g}, {row.parameters:,} parameters,"
         f" {row.epochs} epochs in {row.training_s:.1f} s"
@@ -117,7 +117,7 @@ def trial_line(row: Row) -> str:
 
 
 def page(rows: Mapping[str, Row], recipes: Sequence[TrainConfig]) -> str:
-    """The page: a table of verdicts, what must beat what, and every further figure.
+    """Write the text of the page: the table of verdicts, the comparisons of rows, and every further figure.
 
     `rows` are by recipe; `recipes` give the order and the figures to reach.
     """
