@@ -64,7 +64,7 @@ def serve(
 
 
 def say_at_once(text: str) -> None:
-    """Print a line that whoever waits for it must not wait for."""
+    """Print a line and flush it, for a program that waits for it."""
     import sys
 
     say(text)
@@ -72,7 +72,7 @@ def say_at_once(text: str) -> None:
 
 
 def read_settings(**given: Any) -> Any:  # noqa: ANN401 - service.settings.Settings, imported here alone
-    """The service's settings: options that are not None, over LATENT_… variables. Raises CommandError."""
+    """Read the service's settings: options that are not None win over LATENT_… variables. Raises CommandError."""
     from pydantic import ValidationError
 
     from service.settings import Settings

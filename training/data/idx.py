@@ -19,7 +19,7 @@ _PARTS = ("train", "t10k")
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read one file of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the bytes.
+    """One file of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the bytes.
 
     Raises DataError for anything else.
     """

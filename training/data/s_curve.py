@@ -13,7 +13,7 @@ _CURVE_POINTS = 400
 
 
 def s_curve(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (n, 2) at u (n,) in [0, 1]: t = 3π(u − ½), ((1 + sin t)/2, (sign t · (cos t − 1) + 2)/4)."""
+    """Points (n, 2) at the positions u (n,) in [0, 1]: t = 3π(u − ½), ((1 + sin t)/2, (sign t · (cos t − 1) + 2)/4)."""
     t = 3.0 * np.pi * (u - 0.5)
     return np.stack([(1.0 + np.sin(t)) / 2.0, (np.sign(t) * (np.cos(t) - 1.0) + 2.0) / 4.0], axis=1)
 

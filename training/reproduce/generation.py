@@ -33,7 +33,7 @@ def frechet_figures(served: Served, train: Float32, labels: Labels, test: Float3
 
 
 def pca_samples(train: Float32, dim: int, n: int, *, seed: int = 0) -> NDArray[np.float64]:
-    """Draw (n, *shape) from a Gaussian mixture over the first `dim` principal components of items (m, *shape)."""
+    """Draws (n, *shape) from a Gaussian mixture over the first `dim` principal components of items (m, *shape)."""
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
 
