@@ -19,7 +19,7 @@ from latent.errors import CommandError
 from model_store.durable import write_durably
 
 _ENDLESS = 100_000
-"""Width of an output that is not a terminal: so large that nothing is cut or wrapped."""
+"""Columns of an output that is no terminal: nothing is ever cut or wrapped."""
 _LEAST_WIDTH = 12
 _ARRAYS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 

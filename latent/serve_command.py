@@ -72,7 +72,7 @@ def say_at_once(text: str) -> None:
 
 
 def read_settings(**given: Any) -> Any:  # noqa: ANN401 - service.settings.Settings, imported here alone
-    """Read the service's settings: options that are not None win over LATENT_… variables. Raises CommandError."""
+    """The service's settings: options that are not None, over LATENT_… variables. Raises CommandError."""
     from pydantic import ValidationError
 
     from service.settings import Settings

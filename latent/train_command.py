@@ -133,7 +133,7 @@ def _settings(pairs: list[str]) -> dict[str, str]:
 
 
 def serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
-    """Check that OpenVINO reproduces the goldens of a staged version. Raises a StoreError if it does not."""
+    """Whether the default engine reproduces a staged version. Raises a StoreError where it does not."""
     from service.loaded_version import check_directory
 
     check_directory("openvino", directory, body)

@@ -27,7 +27,7 @@ class Condition:
     """Class indices: one for all, or one for each item; None if the data set has them."""
 
     def of(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
-        """Make `labels` (n, classes) of a chunk's items; nothing for an unconditional model.
+        """`labels` (n, classes) of a chunk's items; nothing for an unconditional model.
 
         Raises CommandError for a class that the model does not know, and for more items than labels.
         """

@@ -153,7 +153,7 @@ def _to_user(outputs: Float32, chunk: Chunk, verb: Decode | Reconstruct) -> Floa
 
 
 def _by_pieces(score: Callable[[Array, Array], Array], x: Float32, outputs: Float32) -> Array:
-    """Score n items (n,), a few at a time, so that the float64 values in between stay in the CPU's cache."""
+    """A score of n items (n,), a few at a time: what is computed on the way, in float64, stays in the cache."""
     size = max(1, _SCORED_ELEMENTS // x[0].size)
     return np.concatenate([score(x[at : at + size], outputs[at : at + size]) for at in range(0, len(x), size)])
 
