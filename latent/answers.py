@@ -1,4 +1,4 @@
-"""Answers of the client -> files and tables, by the extension that a person chose."""
+"""Converting the client's answers to files and tables, by the file name's extension."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _POSSIBLE = (".npy", ".npz", ".json", *TABLES)
 
 
 def kind_of(path: Path, *, pictures: bool, moving: bool) -> str:
-    """The extension of an output, checked before any work is done. Raises CommandError that lists what there is."""
+    """Check an output's extension before any work is done. Raises CommandError that lists the valid ones."""
     shown = [suffix for suffix in PICTURES if pictures and (moving or suffix == ".png")]
     possible = [*_POSSIBLE, *shown]
     kind = path.suffix.lower()
@@ -41,7 +41,7 @@ def kind_of(path: Path, *, pictures: bool, moving: bool) -> str:
 
 
 def document(answer: object) -> dict[str, Any]:
-    """An answer as the HTTP interface has it in JSON; arrays stay arrays."""
+    """Convert an answer to the document that the HTTP interface sends as JSON; arrays stay arrays."""
     listed: dict[str, Any] = {}
     for field in fields(answer):  # type: ignore[arg-type]  # every answer is a dataclass
         value = getattr(answer, field.name)
@@ -51,7 +51,7 @@ def document(answer: object) -> dict[str, Any]:
 
 
 def encoded_as(path: Path, answer: object, manifest: Callable[[], Manifest]) -> bytes:
-    """An answer in the format of a name's extension. Raises CommandError where it does not fit."""
+    """Encode an answer in the format of an extension. Raises CommandError if the format cannot hold it."""
     match path.suffix.lower():
         case ".json":
             return json_bytes(document(answer))
@@ -67,13 +67,13 @@ def encoded_as(path: Path, answer: object, manifest: Callable[[], Manifest]) -> 
 
 
 def main_array(answer: object) -> Array:
-    """What the answer is about: `z` of an encoding, `outputs` of everything else."""
+    """Return the main array of an answer: `z` of an encoding, `outputs` of everything else."""
     array: Array = getattr(answer, "z" if isinstance(answer, Encoded) else "outputs")
     return array
 
 
 def rows_of(answer: object, manifest: Manifest) -> Rows:
-    """An answer as rows, one an item; without columns where a table cannot hold it."""
+    """Convert an answer to rows, one an item; without columns if a table cannot hold it."""
     if isinstance(answer, Encoded):
         return code_rows(answer.z, answer.z if answer.seed is None else answer.z_mean, answer.z_log_var)
     outputs = main_array(answer)

@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The `latent` application, with all of its commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry point: one exit code, and one line where something is wrong."""
+"""The entry point of `latent`: it returns an exit code and prints an error as one line."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from latent.errors import FAILED, INTERRUPTED, sentence
 
 TRACEBACK = "--traceback"
 _GC_THRESHOLDS = (50_000, 20, 50)
-"""Importing makes much that stays and nothing in circles; to look for those every 700 objects takes a tenth of a
-start."""
+"""Rare garbage collections: imports make no reference cycles. Python collects every 700 objects, which takes a tenth of
+a start."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and leave: 0, 2 with one line on stderr, or 130 after Ctrl-C."""
+    """Run the command and exit: 0, 2 with one line on stderr, or 130 after Ctrl-C."""
     gc.set_threshold(*_GC_THRESHOLDS)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
@@ -61,7 +61,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _forget_stdout() -> None:
-    """Nobody reads it: what is still buffered goes nowhere when the interpreter closes it."""
+    """Discard buffered output of a closed stdout, so that the interpreter's exit does not fail on it."""
     with suppress(OSError):
         sys.stdout.flush()
     with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""`latent doctor`: what is installed, which engines work, is the store sound."""
+"""`latent doctor`: checks the installation, the engines and the store."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class EngineReport:
-    """One runtime: whether it works, and on what that was tried."""
+    """Result for one engine: whether it works, and the version that it was tried on."""
 
     name: str
     works: bool
     tried: str | None
-    """The version whose recorded answers it gave; None where the store has none that is sound."""
+    """The version whose goldens it reproduced; None if the store has no sound version."""
     reason: str | None
     """Why it does not work."""
 
@@ -90,7 +90,7 @@ def doctor(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -
 
 
 def _sound_version(store: Path, findings: list[Finding]) -> tuple[str, int] | None:
-    """The first version that verified, to try the engines on."""
+    """Find the first sound version, to try the engines on."""
     for finding in findings:
         if finding.error is None and "@" in finding.subject:
             return ModelStore(store).resolve(finding.subject)
@@ -104,7 +104,7 @@ def _try_engines(store: Path, tried_on: tuple[str, int] | None) -> list[EngineRe
 
 
 def _try_engine(name: str, store: Path, tried_on: tuple[str, int] | None) -> EngineReport:
-    """Load the runtime and, where there is a version, replay its goldens."""
+    """Load an engine and, if there is a version, replay its goldens."""
     from service.engines import EngineError, create_engine
     from service.loaded_version import check_directory
     from training.tensorflow_import import native_noise_dropped

@@ -1,4 +1,4 @@
-"""What went wrong, as the one line that a person reads."""
+"""Errors of the command line, each one line for a person."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CommandError(Exception):
 
 
 def sentence(error: Exception) -> str | None:
-    """The sentence that an error has for a person; None for an error that nobody foresaw."""
+    """Return an error's sentence for a person; None for an unexpected error."""
     told = tuple(getattr(sys.modules[module], name) for module, name in _TOLD.items() if module in sys.modules)
     if isinstance(error, told):
         return _one_line(str(error))

@@ -1,4 +1,4 @@
-"""Files that a person names -> what the client sends: pictures as bytes, everything else as one array."""
+"""Reading the named files into what the client sends: pictures as bytes, everything else as one array."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _READ = (*FILES, ".json")
 
 @dataclass(frozen=True)
 class Items:
-    """What stands in the files, in order."""
+    """Items of all files, in order, with their labels."""
 
     inputs: Array | list[bytes]
     """One array of all rows, or the bytes of PNG, JPEG or WebP files."""
@@ -33,7 +33,7 @@ class Items:
 
 
 def read_items(paths: Sequence[Path], wanted: Wanted) -> Items:
-    """Items for the encoder, or codes for the decoder. Raises CommandError that names the file."""
+    """Read items for the encoder, or codes for the decoder. Raises CommandError that names the file."""
     parts = [(path, _part(path, wanted)) for path in paths]
     pictures = [path for path, part in parts if isinstance(part.items, list)]
     if pictures and len(pictures) < len(parts):
@@ -48,7 +48,7 @@ def read_items(paths: Sequence[Path], wanted: Wanted) -> Items:
 
 
 def read_codes(paths: Sequence[Path], wanted: Wanted) -> Items:
-    """Codes (n, d) for the decoder. Raises CommandError that names the file."""
+    """Read codes (n, d) for the decoder. Raises CommandError that names the file."""
     for path in paths:
         if path.suffix.lower() not in _READ:
             raise CommandError(f"{path}: codes are read from {', '.join(_READ)}")
@@ -83,7 +83,7 @@ def _content(path: Path) -> bytes:
 
 
 def _picture(path: Path) -> bytes:
-    """The file as it is; of a kind that the service does not take, the same picture as PNG."""
+    """Read a picture file unchanged, or converted to PNG if the service does not take its format."""
     data = _content(path)
     try:
         image = read_image(data, formats=TRAINING_FORMATS)

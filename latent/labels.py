@@ -1,4 +1,4 @@
-"""Labels as a person writes them."""
+"""Reading labels from options of the command line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from model_store.manifest import Manifest
 
 
 def listed_labels(text: str, manifest: Manifest) -> list[int | str]:
-    """Names and indices, separated by commas."""
+    """Split class names and indices, separated by commas."""
     return [as_label(part.strip(), manifest) for part in text.split(",")]
 
 
 def as_label(text: str, manifest: Manifest) -> int | str:
-    """A number is an index, unless it is the name of a class."""
+    """Read one label: a number is an index, unless it is the name of a class."""
     return int(text) if text.isdecimal() and text not in (manifest.input.class_names or ()) else text

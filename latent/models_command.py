@@ -1,4 +1,4 @@
-"""`latent models`: what is in the store, and which version is which."""
+"""`latent models`: list, show, verify, promote and remove versions of the store."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ListedVersion:
     created_at: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     error: str | None = None
-    """Why its manifest cannot be read; then the rest is empty."""
+    """Why its manifest cannot be read; the other fields are empty then."""
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""Options that several commands take: named, typed and explained once."""
+"""Options that several commands share, defined once."""
 
 from __future__ import annotations
 

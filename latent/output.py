@@ -1,4 +1,4 @@
-"""What a command prints: tables for people, JSON for programs.
+"""Output of commands: tables for people, JSON for programs.
 
 On a terminal a table fits its width; elsewhere every name and number is printed whole.
 """
@@ -26,7 +26,7 @@ Cell = str | float | int | None
 
 
 def on_terminal() -> bool:
-    """Whether a person reads along."""
+    """Tell whether the output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -41,12 +41,12 @@ def print_json(document: object) -> None:
 
 
 def json_bytes(document: object) -> bytes:
-    """Arrays and all, in one line: indented, every number would have a line of its own."""
+    """Serialise a document, arrays included, in one line: indented, each number would have its own line."""
     return orjson.dumps(document, option=_ARRAYS)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, folding: Sequence[str] = ()) -> None:
-    """Print rows under headings, numbers to the right; `folding` columns make room where a terminal is narrow."""
+    """Print rows under headings, numbers to the right; `folding` columns wrap if a terminal is narrow."""
     listed = [list(row) for row in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for at, name in enumerate(columns):
@@ -70,7 +70,7 @@ def print_pairs(pairs: Iterable[tuple[str, Cell]]) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that there is the old one or the new one. Raises CommandError."""
+    """Write a file in one step: on an error the old one stays. Raises CommandError."""
     try:
         if path.exists() and not path.is_file():
             path.write_bytes(data)  # a device or a pipe, which a rename would replace

@@ -1,4 +1,4 @@
-"""Answers as rows, one an item: what each format of a file holds of them."""
+"""Answers as rows, one an item, with the columns of each file format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Columns = list[tuple[str, Array]]
 
 @dataclass(frozen=True)
 class Rows:
-    """Of n items, from `start` on."""
+    """Rows of n items, from number `start` on, for every file format."""
 
     main: Array
     """What a .npy holds: (n, …), or n records with named fields."""
@@ -27,28 +27,28 @@ class Rows:
     """Of a Parquet: each (n,), or (n, d) for lists of d."""
     start: int = 0
     files: list[str] | None = None
-    """Where each item comes from, where the data set says."""
+    """File of each item, if the data set knows it."""
     labels: list[str] | None = None
-    """The class of each item, where the data set says."""
+    """Class of each item, if the data set knows it."""
 
     def __len__(self) -> int:
         return len(self.main)
 
     @property
     def item_shape(self) -> tuple[int, ...]:
-        """Of a row of `main`; the number of its fields where it is a record."""
+        """Shape of one row of `main`; for a record, the number of its fields."""
         return self.main.shape[1:] if self.main.dtype.names is None else (len(self.main.dtype.names),)
 
 
 def code_rows(z: Array, z_mean: Array, z_log_var: Array | None) -> Rows:
-    """Codes (n, d): z_0, z_1 … in text, lists in Parquet, where a drawn `z` stands beside its `z_mean`."""
+    """Make rows of codes (n, d): z_0, z_1 … in CSV, lists in Parquet, with a drawn `z` beside `z_mean`."""
     typed = [] if z is z_mean else [("z", z)]
     typed += [("z_mean", z_mean)] + ([] if z_log_var is None else [("z_log_var", z_log_var)])
     return Rows(z, [(f"z_{at}", z[:, at]) for at in range(z.shape[1])], typed)
 
 
 def output_rows(outputs: Array, manifest: Manifest, leading: Columns | None = None) -> Rows:
-    """Items (n, …) as a user has them, after `leading` columns; pictures and sequences have no columns of their own."""
+    """Make rows of items (n, …) in the user's form, after `leading` columns; only table rows have columns."""
     columns = [*(leading or []), *_features(outputs, manifest)] if is_tabular(manifest) else []
     return Rows(outputs, columns, columns)
 
@@ -64,7 +64,7 @@ def score_rows(
     percentile: Array,
     is_anomaly: Array,
 ) -> Rows:
-    """Scores (n,) of reconstructed items: records of them in .npy, columns in tables, after a table's own columns."""
+    """Make rows of scores (n,): records in .npy, columns in tables, after a table's own columns."""
     named = [("mse", mse), ("nll", nll), ("kl", kl), ("elbo", elbo), ("percentile", percentile)]
     scores = [(name, values) for name, values in named if values is not None]
     records = np.empty(len(mse), [*((name, np.float64) for name, _ in scores), ("is_anomaly", np.bool_)])
@@ -79,12 +79,12 @@ def score_rows(
 
 
 def is_tabular(manifest: Manifest) -> bool:
-    """Whether an item is a row of a table."""
+    """Tell whether an item is a row of a table."""
     return isinstance(manifest.input, VectorInput)
 
 
 def require_tabular(manifest: Manifest) -> None:
-    """Raise CommandError where an item is no row of a table."""
+    """Raise CommandError unless an item is a row of a table."""
     if not is_tabular(manifest):
         raise CommandError(f"{manifest.name} answers {manifest.input.kind}s, which a table cannot hold: use .npy")
 

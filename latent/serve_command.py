@@ -64,7 +64,7 @@ def serve(
 
 
 def say_at_once(text: str) -> None:
-    """Print a line that whoever waits for it must not wait for."""
+    """Print a line and flush it, for a program that waits for it."""
     import sys
 
     say(text)

@@ -1,4 +1,4 @@
-"""Where a verb is answered: in this process, or by a server. Both are asked through the client."""
+"""Sessions that answer verbs, in this process or by a server, both through the client."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from model_store.versions import LATEST, parse_reference
 T = TypeVar("T")
 
 _PATIENCE_S = 24 * 3600.0
-"""In this process nobody else waits: a call may take what it takes."""
+"""Deadline of a call in this process: practically none, as nobody else waits."""
 _UNBOUNDED = 2**40
 
 
 class Session(Protocol):
-    """Answers calls to one model."""
+    """A session that answers calls to one model."""
 
     @property
     def manifest(self) -> Manifest:
-        """Of the version that answers."""
+        """Manifest of the version that answers."""
 
     def run(self, call: Call[T]) -> T:
         """Answer a call of `latent_client.verbs`. Raises LatentError or CommandError."""
 
 
 class LocalSession:
-    """The service's own application, asked in this process without a socket."""
+    """Session with the service's application in this process, without a socket."""
 
     def __init__(self, reference: str, store: Path, engine: Engine) -> None:
-        """Raises StoreError where the store has no such model."""
+        """Find the version. Raises StoreError if the store has no such model."""
         self._store, self._engine = store, engine
         name, version = ModelStore(store).resolve(reference)
         self._reference = f"{name}@{version}"
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Of the version that answers."""
+        """Manifest of the version that answers."""
         reference = parse_reference(self._reference)
         return ModelStore(self._store).manifest(reference.name, int(reference.selector or 0))
 
     def run(self, call: Call[T]) -> T:
-        """Load the version, answer, leave. What a server limits for its other users' sake is not limited here."""
+        """Load the version, answer one call, and shut down. A server's limits do not apply here."""
         from training.tensorflow_import import native_noise_dropped
 
         with native_noise_dropped(), _logs_dropped():
@@ -92,16 +92,16 @@ class LocalSession:
 
 
 class RemoteSession:
-    """A server, asked over HTTP."""
+    """Session with a server over HTTP."""
 
     def __init__(self, reference: str, url: str, timeout_s: float) -> None:
-        """Raises BadName for what names no model; asks nothing yet."""
+        """Check the model's name without a request. Raises BadName."""
         self._reference = parse_reference(reference)
         self._url, self._timeout_s = url, timeout_s
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Of the version that answers, as the server tells it."""
+        """Manifest of the version that answers, from the server."""
         name, version = self._reference.name, self._version()
         document = self.run(verbs.model(name) if version is None else verbs.version(name, version))
         if document.get("manifest") is None:
@@ -109,12 +109,12 @@ class RemoteSession:
         return Manifest.model_validate(document["manifest"])
 
     def run(self, call: Call[T]) -> T:
-        """Ask the server."""
+        """Send the call to the server."""
         with Client(self._url, model=str(self._reference), timeout_s=self._timeout_s) as client:
             return client.run(call)
 
     def _version(self) -> int | None:
-        """The number that the reference means; None where the server is to say."""
+        """Return the version number in the reference; None if the server has to resolve it."""
         selector = self._reference.selector
         if selector is None or isinstance(selector, int):
             return selector
@@ -127,7 +127,7 @@ class RemoteSession:
 
 @contextmanager
 def _logs_dropped() -> Iterator[None]:
-    """What goes wrong comes back as an error; the rest is a server's business."""
+    """Drop the service's log lines: faults come back as errors."""
     kept = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -137,7 +137,7 @@ def _logs_dropped() -> Iterator[None]:
 
 
 def _without_http(problem: ProblemError) -> str:
-    """What is wrong, without the status and the request's id: here is no server."""
+    """Return a problem's text without status and request id, as there is no server here."""
     said = problem.detail or problem.title
     for error in problem.errors[:1]:
         if str(error.get("expected")) not in said:

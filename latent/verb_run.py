@@ -1,4 +1,4 @@
-"""One verb, from what was asked on the command line to where its answer goes.
+"""Running one verb, from the options of the command line to the output of its answer.
 
 That is a file by its extension, else the terminal as a table, else the pipe as JSON. Data sets stream into files of
 rows (`latent.bulk`); everything else is one request (`latent.session`).
@@ -26,7 +26,7 @@ _SHOWN_COLUMNS = 16
 
 @dataclass(frozen=True)
 class Target:
-    """Who is asked, and where the answer goes."""
+    """The model or server that answers, and the output of the answer."""
 
     model: str
     output: Path | None
@@ -37,13 +37,13 @@ class Target:
     engine: Engine
 
     def kind(self, *, pictures: bool = True, moving: bool = False) -> str | None:
-        """The extension of the output, checked; None where there is none."""
+        """Checked extension of the output; None without an output."""
         from latent.answers import kind_of
 
         return None if self.output is None else kind_of(self.output, pictures=pictures, moving=moving)
 
     def session(self) -> Session:
-        """Raises StoreError or BadName where there is no such model."""
+        """Open the session. Raises StoreError or BadName if there is no such model."""
         from latent.session import LocalSession, RemoteSession
 
         if self.url is not None:
@@ -53,7 +53,7 @@ class Target:
     def stream(
         self, files: Sequence[Path], label_column: str | None, *, codes: bool = False, one_request: bool = False
     ) -> Stream | None:
-        """One data set into a file of rows; None where it is to be `one_request`, held in memory."""
+        """Prepare a bulk run of one data set into a file of rows; None if it has to be one request (`one_request`)."""
         from latent.datasets import is_dataset
 
         if one_request or self.url is not None or self.output is None or len(files) != 1 or not is_dataset(files[0]):
@@ -67,7 +67,7 @@ class Target:
 
 
 def with_items(target: Target, files: Sequence[Path], label_column: str | None) -> tuple[Session, Items]:
-    """Who answers, and what the files hold. Raises StoreError, BadName or CommandError."""
+    """Open the session and read the files' items. Raises StoreError, BadName or CommandError."""
     from latent.datasets import items_wanted
     from latent.items import read_items
 
@@ -76,7 +76,7 @@ def with_items(target: Target, files: Sequence[Path], label_column: str | None) 
 
 
 def labels_of(text: str | None, session: Session, items: Items | None = None) -> list[int | str] | None:
-    """Names and indices: those given, else what the files of a conditional model say."""
+    """Choose the labels: the given ones, else those of the files of a conditional model."""
     from latent.labels import as_label, listed_labels
 
     if text is not None:
@@ -87,7 +87,7 @@ def labels_of(text: str | None, session: Session, items: Items | None = None) ->
 
 
 def integers(option: str, text: str) -> list[int]:
-    """`0,3` as numbers. Raises CommandError."""
+    """Read integers such as `0,3`. Raises CommandError."""
     from latent.errors import CommandError
 
     try:
@@ -97,7 +97,7 @@ def integers(option: str, text: str) -> list[int]:
 
 
 def numbers(option: str, text: str) -> list[float]:
-    """`0.5,-1` as numbers. Raises CommandError."""
+    """Read numbers such as `0.5,-1`. Raises CommandError."""
     from latent.errors import CommandError
 
     try:
@@ -115,7 +115,7 @@ def answer_call(
     scale: int | None = None,
     fps: float | None = None,
 ) -> None:
-    """Run the call; write or print what comes back."""
+    """Run the call; write or print its answer."""
     from latent.answers import PICTURES, document, encoded_as, main_array
     from latent.errors import CommandError
     from latent.output import json_bytes, on_terminal, print_json, say, write_whole
@@ -144,7 +144,7 @@ def answer_call(
 
 
 def _print(answer: Any, session: Session) -> None:  # noqa: ANN401 - any of the client's answers
-    """A table for people: the first rows and columns, with a word on what is left out."""
+    """Print a table for people: the first rows and columns, and a note on what is left out."""
     from latent.answers import main_array, rows_of
     from latent.output import print_table, say
 

@@ -1,4 +1,4 @@
-"""`latent encode | decode | reconstruct | interpolate | sample | manifold`: the verbs' options, as they are typed."""
+"""`latent encode | decode | reconstruct | interpolate | sample | manifold`: the verbs and their options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows -> files that grow, one writer a format. Each is given the rows in their order, and then finished."""
+"""Writers of rows to files, one a format. Each gets the rows in order, and is then finished."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _GROUP_BYTES = 64 << 20
 
 
 class Writer(Protocol):
-    """Writes one file; any of its methods may raise OSError."""
+    """A writer of one file; any of its methods may raise OSError."""
 
     def write(self, rows: Rows) -> None:
         """Add rows."""
 
     def finish(self) -> None:
-        """Write what is still held, and what only the end tells."""
+        """Write buffered rows, and what is known only at the end."""
 
     def close(self) -> None:
-        """Let go of the file, finished or not; raises nothing."""
+        """Release resources, finished or not; raises nothing."""
 
 
 def writer_for(path: Path, file: IO[bytes]) -> Writer:
-    """The writer of the format that a name's extension means. Raises CommandError where it is not installed."""
+    """Make the writer for a file name's extension. Raises CommandError if its package is not installed."""
     match path.suffix.lower():
         case ".npy":
             return NpyWriter(file)
@@ -42,7 +42,7 @@ def writer_for(path: Path, file: IO[bytes]) -> Writer:
 
 
 def written(path: Path, rows: Rows) -> bytes:
-    """A whole file of the format that a name's extension means. Raises CommandError as the writers do."""
+    """Write all rows to bytes in the format of an extension. Raises CommandError as the writers do."""
     buffer = io.BytesIO()
     with closing(writer_for(path, buffer)) as writer:
         writer.write(rows)
@@ -51,7 +51,7 @@ def written(path: Path, rows: Rows) -> bytes:
 
 
 class NpyWriter:
-    """`main` of all rows, in the format of numpy.lib.format, version 1.0."""
+    """Writes `main` of all rows as .npy (numpy.lib.format, version 1.0)."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -60,7 +60,7 @@ class NpyWriter:
         self._item: tuple[int, ...] = ()
 
     def write(self, rows: Rows) -> None:
-        """The header first, of a length that the number of items does not change; then rows."""
+        """Write the header first, with a length that does not depend on the number of items, then rows."""
         main = np.ascontiguousarray(rows.main)
         if self._descr is None:
             self._descr, self._item = np.lib.format.dtype_to_descr(main.dtype), main.shape[1:]
@@ -82,14 +82,14 @@ class NpyWriter:
 
 
 class CsvWriter:
-    """A header, then a line an item: `file` and `label` where they are known, then the answer."""
+    """Writes CSV: a header, then a line an item with `file` and `label` if known, and the answer."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._begun = False
 
     def write(self, rows: Rows) -> None:
-        """Numbers in the shortest text that says exactly what they are."""
+        """Write rows; numbers are in the shortest text that reads back exactly."""
         known = [(name, values) for name, values in _known(rows) if values is not None]
         text = io.StringIO(newline="")
         writer = csv.writer(text)
@@ -109,13 +109,13 @@ class CsvWriter:
 
 
 class ParquetWriter:
-    """`index` from 0, `file` and `label` where they are known, then the answer; rows of vectors are lists.
+    """Writes Parquet: `index` from 0, `file` and `label` if known, then the answer; vectors are lists.
 
     Row groups of 65,536 rows, or of 64 MiB where that is less.
     """
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
-        """Raises CommandError where pyarrow is not installed."""
+        """Check for pyarrow. Raises CommandError if it is not installed."""
         try:
             import pyarrow as pa
             from pyarrow import parquet
@@ -129,7 +129,7 @@ class ParquetWriter:
         self._held_bytes = 0
 
     def write(self, rows: Rows) -> None:
-        """Hold the rows until they fill a group."""
+        """Buffer the rows until they fill a row group."""
         batch = self._batch(rows)
         self._held.append(batch)
         self._held_bytes += batch.nbytes
@@ -142,7 +142,7 @@ class ParquetWriter:
         self._writer.close()
 
     def close(self) -> None:
-        """End the native writer while its file is open: left to itself, it would write to a file that is closed."""
+        """Close the native writer while its file is open; otherwise it would write to a closed file later."""
         if self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
@@ -176,5 +176,5 @@ class ParquetWriter:
 
 
 def _known(rows: Rows) -> list[tuple[str, list[str] | None]]:
-    """What the data set says of its items, beside their numbers."""
+    """Columns of what the data set knows about its items: file and label."""
     return [("file", rows.files), ("label", rows.labels)]

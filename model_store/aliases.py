@@ -49,16 +49,16 @@ class History(BaseModel):
     events: tuple[Event, ...] = ()
 
     def with_event(self, event: Literal["promote", "rollback"], alias: str, version: int) -> Self:
-        """The history with one more event, now."""
+        """Return the history with one more event, at the present time."""
         happened = Event(at=utc_now(), event=event, alias=alias, version=version)
         return self.model_copy(update={"events": (*self.events, happened)})
 
     def stacks(self) -> dict[str, list[int]]:
-        """The versions that each alias has pointed at and can go back to, the current one last."""
+        """List for each alias the versions that a rollback can return to, the current one last."""
         return _replay(self.events)
 
     def aliases(self) -> Aliases:
-        """Where each alias points after all events."""
+        """Return the version that each alias means after all events."""
         return _current(self.stacks())
 
 
@@ -81,7 +81,7 @@ def _current(stacks: Mapping[str, Sequence[int]]) -> Aliases:
 
 
 def read_aliases(model: Path) -> Aliases:
-    """Where each alias of a model points; empty where none was ever set. Raises BadAliases."""
+    """Read which version each alias of a model means; empty where none was ever set. Raises BadAliases."""
     data = _read(model / ALIASES)
     if data is None:
         return {}
@@ -95,7 +95,7 @@ def read_aliases(model: Path) -> Aliases:
 
 
 def read_history(model: Path) -> History:
-    """The history of a model; empty where there is none yet. Raises BadHistory."""
+    """Read a model's history; empty where there is none yet. Raises BadHistory."""
     data = _read(model / HISTORY)
     if data is None:
         return History()
@@ -135,7 +135,7 @@ def verify_aliases(model: Path) -> None:
 
 
 def published_versions(model: Path) -> list[int]:
-    """Numbers of the versions that stand in a model's directory, ascending; unfinished ones included."""
+    """List the version numbers in a model's directory, ascending, unfinished versions included."""
     try:
         numbers = [parse_version(path.name) for path in model.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
@@ -147,12 +147,12 @@ def published_versions(model: Path) -> list[int]:
 
 
 def next_version(model: Path) -> int:
-    """The number after every version there is or was."""
+    """Return the next version number: larger than that of every version that exists or existed."""
     return max(read_history(model).next_version, *(v + 1 for v in published_versions(model)), 1)
 
 
 def record_publication(model: Path, version: int) -> None:
-    """Remember that a number was given away, so that removing the version never frees it."""
+    """Record in the history that a version number is taken, so that it is never used again."""
     _settle(model, _recover(model).model_copy(update={"next_version": version + 1}))
 
 
@@ -190,7 +190,7 @@ def roll_back(model: Path, alias: str) -> int:
 
 
 def release(model: Path, version: int) -> None:
-    """Make sure that a version may be removed and that its number stays taken; the caller holds the lock.
+    """Check that a version may be removed, and keep its number taken; the caller holds the lock.
 
     Raises VersionInUse where an alias points at it.
     """
@@ -204,7 +204,7 @@ def release(model: Path, version: int) -> None:
 
 
 def _recover(model: Path) -> History:
-    """The history, after bringing up to date what a writer that was killed left behind."""
+    """Read the history and finish the promotion that a killed writer left half done."""
     history = read_history(model)
     if not history.settled:
         _settle(model, history)
@@ -212,7 +212,7 @@ def _recover(model: Path) -> History:
 
 
 def _settle(model: Path, history: History) -> None:
-    """Write the history, then the aliases that follow from it where they are not there yet."""
+    """Write the history, then aliases.json if it does not yet follow from the history."""
     aliases = _aliases_json(history.aliases()) if history.events else None
     if _read(model / ALIASES) != aliases and aliases is not None:
         write_durably(model / HISTORY, _history_json(history.model_copy(update={"settled": False})))

@@ -28,7 +28,7 @@ def write_archive(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def read_archive(path: Path) -> dict[str, Array]:
-    """Every array of an .npz. Raises ValueError for anything that is none: pickled objects and text included."""
+    """Read every array of an .npz. Raises ValueError for anything else, such as pickled objects and text."""
     try:
         arrays = _load(path)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Writing so that a crash, or a cut of power, leaves the old bytes or the new ones."""
+"""Durable writes: after a crash or a power cut a file has its old bytes or its new ones."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fsync_tree(root: Path) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's exclusive lock; it falls when the process ends, however it ends.
+    """Hold a directory's exclusive lock in a `with` block; the lock also ends with the process.
 
     Raises FileNotFoundError where there is no such directory, StoreNotWritable where it cannot be locked.
     """
@@ -63,7 +63,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def hold(directory: Path) -> int:
-    """Take the directory's exclusive lock; it is held until the returned descriptor is closed."""
+    """Take a directory's exclusive lock and return its descriptor; closing that releases the lock."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -74,7 +74,7 @@ def hold(directory: Path) -> int:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether a living process holds the directory's lock."""
+    """Tell whether a running process holds the directory's lock."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except FileNotFoundError:

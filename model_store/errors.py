@@ -1,4 +1,4 @@
-"""What can be wrong with a store, a version or an input: one named error per clause of the contract.
+"""Errors of the model store: one for each clause of the contract, for stores, versions and inputs.
 
 No status codes here: each side says what an error means to its own users.
 """
@@ -18,7 +18,7 @@ class BadName(StoreError):
 
 
 class UnknownModel(StoreError):
-    """No published version of a model of that name."""
+    """The store has no published version of a model of that name."""
 
     def __init__(self, name: str, near: list[str], known: list[str]) -> None:
         self.name, self.near, self.known = name, near, known

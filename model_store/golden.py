@@ -29,7 +29,7 @@ MIN_ITEMS = 8
 
 @dataclass(frozen=True)
 class Golden:
-    """At least eight validation items and what the trainer made of them; n items, d the code's length."""
+    """At least eight validation items with the trainer's own codes and outputs; n items, d the code's length."""
 
     inputs: Sequence[bytes] | Array
     """PNG bytes for images; else (n, …) in the user's own units."""
@@ -77,7 +77,7 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 
 def read_golden(path: Path, body: ManifestBody) -> Golden:
-    """Read golden.npz and hold it to the manifest's shapes. Raises GoldenInvalid."""
+    """Read golden.npz and check it against the manifest's shapes. Raises GoldenInvalid."""
     try:
         arrays = read_archive(path)
     except ValueError as error:
@@ -151,7 +151,7 @@ def replay(
 
 
 def compare(name: str, got: Array, recorded: Array, tolerance: Tolerance) -> float:
-    """Hold an answer to the recorded one: |got - recorded| <= atol + rtol · |recorded|.
+    """Compare an answer with the recorded one: |got - recorded| <= atol + rtol · |recorded|.
 
     Returns the largest absolute difference. Raises GoldenMismatch that names the array and the difference.
     """

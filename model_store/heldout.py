@@ -1,4 +1,4 @@
-"""The held-out items of a version and their map: what pages draw and people look up."""
+"""Held-out items of a version, their codes, and two-dimensional coordinates that show the codes as a map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ITEMS = 3000
 
 @dataclass(frozen=True)
 class Heldout:
-    """m <= 3,000 items: the model never saw them."""
+    """At most 3,000 items that the model was not trained on; m items, d the code's length."""
 
     inputs: NDArray[Any]
     """uint8 (m, h, w, c) for images; float32 (m, …) in the user's units otherwise."""
@@ -41,7 +41,7 @@ def write_heldout(path: Path, heldout: Heldout) -> None:
 
 
 def read_heldout(path: Path, body: ManifestBody) -> Heldout:
-    """Read heldout.npz and hold it to the manifest's shapes. Raises HeldoutInvalid."""
+    """Read heldout.npz and check it against the manifest's shapes. Raises HeldoutInvalid."""
     try:
         arrays = read_archive(path)
     except ValueError as error:

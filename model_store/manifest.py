@@ -36,13 +36,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
-    """A frozen part of the manifest; unknown fields are an error, as is any that is not finite."""
+    """Base of the manifest's parts: frozen; unknown fields and numbers that are not finite are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ImagePreprocess(Part):
-    """How a picture becomes the model's input: see `model_store.preprocess`, which is the only place that does."""
+    """How a picture becomes the model's input; `model_store.preprocess` applies it."""
 
     version: Literal[1] = 1
     mode: Literal["L", "RGB"] = "L"
@@ -53,7 +53,7 @@ class ImagePreprocess(Part):
 
 
 class Standardisation(Part):
-    """Column by column: network = (table - mean) / deviation. A constant column has deviation 1."""
+    """Scaling of a table's columns: network = (table - mean) / deviation. A constant column has deviation 1."""
 
     version: Literal[1] = 1
     columns: tuple[str, ...] | None = Field(None, description="names, where the table has them")
@@ -128,7 +128,7 @@ InputSpec = Annotated[ImageInput | VectorInput | SequenceInput, Field(discrimina
 
 
 class LatentSpec(Part):
-    """The code: its length, and what the encoder says of it."""
+    """The code: its length, and whether the encoder answers a Gaussian or a point."""
 
     dim: PositiveInt
     distribution: Literal["gaussian", "deterministic"]
@@ -193,7 +193,7 @@ class FileDigest(Part):
 
 
 class ManifestBody(Part):
-    """What a trainer says of a version; publishing adds name, number, time and checksums."""
+    """The manifest's fields that a trainer sets; publishing adds name, number, time and checksums."""
 
     family: str = Field(description="for people: convolutional-vae, dense-ae, linear-ae …")
     intended_use: str
@@ -228,14 +228,14 @@ class Manifest(ManifestBody):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of manifest.json, and so of everything that the version is. Raises ManifestUnreadable as `to_json`.
+        """SHA-256 of manifest.json, which identifies the whole version. Raises ManifestUnreadable as `to_json`.
 
         Of a manifest that was migrated, it is that of the document as this release writes it.
         """
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def to_json(self) -> bytes:
-        """The bytes of manifest.json. Raises ManifestUnreadable where the recipe holds what JSON cannot."""
+        """Serialise to the bytes of manifest.json. Raises ManifestUnreadable if JSON cannot hold the recipe."""
         try:
             document = self.model_dump(mode="json")
             return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -286,5 +286,5 @@ def parse_manifest(data: bytes) -> Manifest:
 
 
 def utc_now() -> datetime:
-    """The time for `created_at`: UTC, to the second."""
+    """Return the present time in UTC, to the second, for `created_at`."""
     return datetime.now(UTC).replace(microsecond=0)

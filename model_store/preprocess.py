@@ -1,4 +1,4 @@
-"""From what a user sends to what the network takes, and back: the only place that does it.
+"""Preprocessing: a user's pictures, arrays and rows become the network's input, and outputs become the user's.
 
 Training, the goldens and the service all come through here, so that a served answer is the trained one. The
 parameters are in the manifest (`ImagePreprocess`, `Standardisation`); a change of behaviour needs a new version of
@@ -35,7 +35,7 @@ _BOMB_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
 
 
 def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode one picture, the first frame where it moves, upright by its EXIF orientation.
+    """Decode one picture and turn it upright by its EXIF orientation; of a moving picture, the first frame.
 
     The size is read from the header before anything is decoded. Raises ImageTooLarge, or ImageUnreadable for
     bytes that are no complete image of one of `formats`.
@@ -146,7 +146,7 @@ def image_to_input(
 def fit_image(
     image: Image.Image, preprocess: ImagePreprocess, *, fit: Fit | None = None, invert: bool = False
 ) -> UInt8:
-    """A decoded picture in the model's colour mode and size: uint8 (h, w, c)."""
+    """Convert a decoded picture to the model's colour mode and size: uint8 (h, w, c)."""
     flat = _flatten(image, preprocess, invert=invert)
     height, width = preprocess.size
     size, resample = (width, height), Image.Resampling.BICUBIC
@@ -162,7 +162,7 @@ def fit_image(
 
 
 def _contain(flat: Image.Image, size: tuple[int, int], preprocess: ImagePreprocess) -> Image.Image:
-    """The whole picture in the middle of the background; the thinnest keeps a line one pixel wide."""
+    """Fit the whole picture into the middle of the background; a very thin one stays at least one pixel wide."""
     scale = min(size[0] / flat.width, size[1] / flat.height)
     fitted = flat.resize(
         (max(1, round(flat.width * scale)), max(1, round(flat.height * scale))), Image.Resampling.BICUBIC
@@ -196,7 +196,7 @@ def _flatten(image: Image.Image, preprocess: ImagePreprocess, *, invert: bool) -
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey scaled, where Pillow's own conversion would clip everything above 255 to white."""
+    """Scale 16-bit grey to 8 bits; Pillow's own conversion would clip everything above 255 to white."""
     values = np.asarray(image).astype(np.float64)
     top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
     return Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
@@ -265,10 +265,10 @@ def array_to_input(values: Array, spec: ImageInput | VectorInput | SequenceInput
 
 
 def _is_within(values: Array, value_range: tuple[float, float]) -> bool:
-    """Whether all of at least one number are in a range, and finite therefore; may be False of a range's own zeros.
+    """Tell quickly whether all numbers lie in a range and are finite; it may answer False for -0.0.
 
-    Floats of one sign are in the order of their bits (IEEE 754-2019, 3.4), and a sign, an infinity and NaN make these
-    larger than those of 1: for [0, 1] one look at each number is enough.
+    Floats from 0 up have the order of their bits (IEEE 754-2019, 3.4). A sign, an infinity and NaN make the bits larger
+    than those of 1. So for [0, 1] one comparison a number is enough.
     """
     bits = _BITS.get(values.dtype.str) if value_range == (0.0, 1.0) and values.flags.c_contiguous else None
     if bits is not None:
@@ -281,11 +281,11 @@ _BITS = {
     np.dtype(kind).str: (unsigned, int(np.ones(1, kind).view(unsigned)[0]))
     for kind, unsigned in ((np.float32, np.uint32), (np.float64, np.uint64))
 }
-"""Of the floats that are bodies' own: the integers of their size, and the bits of 1."""
+"""For each float type of a request body: the unsigned integer type of its size, and the bits of 1.0."""
 
 
 def to_float32(values: Array) -> Float32:
-    """As float32, C order; NotFinite with its position for a NaN, an infinity, or what float32 cannot hold."""
+    """Convert to float32 in C order. Raises NotFinite, with the position, for what is not finite in float32."""
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(values, dtype=np.float32)
     require_finite(x, given=values)
@@ -293,7 +293,7 @@ def to_float32(values: Array) -> Float32:
 
 
 def require_finite(x: Float32, *, given: Array) -> None:
-    """Raise NotFinite at the first position of `x` that is no finite number; `given` is what the user sent."""
+    """Raise NotFinite for the first number of `x` that is not finite; `given` is the user's array."""
     if np.isfinite(x).all():
         return
     position = _first(~np.isfinite(x))
@@ -328,7 +328,7 @@ def _shape(values: Array) -> str:
 
 
 def table_to_input(rows: Array, spec: VectorInput) -> Float32:
-    """Standardise rows (n, features) in the table's units, where the manifest says so: float32 (n, features)."""
+    """Standardise rows (n, features) of a table if the manifest says so: float32 (n, features)."""
     with np.errstate(over="ignore", invalid="ignore"):
         if spec.preprocess is None:
             return np.ascontiguousarray(rows, dtype=np.float32)
@@ -337,7 +337,7 @@ def table_to_input(rows: Array, spec: VectorInput) -> Float32:
 
 
 def input_to_table(x: Array, spec: VectorInput) -> Float32:
-    """The inverse of `table_to_input`: the network's numbers (n, features) in the table's own units."""
+    """Undo `table_to_input`: the network's numbers (n, features) become the table's own units."""
     if spec.preprocess is None:
         return np.asarray(x, dtype=np.float32)
     mean, deviation = np.array(spec.preprocess.mean), np.array(spec.preprocess.deviation)
@@ -354,7 +354,7 @@ def one_hot_rows(
 
 
 def output_to_user(outputs: Array, spec: ImageInput | VectorInput | SequenceInput) -> Float32:
-    """What the decoder answers, as a user gets it: clipped to the value range, or in the table's own units."""
+    """Convert the decoder's outputs for the user: clipped to the value range, or in the table's own units."""
     if isinstance(spec, VectorInput):
         outputs = input_to_table(outputs, spec)
     if spec.value_range is not None:

@@ -38,7 +38,7 @@ def write_prior(path: Path, mixture: Mixture) -> None:
 
 
 def read_prior(path: Path, latent_dim: int) -> Mixture:
-    """Read prior.npz. Raises PriorInvalid where it is no Gaussian mixture over codes of that length."""
+    """Read prior.npz. Raises PriorInvalid if it is not a Gaussian mixture over codes of length `latent_dim`."""
     try:
         arrays = read_archive(path)
     except ValueError as error:

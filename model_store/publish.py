@@ -1,4 +1,4 @@
-"""Publish: stage beside the target, verify, fsync, one rename.
+"""Publishing a version: stage it beside the target, verify, fsync, then one rename.
 
 The rename is the only step that a reader can see. A publisher that dies before it leaves a hidden directory that
 no reader looks at and `gc` removes; one that dies after it has published.
@@ -25,7 +25,7 @@ CHECK_PREFIX = ".latent-check-"
 
 
 class Staging:
-    """A version in the making. Fill `path`, then call `publish` once."""
+    """A version before it is published: fill the directory `path`, then call `publish` once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,7 +66,7 @@ class Staging:
 
 @contextmanager
 def stage(store: Path, name: str) -> Iterator[Staging]:
-    """An empty hidden directory beside the version to come; gone afterwards unless it was published.
+    """Make an empty hidden staging directory in a `with` block; it is removed at the end unless it was published.
 
     The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName or
     StoreNotWritable.
@@ -86,7 +86,7 @@ def stage(store: Path, name: str) -> Iterator[Staging]:
 
 
 def check_writable(store: Path) -> None:
-    """Raise StoreNotWritable unless a version could be written below `store`; leaves no trace."""
+    """Raise StoreNotWritable unless a version can be written below `store`; nothing stays on the disk."""
     ancestor = store.absolute()
     while not ancestor.exists() and ancestor != ancestor.parent:
         ancestor = ancestor.parent
@@ -99,7 +99,7 @@ def check_writable(store: Path) -> None:
 
 
 def _make_staging(model: Path) -> tuple[Path, int]:
-    """A locked staging directory, and the descriptor that holds its lock."""
+    """Make a locked staging directory; return it with the descriptor that holds its lock."""
     while True:
         model.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,4 +1,4 @@
-"""Per-item quantities that the report and the service must agree on. Pure numpy; nats where not said otherwise.
+"""Scores of each item (mse, nll, kl, anomaly), the same in the report and in the service; pure numpy, in nats.
 
 Shapes: `x` and `outputs` (n, …) in the network's units, `z_mean` and `z_log_var` (n, d). Everything is summed in
 float64 and returned as float64 (n,).
@@ -123,13 +123,13 @@ def anomaly_spec(errors: Array, level: float = 0.99) -> AnomalySpec:
 
 
 def percentile_of(scores: Array, anomaly: AnomalySpec) -> Float64:
-    """Where each score (n,) stands among the held-out errors, in [0, 100], linear between the quantiles."""
+    """Percentile of each score (n,) among the held-out errors, in [0, 100], linear between the quantiles."""
     levels, quantiles = np.array(anomaly.levels), np.array(anomaly.quantiles)
     return np.interp(np.asarray(scores, np.float64), quantiles, levels * 100.0)
 
 
 def threshold_at(level: float, anomaly: AnomalySpec) -> float:
-    """The error below which a share `level` in [0, 1] of the held-out items lies."""
+    """Return the error below which a share `level`, in [0, 1], of the held-out items lies."""
     return float(np.interp(level, anomaly.levels, anomaly.quantiles))
 
 

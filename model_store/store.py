@@ -1,4 +1,4 @@
-"""ModelStore: list, resolve, open, verify, promote, remove. The store as its readers and keepers see it."""
+"""ModelStore, the interface to a store: list, resolve, open, verify, promote and remove versions."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ REMOVED_PREFIX = ".removed-"
 
 @dataclass(frozen=True)
 class Finding:
-    """What `verify` says of one version, or of one model's aliases: `error` is None where it is sound."""
+    """Result of `verify` for one version, or for one model's aliases; `error` is None if it is sound."""
 
     subject: str
     error: StoreError | None
 
 
 class ModelStore:
-    """A directory of models. Reading never writes; a missing directory is an empty store.
+    """A directory of models and their versions. Reading never writes; a missing directory is an empty store.
 
     Every method that names a model raises UnknownModel with near names, or UnknownVersion.
     """
@@ -58,7 +58,7 @@ class ModelStore:
         return [name for name in entries if _is_name(name) and alias_files.published_versions(self.path / name)]
 
     def versions(self, name: str) -> list[int]:
-        """Version numbers of a model, ascending; whether they are sound is not looked at."""
+        """Version numbers of a model, ascending; the versions are not verified."""
         versions = alias_files.published_versions(self.path / check_name(name))
         if not versions:
             known = self.names()
@@ -89,11 +89,11 @@ class ModelStore:
         return wanted.name, aliases[wanted.selector]
 
     def directory(self, name: str, version: int) -> Path:
-        """Where a version stands."""
+        """Return the directory of a version."""
         return self.path / name / str(version)
 
     def manifest(self, name: str, version: int) -> Manifest:
-        """The manifest of a version, its digest checked. Raises VersionDamaged."""
+        """Read the manifest of a version and check its digest. Raises VersionDamaged."""
         return read_manifest(self.directory(name, version))
 
     # -- verifying -----------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class ModelStore:
             shutil.rmtree(grave)
 
     def collect_garbage(self) -> list[Path]:
-        """Remove what killed publishers and removals left behind; return what was removed.
+        """Remove the files that killed publishers and removals left behind; return their paths.
 
         A living publisher holds the lock of its directory and is left alone.
         """
@@ -185,7 +185,7 @@ class ModelStore:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Turn the disk's refusal into StoreNotWritable."""
+    """Raise StoreNotWritable for an OSError of the block."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A version's directory against its contract: names the first broken promise.
+"""Verifying a version's directory against the contract; the first broken clause is raised.
 
 Stated clause by clause in docs/model-store.md; each clause has its own error.
 """
@@ -41,7 +41,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of a version, its digest checked and nothing else.
+    """Read the manifest of a version and check its digest, nothing else.
 
     Raises IncompleteVersion, ManifestAltered, ManifestUnreadable, SchemaTooNew, UnsafePath or WrongPlace.
     """
@@ -80,7 +80,7 @@ def verify_version(directory: Path) -> Manifest:
 
 
 def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> None:
-    """Check that what the contract requires is there and has the manifest's shapes."""
+    """Check that all required files exist and have the manifest's shapes."""
     for path in REQUIRED:
         if path not in present:
             raise RequiredFileMissing(f"the version has no {path}")
@@ -90,7 +90,7 @@ def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> N
 
 
 def walk_files(directory: Path) -> Iterator[str]:
-    """Relative POSIX paths of all files below a version. Raises UnsafePath for a link, a pipe or a device."""
+    """List all files below a version as relative POSIX paths. Raises UnsafePath for a link, pipe or device."""
     for parent, directories, files in os.walk(directory):
         for name in (*directories, *files):
             path = Path(parent, name)
@@ -114,12 +114,12 @@ def digest_file(path: Path) -> FileDigest:
 
 
 def digest_line(manifest_json: bytes) -> bytes:
-    """The content of manifest.sha256, in the format of the sha256sum command."""
+    """Return the content of manifest.sha256, in the format of the sha256sum command."""
     return f"{hashlib.sha256(manifest_json).hexdigest()}  {MANIFEST}\n".encode()
 
 
 def check_digest(directory: Path, path: str, digest: FileDigest) -> None:
-    """Hold one file of a version to what its manifest records. Raises FileMissing or FileAltered."""
+    """Check one file of a version against its manifest. Raises FileMissing or FileAltered."""
     try:
         size = (directory / path).stat().st_size
         if size != digest.size:

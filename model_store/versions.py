@@ -45,12 +45,12 @@ def check_alias(alias: str) -> str:
 
 
 def is_alias(text: str) -> bool:
-    """Whether a text can name a version as an alias."""
+    """Tell whether a text is a valid alias."""
     return text != LATEST and not text.isdigit() and _NAME.fullmatch(text) is not None
 
 
 def parse_version(text: str) -> int | None:
-    """The version number that a directory's name stands for, or None: 1, 2, 3 … without leading zeros."""
+    """Read a version number from a directory's name: 1, 2, 3 … without leading zeros; else None."""
     return int(text) if _VERSION.fullmatch(text) else None
 
 
@@ -71,5 +71,5 @@ def parse_reference(text: str) -> Reference:
 
 
 def near(name: str, known: Iterable[str]) -> list[str]:
-    """Up to three known names that a person may have meant."""
+    """Find up to three known names that are similar to a misspelt one."""
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

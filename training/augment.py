@@ -12,7 +12,7 @@ Tensor = Any
 
 
 def augment(x: Tensor, options: AugmentConfig, seed: Tensor) -> Tensor:
-    """Turn, move and scale each image around its middle: (b, h, w, c) -> the same; edges are continued outwards.
+    """Rotate, shift and zoom each image around its middle: (b, h, w, c) -> the same shape; edge pixels fill gaps.
 
     Bilinear; each amount is drawn evenly from plus or minus its bound. `seed` is (2,).
     """

@@ -39,27 +39,27 @@ class Autoencoder:
     latent_dim: int
     gaussian: bool
     classes: int = 0
-    """Of a conditional model; else 0."""
+    """Number of classes of a conditional model, else 0."""
     starts: int | None = None
 
     def encode(
         self, x: Tensor, labels: Tensor | None = None, *, training: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """z_mean and z_log_var, each (b, d); the code and None where it is deterministic. `labels` are one-hot."""
+        """Encode items: z_mean and z_log_var, each (b, d), or a deterministic code and None. `labels` are one-hot."""
         given = {"x": x, "labels": labels} if self.classes else x
         heads = self.networks.encoder(given, training=training)
         return (heads["z_mean"], heads["z_log_var"]) if self.gaussian else (heads["z"], None)
 
     def decode_logits(self, z: Tensor, labels: Tensor | None = None, *, training: bool = False) -> Tensor:
-        """(b, d) -> (b, *shape), before the output activation."""
+        """Decode codes to logits, before the output activation: (b, d) -> (b, *shape)."""
         return self.networks.decoder({"z": z, "labels": labels} if self.classes else z, training=training)
 
     def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(b, d) -> outputs (b, *shape) in the network's range."""
+        """Decode codes (b, d) to outputs (b, *shape) in the network's range."""
         return activate(self.decode_logits(z, labels), self.likelihood.activation)
 
     def one_hot(self, labels: Labels | None, n: int) -> Float32 | None:
-        """Class indices (n,) -> (n, classes); without labels all are of class 0; None where nothing is conditional."""
+        """One-hot labels (n, classes) of class indices (n,), or of class 0 without them; None if unconditional."""
         if not self.classes:
             return None
         return np.eye(self.classes, dtype=np.float32)[np.zeros(n, np.int64) if labels is None else labels]
@@ -76,7 +76,7 @@ class Autoencoder:
 
     @property
     def sigma(self) -> float | None:
-        """The learned sigma; None where none is learned."""
+        """Return the learned sigma, or None if sigma is not learned."""
         log_sigma = self.likelihood.log_sigma
         return None if log_sigma is None else float(np.exp(log_sigma.numpy()))
 
@@ -92,7 +92,7 @@ class Autoencoder:
 
     @property
     def state(self) -> list[Any]:
-        """Every variable that training changes: the weights, and the states of the layers' own random streams."""
+        """Every variable that training changes: weights, and the states of the layers' random generators."""
         return [*self.networks.encoder.variables, *self.networks.decoder.variables, *self._likelihood_variables]
 
     @property
@@ -101,7 +101,7 @@ class Autoencoder:
 
 
 def build(config: TrainConfig, data: Prepared, start: int = 0) -> Autoencoder:
-    """A model with fresh weights, drawn from the run's seed and the number of the start.
+    """Build a model with fresh weights, drawn from the run's seed and the number of the start.
 
     Raises BadSetting where the recipe's layers do not fit the items.
     """
@@ -125,7 +125,7 @@ def build(config: TrainConfig, data: Prepared, start: int = 0) -> Autoencoder:
 
 
 def can_stack(config: TrainConfig) -> bool:
-    """Whether the starts of a recipe can train side by side in one network."""
+    """Tell whether the starts of a recipe can train side by side in one network."""
     model = config.model
     return (
         config.training.restarts > 1 and isinstance(model, Dense) and model.stackable and not config.input.conditional
@@ -133,7 +133,7 @@ def can_stack(config: TrainConfig) -> bool:
 
 
 def stack(config: TrainConfig, models: Sequence[Autoencoder]) -> Autoencoder:
-    """Models of one dense recipe as a single one, side by side."""
+    """Combine models of one dense recipe into a single model that trains them side by side."""
     tf = import_tensorflow()
     if not isinstance(config.model, Dense):
         raise BadSetting("only the dense builder trains several starts side by side")
@@ -155,7 +155,7 @@ def stack(config: TrainConfig, models: Sequence[Autoencoder]) -> Autoencoder:
 
 
 def unstack(stacked: Autoencoder, start: int, into: Autoencoder) -> Autoencoder:
-    """One start's weights, written into a model of the same recipe, which is returned."""
+    """Copy one start's weights out of a stacked model into a single model of the same recipe, and return that."""
     for variable, values in zip(into.state, stacked.state, strict=True):
         variable.assign(values.numpy()[start])
     return into
@@ -181,7 +181,7 @@ def _likelihood(config: TrainConfig, value_range: tuple[float, float] | None) ->
 
 
 def _start_output_bias(model: Autoencoder, mean: Float32) -> None:
-    """The bias of the decoder's last layer, one an element or one a channel, is set to answer `mean`."""
+    """Set the bias of the decoder's last layer so that it answers `mean`; one bias an element or a channel."""
     bias = model.networks.decoder.trainable_variables[-1]
     per_element = math.prod(bias.shape) == math.prod(model.shape)
     values = mean.astype(np.float64).reshape(bias.shape if per_element else (-1, *bias.shape))

@@ -1,4 +1,4 @@
-"""The recipes that ship, and how settings are laid over one."""
+"""The shipped recipes, and how settings change one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from training.sections import Section
 
 DATA_DIR_VARIABLE = "LATENT_DATA_DIR"
 EMBEDDED = "mnist-5k"
-"""What the recipes of digits read where no directory is named: it is installed with the rest."""
+"""The data set that digit recipes read when no directory is given: it is installed with the packages."""
 _FIXED = ("recipe", "intended_use", "published")
 
 _TEXTS = ("data.source", "data.dir", "data.label", "data.licence", "input.size")
-"""Never TOML: a column may be called `true` or `2024-01-01`, and 0x48 is no 72."""
+"""Settings that are never read as TOML: a column may be called `true` or `2024-01-01`, and 0x48 is not 72."""
 
 TomlValue = Any
 Document = dict[str, TomlValue]
@@ -35,7 +35,7 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name: str) -> TrainConfig:
-    """A recipe as it ships. Raises UnknownRecipe, with near names."""
+    """Load a shipped recipe, unchanged. Raises UnknownRecipe, with near names."""
     return _validate(_document(name))
 
 
@@ -48,7 +48,7 @@ def configure(
     epochs: int | None = None,
     seed: int | None = None,
 ) -> TrainConfig:
-    """A recipe with settings laid over it.
+    """Load a recipe and change it by settings.
 
     `settings` maps dotted keys to TOML values (a bare word is a string, names and sizes always are), as `--set` takes
     them; the named arguments
@@ -103,7 +103,7 @@ def _document(name: str) -> Document:
 
 
 def _parse(text: str) -> TomlValue:
-    """A TOML value; text that is none is a string."""
+    """Read a TOML value; text that is not TOML is a string."""
     try:
         document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

@@ -1,4 +1,4 @@
-"""Every knob of a run: frozen, validated, the same names in recipes, in `--set` and in the manifest."""
+"""Every setting of a run, frozen and validated; recipes, `--set` and the manifest use the same names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _read_size(value: object) -> tuple[object, ...]:
-    """28 or "28" -> (28, 28); "32x48" or "[32, 48]" -> (32, 48); a pair stays one."""
+    """Read a size: 28 or "28" -> (28, 28); "32x48" or "[32, 48]" -> (32, 48); a pair stays as it is."""
     if isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     if isinstance(value, str) and (match := re.fullmatch(r"\[?\s*(\d+)(?:\s*[x×,]\s*(\d+))?\s*\]?", value.strip())):
@@ -40,7 +40,7 @@ Size = Annotated[tuple[Side, Side], BeforeValidator(_read_size)]
 
 
 class DataConfig(Section):
-    """Where the items come from."""
+    """Settings of the data source."""
 
     source: str = Field("mnist-5k", description="mnist-5k, mnist, fashion-mnist, sine, s-curve, or a path")
     dir: Path | None = Field(None, description="where mnist/ and fashion-mnist/ are looked for before a download")
@@ -57,7 +57,7 @@ class DataConfig(Section):
 
 
 class InputConfig(Section):
-    """How items become the network's input."""
+    """Settings of how items become the network's input."""
 
     kind: Literal["auto", "image", "vector", "sequence"] = Field(
         "auto", description="auto: by the arrays' rank; sequence makes an image's rows the steps of a sequence"
@@ -72,7 +72,7 @@ class InputConfig(Section):
 
 
 class LikelihoodConfig(Section):
-    """p(x | z), and with it the unit of the reconstruction error."""
+    """Settings of the likelihood p(x | z), which decides the unit of the reconstruction error."""
 
     kind: Literal["auto", "bernoulli", "continuous_bernoulli", "gaussian"] = Field(
         "auto", description="auto: bernoulli for values in [0, 1] by nature, such as images', else gaussian"
@@ -90,7 +90,7 @@ class LikelihoodConfig(Section):
 
 
 class ObjectiveConfig(Section):
-    """loss = nll + beta · kl; only Gaussian codes have a kl."""
+    """Settings of the loss, nll + beta · kl; only Gaussian codes have a kl."""
 
     beta: NonNegativeFloat = Field(1.0, description="weight of the kl; 1 makes the loss the negative ELBO")
     kl: bool = Field(default=True, description="false: the kl is left out of the loss, and still reported")
@@ -116,7 +116,7 @@ class ObjectiveConfig(Section):
 
 
 class CorruptConfig(Section):
-    """What is done to the network's input and not to its target (denoising, Vincent et al. 2008)."""
+    """Settings of the noise on the network's input but not on its target (denoising, Vincent et al. 2008)."""
 
     noise: NonNegativeFloat = Field(
         0.0, description="deviation of normal noise on every input; the sum is clipped to the value range"
@@ -124,7 +124,7 @@ class CorruptConfig(Section):
 
 
 class AugmentConfig(Section):
-    """Random changes of every training image at every look, each drawn evenly from plus or minus its bound."""
+    """Settings of augmentation: random changes of training images, each uniform between minus and plus its bound."""
 
     rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0.0
     shift: Annotated[float, Field(ge=0, le=0.5, description="share of the side")] = 0.0
@@ -132,12 +132,12 @@ class AugmentConfig(Section):
 
     @property
     def active(self) -> bool:
-        """Whether anything is changed at all."""
+        """Whether any augmentation is on."""
         return max(self.rotate_deg, self.shift, self.zoom) > 0
 
 
 class OptimizerConfig(Section):
-    """By itself Adam (Kingma & Ba 2015), the rate warmed up linearly, then following half a cosine down to 0."""
+    """Settings of the optimizer; default: Adam (Kingma & Ba 2015), a linear warm-up, half a cosine down to 0."""
 
     kind: Literal["adam", "rmsprop", "adadelta"] = "adam"
     learning_rate: PositiveFloat = Field(1e-3, description="at its peak")
@@ -147,7 +147,7 @@ class OptimizerConfig(Section):
 
 
 class TrainingConfig(Section):
-    """The length of a run."""
+    """Settings of the training loop: its length, batches, restarts and seed."""
 
     epochs: PositiveInt = 50
     batch_size: PositiveInt = 100
@@ -174,7 +174,7 @@ class TrainingConfig(Section):
 
 
 class PublishedConfig(Section):
-    """The figure that a recipe is measured against, and the settings it was published with. No run depends on it.
+    """The published figure of a recipe, and the settings it was published with; training does not use them.
 
     `metric` is one of the report's figures on the test images (bce: mean per pixel, nats; noisy_bce: noisy in, clean
     out; elbo and nll: nats per item; nll_is: by importance samples; knn_accuracy: share) or of a curve
@@ -206,7 +206,7 @@ class PublishedConfig(Section):
 
 
 class TrainConfig(Section):
-    """A recipe with everything that was set on it."""
+    """A recipe with all of its settings."""
 
     recipe: str = Field(description="the recipe's name")
     intended_use: str = Field(description="one sentence for the manifest")

@@ -1,4 +1,4 @@
-"""What the numbers of a run mean, in words: rules from measured numbers to sentences, no arrays in sight.
+"""Diagnosis of a run: rules from measured numbers to findings in words; no arrays here.
 
 Each rule answers a finding, which says what was measured, what it means and which setting to change, or None.
 """
@@ -14,7 +14,7 @@ Kind = Literal["overfitting", "posterior_collapse", "unused_dimensions", "sigma"
 
 OVERFITTING_RATIO = 2.0
 CERTAIN_ERRORS = 3.0
-"""Standard errors that a difference must exceed: eight held-out items differ by chance."""
+"""A difference counts from this many standard errors: few held-out items differ by chance."""
 COLLAPSED_KL_NATS = 0.05
 SIGMA_RATIO = 1.5
 PRIOR_GAP_NATS = 1.0
@@ -25,34 +25,34 @@ MOSTLY_BINARY = 0.5
 
 @dataclass(frozen=True)
 class Symptoms:
-    """What a run measured; None where the model or the data have no such number."""
+    """Measured numbers of a run; None if the model or the data have no such number."""
 
     train_mse: float
-    """Per element, at z_mean, of training items without augmentation or noise of the input's own."""
+    """Mean squared error per element, decoded from z_mean, of training items without augmentation or input noise."""
     test_mse: float
     mse_error: float
     """Standard error of test_mse - train_mse."""
     latent_dim: int
     active_units: int
     kl: float | None = None
-    """Nats per item; Gaussian codes only, as the next two."""
+    """Mean kl in nats per item; None for deterministic codes, as are the next two."""
     prior_gap: float | None = None
     """Mean log density of held-out codes under the fitted mixture, less that under N(0, I): nats per code."""
     residual: float | None = None
     """Root mean squared error per element of held-out items, decoded from posterior samples."""
     sigma: float | None = None
-    """Of a Gaussian likelihood."""
+    """Standard deviation of a Gaussian likelihood."""
     binary_share: float = 1.0
     """Share of the training values within 0.02 of 0 or 1."""
     code_rho: float | None = None
     """|Spearman correlation| of a 1-d code with the order of the items along the curve that they lie on."""
     code_pieces: int = 1
-    """Runs of that order along which the code does not jump."""
+    """Number of pieces of the curve along which the code does not jump."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or worth knowing."""
+    """One finding: what is wrong or worth knowing, and which settings to change."""
 
     kind: Kind
     text: str
@@ -61,7 +61,7 @@ class Finding:
 
 
 def diagnose(symptoms: Symptoms, config: TrainConfig) -> list[Finding]:
-    """Every finding, the gravest first. Collapsed codes explain all that could be said of codes."""
+    """Apply every rule; the gravest finding comes first. After a collapse, other findings about codes are left out."""
     collapsed = posterior_collapse(symptoms, config)
     sigma = sigma_miscalibrated(symptoms, config)
     if collapsed is not None:
@@ -77,7 +77,7 @@ def diagnose(symptoms: Symptoms, config: TrainConfig) -> list[Finding]:
 
 
 def overfitting(symptoms: Symptoms) -> Finding | None:
-    """Held-out items are rebuilt at least twice as badly as training items, and not by chance."""
+    """Find overfitting: held-out items have twice the error of training items or more, and not by chance."""
     train, test = symptoms.train_mse, symptoms.test_mse
     if test < OVERFITTING_RATIO * train or test - train <= CERTAIN_ERRORS * symptoms.mse_error:
         return None
@@ -92,7 +92,7 @@ def overfitting(symptoms: Symptoms) -> Finding | None:
 
 
 def posterior_collapse(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """The posterior of every item is the prior: no dimension in use, or next to no kl."""
+    """Find posterior collapse: the posterior of every item is the prior, so no dimension is active or kl is near 0."""
     kl = symptoms.kl
     if kl is None or (symptoms.active_units > 0 and kl >= COLLAPSED_KL_NATS):
         return None
@@ -127,7 +127,7 @@ def posterior_collapse(symptoms: Symptoms, config: TrainConfig) -> Finding | Non
 
 
 def unused_dimensions(symptoms: Symptoms) -> Finding | None:
-    """Some dimensions of the code do not vary."""
+    """Find dimensions of the code that do not vary."""
     unused = symptoms.latent_dim - symptoms.active_units
     if unused <= 0:
         return None
@@ -142,7 +142,7 @@ def unused_dimensions(symptoms: Symptoms) -> Finding | None:
 
 
 def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """A Gaussian's sigma is 1.5 times too large or too small for what is left over, and not by chance.
+    """Find a Gaussian's sigma that is 1.5 times too large or too small for the residuals, and not by chance.
 
     It matters only where it weighs a kl.
     """
@@ -170,7 +170,7 @@ def sigma_miscalibrated(symptoms: Symptoms, config: TrainConfig) -> Finding | No
 
 
 def far_from_prior(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """N(0, I) is no description of the codes, so what is sampled from it is no likely item."""
+    """Find codes that N(0, I) does not describe, so that its samples are unlikely items."""
     gap = symptoms.prior_gap
     if gap is None or gap <= prior_gap_allowed(symptoms.latent_dim):
         return None
@@ -187,12 +187,12 @@ def far_from_prior(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
 
 
 def prior_gap_allowed(latent_dim: int) -> float:
-    """Nats that the codes' distribution may lie from N(0, I): some is normal, and more in more dimensions."""
+    """Allowed distance of the codes' distribution from N(0, I) in nats; it grows with the dimensions."""
     return max(PRIOR_GAP_NATS, PRIOR_GAP_NATS_PER_DIMENSION * latent_dim)
 
 
 def folded_manifold(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
-    """A 1-d code does not run along the curve that the items lie on: it jumps, or turns back."""
+    """Find a 1-d code that does not follow the curve of the items: it jumps, or turns back."""
     rho = symptoms.code_rho
     if rho is None or rho >= MONOTONE_RHO:
         return None
@@ -217,7 +217,7 @@ def folded_manifold(symptoms: Symptoms, config: TrainConfig) -> Finding | None:
 
 
 def _freed(config: TrainConfig) -> str:
-    """What goes with another likelihood where the loss is written in a form that fixes it."""
+    """Settings to change together with the likelihood, if the loss has a form that fixes it."""
     return "" if config.objective.form == "nats" else " and objective.form=nats"
 
 

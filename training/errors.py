@@ -1,14 +1,14 @@
-"""What a user can get wrong about a training run. `str(error)` is one sentence for a person, on one line."""
+"""Errors of a training run that a user can correct. `str(error)` is one sentence for a person, on one line."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Base of everything that a user can mend: a setting, a file, a store."""
+    """Base of all errors that a user can correct: in a setting, a file or a store."""
 
 
 class UnknownRecipe(TrainingError):
-    """No recipe of that name."""
+    """There is no recipe of that name."""
 
 
 class BadSetting(TrainingError):

@@ -1,4 +1,4 @@
-"""What the model is worth on the test split, beside PCA with the same number of dimensions. Arrays only."""
+"""Evaluation on the test split, beside PCA with the same number of dimensions; works on arrays only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NOISE_STREAM, _CORRUPTION_STREAM = 0x5A, 0x5B
 
 @dataclass(frozen=True)
 class Codes:
-    """What the encoder says of one split's n items."""
+    """Codes of one split's n items."""
 
     z_mean: Float32
     """(n, d); the code itself where it is deterministic."""
@@ -46,9 +46,9 @@ class Evaluation:
     test_outputs: Float32
     """The decoder's answer to the test split's z_mean: (n, *shape)."""
     noisy: Float32 | None = None
-    """Of a denoising recipe the test split with noise, always the same: (n, *shape)."""
+    """The test split with noise, if the recipe is a denoising one; always the same noise: (n, *shape)."""
     noisy_outputs: Float32 | None = None
-    """What becomes of `noisy`: (n, *shape)."""
+    """Reconstructions of `noisy`: (n, *shape)."""
 
     @property
     def rows(self) -> dict[str, tuple[float | None, float | None]]:
@@ -61,7 +61,7 @@ class Evaluation:
 
 
 def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluation:
-    """Metrics on the test split, each only where it means something.
+    """Compute the metrics on the test split, each only for models and data where it has a meaning.
 
     mse and (images) bce are means per element at z_mean; nll, kl and elbo = −(nll + kl) nats per item, with nll at
     one posterior sample an item, so that elbo is an unbiased estimate of the bound; active_units is the number of
@@ -107,7 +107,7 @@ def evaluate(model: Autoencoder, data: Prepared, config: TrainConfig) -> Evaluat
 
 
 def active_units(z_mean: Float32) -> int:
-    """Dimensions of codes (n, d) with a variance above 0.01."""
+    """Count the dimensions of codes (n, d) with a variance above 0.01."""
     return int((z_mean.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
 
 
@@ -150,7 +150,7 @@ def _noisy(data: Prepared, config: TrainConfig) -> Float32 | None:
 
 
 def _likelihood_record(model: Autoencoder, options: LikelihoodConfig, split: Split, codes: Codes) -> LikelihoodRecord:
-    """The likelihood with its sigma: learned, set, or the best for the items of this split and their samples."""
+    """The manifest's likelihood; sigma is learned, set, or the best one for this split's items and samples."""
     if isinstance(model.likelihood, Bernoulli):
         return LikelihoodRecord(kind="bernoulli")
     if isinstance(model.likelihood, ContinuousBernoulli):

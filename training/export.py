@@ -1,4 +1,4 @@
-"""A trained model as a version of the store: two SavedModels, goldens, prior, held-out items, the manifest's body."""
+"""Export of a trained model into a version: SavedModels, goldens, prior, held-out items, the manifest's body."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from training.tensorflow_import import import_tensorflow
 Array = NDArray[Any]
 Tensor = Any
 Check = Callable[[Path, ManifestBody], None]
-"""Tries one engine on a staged version; a StoreError says that this engine cannot serve it."""
+"""A check that tries one engine on a staged version; it raises StoreError if the engine cannot serve it."""
 
 REFERENCE_ENGINE = "tensorflow"
 GOLDEN_ITEMS = 16
 _COMPONENTS = (1, 4, 10, 20)
 _MIXTURE_ITEMS = 20_000
 _ITEMS_A_COMPONENT = 5
-"""At least so many per dimension, or a full covariance is guesswork."""
+"""Least codes a component and dimension: with fewer a full covariance is a guess."""
 _LIBRARIES = ("keras", "numpy", "pillow", "scikit-learn")
 
 
@@ -62,7 +62,7 @@ def write_version(
     config: TrainConfig,
     prior: Mixture,
 ) -> ManifestBody:
-    """Fill a staging directory with everything but the report; returns the body, with no engine proven yet."""
+    """Write everything but the report into a staging directory; return the body, which lists no engine yet."""
     export_saved_models(directory, model)
     write_golden(directory / GOLDEN, _golden(model, data))
     write_prior(directory / PRIOR, prior)
@@ -137,7 +137,7 @@ def _saved_half(directory: Path) -> Half:
 
 
 def prove_engines(directory: Path, body: ManifestBody, checks: Mapping[str, Check], report: Reporter) -> ManifestBody:
-    """Run the reference check, which must pass, and the others, which are only warned of; lists those that passed.
+    """Check every engine, and list in the body those that passed; the reference must pass, others only cause warnings.
 
     Raises TrainingError where the SavedModels differ from the model that was trained.
     """
@@ -157,7 +157,7 @@ def prove_engines(directory: Path, body: ManifestBody, checks: Mapping[str, Chec
 
 
 def fit_prior(train: Codes, validation: Codes, seed: int) -> FittedPrior:
-    """A full-covariance Gaussian mixture over one posterior sample an item; its size by held-out likelihood."""
+    """Fit a full-covariance Gaussian mixture to one posterior sample an item; held-out likelihood chooses its size."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
@@ -181,7 +181,7 @@ def fit_prior(train: Codes, validation: Codes, seed: int) -> FittedPrior:
 
 
 def coordinates(train_codes: Float32, codes: Float32) -> Float32:
-    """Codes (n, d) in two dimensions to draw: themselves, (z, 0), or the first two components of the training codes."""
+    """Map codes (n, d) to two dimensions: as they are, as (z, 0), or on the training codes' first two components."""
     dimensions = codes.shape[1]
     if dimensions == 2:
         return codes
@@ -191,7 +191,7 @@ def coordinates(train_codes: Float32, codes: Float32) -> Float32:
 
 
 def _spread(n: int, most: int) -> Indices:
-    """At most so many of n items, evenly over all of them: a source may come sorted."""
+    """Indices of at most `most` of n items, spread evenly because a source may be sorted."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
 
 
@@ -214,7 +214,7 @@ def _golden(model: Autoencoder, data: Prepared) -> Golden:
 def _as_served(
     model: Autoencoder, data: Prepared, evaluation: Evaluation, config: TrainConfig
 ) -> tuple[Float32, Float32, Float32]:
-    """x, z_mean and outputs of the test split as the service has them: grey where the measured items are binary."""
+    """x, z_mean and outputs of the test split as served: of grey items, even if the metrics are of binarised ones."""
     if config.data.binarise == "no":
         return data.test.x, evaluation.test.z_mean, evaluation.test_outputs
     x = data.served_x(data.test.inputs)
@@ -223,7 +223,7 @@ def _as_served(
 
 
 def _tolerance(evaluation: Evaluation) -> Tolerance:
-    """float32 sums are as exact as their largest terms: codes of deviation 30 are not known to 1e-5."""
+    """Choose the goldens' tolerance by the codes' size: float32 sums are only as exact as their largest terms."""
     scale = max(1.0, float(evaluation.test.z_mean.std()), float(evaluation.test_outputs.std()))
     return Tolerance(atol=1e-5 * scale)
 

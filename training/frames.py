@@ -1,4 +1,4 @@
-"""Looks at a model on its way that outlive the process: an interrupted run's films begin at its beginning."""
+"""Frames of a run's animations, kept on disk: after an interruption the animations still start at epoch 0."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PATTERN = "frame-*.npz"
 
 @dataclass(frozen=True)
 class Frame:
-    """The model after an epoch."""
+    """Codes and decoded outputs of the model after one epoch."""
 
     epoch: int
-    """0 before the first."""
+    """Number of the epoch, from 1; 0 is before the first."""
     codes: Float32
     """z_mean (n, d) of the recorder's training items."""
     decoded: Float32
@@ -31,25 +31,25 @@ class Frame:
 
 @dataclass(frozen=True)
 class Kept:
-    """A frame as it was written down."""
+    """A frame as stored on disk, with its place in the run."""
 
     frame: Frame
     done: int
-    """Epochs of all starts in turn that were over."""
+    """Number of finished epochs, of all starts one after the other."""
     turn: int
-    """Of several starts in turn, which."""
+    """Number of the start, of several that train one after the other."""
     val_losses: tuple[float, ...]
-    """Of the turn's epochs until then."""
+    """Validation losses of this start's epochs so far."""
 
 
 class FrameStore:
-    """Frames in the directory of a run, which takes them with it when it is over."""
+    """Frames in a run's directory; they are removed together with it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def add(self, kept: Kept) -> None:
-        """Write a frame down. Where that cannot be done, a resumed run does without it."""
+        """Store a frame. If the disk refuses, a resumed run lacks this frame."""
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -62,7 +62,7 @@ class FrameStore:
             write_durably(self._directory / f"frame-{kept.done:07d}.npz", buffer.getvalue())
 
     def read(self) -> Iterator[Kept]:
-        """What is there, in its order; what cannot be read is left out."""
+        """Read all frames in order; skip those that cannot be read."""
         for path in self._paths():
             with suppress(OSError, ValueError, KeyError):
                 arrays = read_archive(path)
@@ -71,7 +71,7 @@ class FrameStore:
                 yield Kept(frame, done, turn, tuple(arrays["val_losses"].tolist()))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all frames."""
         for path in self._paths():
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""From a data set to what the network takes: the input's specification, the splits, the arrays."""
+"""Preparing a data set for the network: the input's specification, the splits and the arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.data.splits import Indices, split
 from training.errors import BadSetting, DataError
 
 _COMPARED = 1024
-"""Items at a time: most data sets differ in the first of them."""
+"""Items compared at a time: most data sets show a difference in the first block."""
 _BINARISE_SEED = 0  # of its own: another training seed must not measure on other items
 
 
@@ -39,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything a run needs to know of its data."""
+    """Data of a run, ready for the network: splits, the input's specification, and the manifest's record."""
 
     spec: ImageInput | VectorInput | SequenceInput
     train: Split
@@ -47,7 +47,7 @@ class Prepared:
     test: Split
     record: DatasetRecord
     curve: Float32 | None = None
-    """Points (m, f) along the curve that the items lie on, in the table's units, where it is known."""
+    """Points (m, f) along the items' curve, in the table's units, if that is known."""
 
     @property
     def is_image(self) -> bool:
@@ -60,12 +60,12 @@ class Prepared:
         return len(self.spec.class_names or ())
 
     def served_x(self, inputs: UInt8 | Float32) -> Float32:
-        """Items (n, …) as a user has them, as the service will hand them to the network: (n, *shape)."""
+        """Convert items (n, …) in the user's form to the network's input as the service does: (n, *shape)."""
         return _to_network(inputs, self.spec)
 
 
 def prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
-    """Split and scale; tables are standardised by their training split alone.
+    """Split a data set and scale it; tables are standardised by their training split.
 
     Raises DataError or BadSetting where recipe and data do not fit together.
     """
@@ -127,7 +127,7 @@ def _require_fitting(dataset: Dataset, config: TrainConfig) -> None:
 
 
 def _require_variety(dataset: Dataset) -> None:
-    """Single values may be the same in all items, as the borders of digits are."""
+    """Raise if all items are equal; single values may be equal in all items, like the borders of digits."""
     items = dataset.inputs
     if not any(np.any(items[i : i + _COMPARED] != items[0]) for i in range(0, len(items), _COMPARED)):
         raise DataError(f"all {len(items)} items of {dataset.name} are the same: there is nothing to learn from them")
@@ -157,7 +157,7 @@ def _to_network(inputs: UInt8 | Float32, spec: ImageInput | VectorInput | Sequen
 
 
 def _sequences(dataset: Dataset, config: TrainConfig) -> Float32:
-    """Images' rows as steps, in [0, 1]; sequences as they are."""
+    """Convert images to sequences, a row a step, in [0, 1]; sequences stay unchanged."""
     items = dataset.inputs
     if items.ndim == 4:
         spec = _image_spec(dataset, config)
@@ -202,7 +202,7 @@ def _image_spec(dataset: Dataset, config: TrainConfig) -> ImageInput:
 
 
 def _to_size(images: UInt8, spec: ImageInput) -> UInt8:
-    """Arrays of images at another size or colour go the way of picture files."""
+    """Fit arrays of images to another size or colour mode, by the code for picture files."""
     if images.shape[1:] == spec.shape:
         return images
     pictures = (Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image) for image in images)

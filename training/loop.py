@@ -1,4 +1,4 @@
-"""The training loop. Whatever is random in it follows from (seed, start, epoch, step): a resumed run repeats itself."""
+"""The training loop. All random numbers follow from (seed, start, epoch, step), so a resumed run repeats itself."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ Array = NDArray[Any]
 
 _VALIDATION_BATCH = 500
 _VALIDATION_DRAWS = 500
-"""A small validation split is looked at with several draws of the noise, at least so many items in all."""
+"""Least items of one validation: a small split is evaluated with several draws of the noise."""
 _STEPS_A_CALL = 32
 """Optimizer steps in one call of the compiled function: one call each costs as much as a small step; Ctrl-C waits."""
 _CHECKPOINT_SHARE = 0.05
-"""Of the run's time, at most, goes into writing checkpoints; the first epoch's is always written."""
+"""Largest share of the run's time for writing checkpoints; the first epoch's is always written."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run did."""
+    """Result of `fit`: the history and the seconds that it took."""
 
     history: list[HistoryRow]
     """A row an epoch: epoch, beta, loss, nll, kl on training batches, val_loss, val_nll, val_kl on the validation
     split, each the mean in nats per item but for a loss that has another form."""
     seconds: float
-    """Of all epochs of all starts; tracing the step, one to three seconds whatever the size of a network, left out."""
+    """Seconds of all epochs of all starts, without tracing the step (one to three seconds for any network)."""
 
 
 def fit(
     model: Autoencoder, data: Prepared, config: TrainConfig, run: Run, report: Reporter, *, resume: bool = False
 ) -> Fitted:
-    """Train until the epochs are over or the validation loss has stopped falling; keep the best epoch's weights.
+    """Train until all epochs are done or the validation loss no longer falls; keep the best epoch's weights.
 
     A recipe with restarts does so from as many starts, side by side where its network allows it, else one after the
     other, and keeps that with the lowest validation loss. Whenever `report` hears of an epoch, `model` is as it was
@@ -119,7 +119,7 @@ class _Fit:
             self._record(start, epoch, beta, np.concatenate([trained, validated]))
 
     def _train_epoch(self, start: int, epoch: int, beta: float) -> Array:
-        """(3, side by side): the means of loss, nll and kl over the epoch's batches."""
+        """Train one epoch; return the means of loss, nll and kl over its batches: (3, side by side)."""
         tf = import_tensorflow()
         shuffle = np.random.default_rng((self._config.training.seed + start, epoch))
         kept = self._pass_steps * self._batch_size
@@ -184,7 +184,7 @@ class _Fit:
         return compiled
 
     def _validate(self, start: int) -> Array:
-        """(3, side by side): loss, nll and kl of the validation split: always the same noise, always the full beta."""
+        """Loss, nll and kl of the validation split, always with the same noise and full beta: (3, side by side)."""
         tf = import_tensorflow()
         split = self._data.validation
         one_hot = self._model.one_hot(split.labels, len(split))
@@ -203,7 +203,7 @@ class _Fit:
         return self._model.gaussian or self._config.corrupt.noise > 0
 
     def _record(self, start: int, epoch: int, beta: float, terms: Array) -> None:
-        """Add the epoch's rows, one a start; `terms` is (6, side by side)."""
+        """Add the epoch's rows to the history, one a start; `terms` is (6, side by side)."""
         if not np.isfinite(terms).all(axis=0).any():
             self._give_up(epoch, loss=terms[0, 0], val_loss=terms[3, 0])
         for offset, (loss, nll, kl, val_loss, val_nll, val_kl) in enumerate(terms.T.tolist()):
@@ -232,7 +232,7 @@ class _Fit:
         )
 
     def _show(self, start: int) -> None:
-        """Let the caller's model be one of the starts that train side by side."""
+        """Copy one of the starts that train side by side into the caller's model."""
         if self._stacked:
             unstack(self._model, start, self._shown)
 
@@ -248,11 +248,11 @@ class _Fit:
         self._save_took = self._saved_at - began
 
     def _of(self, start: int) -> list[HistoryRow]:
-        """The rows of a start in turn; of all of them where they are side by side."""
+        """History rows of one start, or of all starts if they train side by side."""
         return self._history if self._stacked else [row for row in self._history if row["start"] == start]
 
     def _kept_row(self) -> HistoryRow:
-        """Of all rows the one whose weights are kept; without patience only a start's last one counts."""
+        """Find the history row whose weights are kept; without patience, only the last row of a start counts."""
         training, rows = self._config.training, self._history
         if training.patience == 0:
             rows = [row for row in rows if row["epoch"] == training.epochs] or rows[-self._side_by_side :]
@@ -266,7 +266,7 @@ class _Fit:
 
 
 def kept_epoch(history: Sequence[HistoryRow], patience: int) -> int:
-    """The epoch, counted from 1, whose weights are kept: that of the lowest validation loss, the earliest of equals.
+    """Find the epoch (from 1) whose weights are kept: the earliest one with the lowest validation loss.
 
     Without patience it is the last.
     """

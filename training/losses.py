@@ -26,14 +26,14 @@ SQUARED_ERROR_SIGMA = math.sqrt(0.5)
 
 
 def activate(logits: Tensor, activation: Activation) -> Tensor:
-    """The decoder's outputs out of its logits: (b, …) -> the same."""
+    """Apply the output activation to the decoder's logits: (b, …) -> the same shape."""
     tf = import_tensorflow()
     return {"linear": tf.identity, "sigmoid": tf.sigmoid, "tanh": tf.tanh}[activation](logits)
 
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Each element is a probability; the decoder answers logits. `item_error` is the nll itself."""
+    """Bernoulli likelihood: each element is a probability, given as a logit. `item_error` is the nll itself."""
 
     activation: Activation = "sigmoid"
     log_sigma: None = None
@@ -49,7 +49,7 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class ContinuousBernoulli:
-    """The Bernoulli made a density on [0, 1], Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845."""
+    """Continuous Bernoulli likelihood, a density on [0, 1]: Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845."""
 
     activation: Activation = "sigmoid"
     log_sigma: None = None
@@ -74,7 +74,7 @@ class ContinuousBernoulli:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Each element is a mean; one standard deviation sigma for all. `item_error` is the squared error.
+    """Gaussian likelihood: each element is a mean, with one sigma for all. `item_error` is the squared error.
 
     Where `sigma` is None and nothing is learned it is the best one for the batch at hand, sigma² = mse (Rybkin,
     Daniilidis & Levine 2021, arXiv:2006.13202): reconstruction and kl are then in balance whatever the data's scale.
@@ -112,7 +112,7 @@ def kl_per_dimension(z_mean: Tensor, z_log_var: Tensor) -> Tensor:
 
 
 def kl_with_free_bits(kl: Tensor, free_bits: float) -> Tensor:
-    """The batch's mean kl (b, …, d) -> (…), no dimension counted below `free_bits` nats.
+    """Mean kl of a batch, (b, …, d) -> (…), where each dimension counts at least `free_bits` nats.
 
     Kingma et al. 2016, arXiv:1606.04934, appendix C.8.
     """
@@ -146,7 +146,7 @@ class DoublyReparameterised:
         self._weights: Tensor = None
 
     def pass_on(self, z: Tensor) -> Tensor:
-        """z (k, …, d) as it is; `weigh` has to be called before a gradient is taken through it."""
+        """Return z (k, …, d) unchanged, with this gradient; call `weigh` before taking a gradient through it."""
         tf = import_tensorflow()
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -156,13 +156,13 @@ class DoublyReparameterised:
         return weighed(z)
 
     def weigh(self, log_weights: Tensor) -> None:
-        """Say how much each sample counts: log weights (k, …)."""
+        """Set the samples' importance weights: log weights (k, …)."""
         tf = import_tensorflow()
         self._weights = tf.stop_gradient(tf.nn.softmax(log_weights, axis=0))[..., None]
 
 
 def in_form(loss: Tensor, form: LossForm, elements: int) -> Tensor:
-    """A loss in nats as a tutorial writes it down; 784 stands for the number of elements whatever it is.
+    """Convert a loss in nats to the form of a tutorial; 784 in its name means the number of elements.
 
     "784*mse + kl" is the loss of a Gaussian with sigma² = ½ without its constant; "(784*bce + kl) / (2*784)" that of
     a Bernoulli, scaled.
@@ -173,19 +173,19 @@ def in_form(loss: Tensor, form: LossForm, elements: int) -> Tensor:
 
 
 def beta_at(epoch: int, *, epochs: int, beta: float, kl_warmup: float) -> float:
-    """beta in an epoch counted from 0, rising linearly over the first `kl_warmup` share of all epochs."""
+    """Return beta in an epoch (from 0): it rises linearly over the first `kl_warmup` share of all epochs."""
     rising = kl_warmup * epochs
     return beta * min(1.0, (epoch + 1) / rising) if rising >= 1 else beta
 
 
 def sample_posterior(z_mean: Tensor, z_log_var: Tensor, seed: Tensor) -> Tensor:
-    """z = z_mean + exp(z_log_var / 2) · noise: all (…, d); the noise depends on `seed` (2,) alone."""
+    """Draw z = z_mean + exp(z_log_var / 2) · noise: all (…, d); the noise depends on `seed` (2,) alone."""
     tf = import_tensorflow()
     return z_mean + tf.exp(0.5 * z_log_var) * tf.random.stateless_normal(tf.shape(z_mean), seed)
 
 
 def _cross_entropy(x: Tensor, logits: Tensor) -> Tensor:
-    """Of a Bernoulli, written out so that x (…) may broadcast against logits (…)."""
+    """Binary cross-entropy, written out so that x (…) may broadcast against logits (…)."""
     tf = import_tensorflow()
     return tf.nn.softplus(logits) - x * logits
 

@@ -1,4 +1,4 @@
-"""Codes to decode for a picture of the latent space: grids over two dimensions, and lines."""
+"""Codes for pictures of the latent space: grids over two dimensions, and lines."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class CodeGrid:
 
 
 def widest(z_mean: Float32) -> list[int]:
-    """The one or two dimensions of codes (n, d) that vary most, in their order."""
+    """Find the one or two dimensions of codes (n, d) that vary most, in ascending order."""
     return sorted(int(i) for i in np.argsort(-z_mean.var(axis=0))[:2])
 
 
 def code_grid(z_mean: Float32, *, gaussian: bool, side: int, spacing: Spacing = "quantiles") -> CodeGrid:
-    """side × side codes over the two widest dimensions of the training codes (n, d); 1 × side where there is one.
+    """Make side × side codes over the two widest dimensions of the training codes (n, d); 1 × side for a 1-d code.
 
     Gaussian codes stand at the prior's quantiles from 5 to 95 %, or evenly from -4 to 4, with the other dimensions 0.
     Deterministic ones stand at the training codes' own quantiles, or evenly between their 0.5 and 99.5 %, with the
@@ -59,7 +59,7 @@ def code_grid(z_mean: Float32, *, gaussian: bool, side: int, spacing: Spacing = 
 
 
 def code_lines(z_mean: Float32) -> list[Float32]:
-    """Lines of codes, each (m, d): the whole range of a 1-d code, or a net over the first two dimensions."""
+    """Make lines of codes, each (m, d): the whole range of a 1-d code, or a net over the first two dimensions."""
     ends = np.quantile(z_mean, _CODE_QUANTILES, axis=0)
     if z_mean.shape[1] == 1:
         return [np.linspace(ends[0], ends[1], _LINE_POINTS).astype(np.float32)]
@@ -74,7 +74,7 @@ def code_lines(z_mean: Float32) -> list[Float32]:
 
 
 def straight_line(start: Float32, end: Float32, steps: int) -> Float32:
-    """Evenly from one array to another, ends included: both (…) -> (steps, …)."""
+    """Interpolate evenly from one array to another, ends included: both (…) -> (steps, …)."""
     shares = np.linspace(0.0, 1.0, steps, dtype=np.float32).reshape(-1, *([1] * start.ndim))
     return np.asarray((1.0 - shares) * start + shares * end, np.float32)
 

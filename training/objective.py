@@ -1,4 +1,4 @@
-"""One batch through the model: what goes in, what comes out, and the loss of both. Tensors only.
+"""The objective of training: one batch through the model to its loss. Tensors only.
 
 Shapes: b items, k posterior samples, d the code's length; [s] is the axis of the starts where several train side by
 side, and is absent otherwise.
@@ -29,12 +29,12 @@ Tensor = Any
 _POSTERIOR, _AUGMENT, _BINARISE, _CORRUPT = 0, 1, 2, 3  # what a draw is for: part of its seed
 _PURPOSES = 4
 VALIDATION = 1
-"""Added to a run's seed for the draws of the validation split."""
+"""Offset of the run's seed for the draws of the validation split."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one batch: the loss in its own form, nll and kl in nats per item; each () or [s]."""
+    """Loss of one batch in the recipe's form, and its nll and kl in nats per item; each () or [s]."""
 
     loss: Tensor
     nll: Tensor
@@ -43,19 +43,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a recipe minimises."""
+    """The loss that a recipe minimises, with the steps from a batch to it."""
 
     model: Autoencoder
     config: TrainConfig
     value_range: tuple[float, float] | None
 
     def of_one_sample(self) -> Objective:
-        """The same with the ELBO in place of the bound of several samples."""
+        """Return this objective with the ELBO in place of the bound of several samples."""
         single = self.config.objective.model_copy(update={"samples": 1})
         return replace(self, config=self.config.model_copy(update={"objective": single}))
 
     def look(self, x: Tensor, seed: Tensor) -> Tensor:
-        """Training items as they are seen this once: augmented, binarised; (b, *shape) -> the same."""
+        """Augment and binarise training items for one step: (b, *shape) -> the same shape."""
         tf = import_tensorflow()
         if self.config.augment.active:
             x = augment(x, self.config.augment, _stream(seed, _AUGMENT))
@@ -65,7 +65,7 @@ class Objective:
         return x
 
     def corrupted(self, x: Tensor, seed: Tensor) -> Tensor:
-        """The network's input for a target x (b, *shape): the same plus noise, where the recipe has any."""
+        """Add the recipe's noise, if any, to a target x (b, *shape): the network's input."""
         tf = import_tensorflow()
         if not self.config.corrupt.noise:
             return x
@@ -76,7 +76,7 @@ class Objective:
     def outcome(
         self, x: Tensor, labels: Tensor | None, beta: Tensor | float, seed: Tensor, *, training: bool
     ) -> Outcome:
-        """Encode, sample, decode and score a batch x (b, *shape); `seed` (2,) is that of its step."""
+        """Encode, sample, decode and score a batch x (b, *shape); `seed` (2,) is the step's."""
         tf = import_tensorflow()
         model, options = self.model, self.config.objective
         k, rank, elements = options.samples, len(model.shape), math.prod(model.shape)
@@ -112,7 +112,7 @@ class Objective:
         return Outcome(in_form(loss, options.form, elements), nll, kl)
 
     def _decode(self, z: Tensor, labels: Tensor | None, *, training: bool) -> Tensor:
-        """Logits of codes (k, b, [s], d): (k, b, [s], *shape)."""
+        """Decode codes (k, b, [s], d) to logits (k, b, [s], *shape)."""
         tf = import_tensorflow()
         if z.shape[0] == 1:
             return self.model.decode_logits(z[0], labels, training=training)[None]
@@ -123,7 +123,7 @@ class Objective:
 
 
 def step_seed(seed: int, start: Tensor | int, step: Tensor | int) -> Tensor:
-    """(2,): a stream of its own for each start and step of a run; the purposes below share it out."""
+    """Seed (2,) of one start and step of a run; the purposes below take distinct streams from it."""
     tf = import_tensorflow()
     return tf.stack([seed + 2 * tf.cast(start, tf.int32), tf.cast(step, tf.int32) * _PURPOSES])
 

@@ -1,4 +1,4 @@
-"""One run from settings to a published version."""
+"""A training run from its settings to a published version."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _PACKAGES = ("tensorflow", "keras", "sklearn", "matplotlib")
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A published version."""
+    """Result of a run: the published version, its metrics and its cost."""
 
     manifest: Manifest
     metrics: dict[str, tuple[float | None, float | None]]
-    """Metric on the test split -> (model, PCA of the same dimension); None where there is no such figure."""
+    """Metric on the test split -> (model, PCA of the same dimension); None if there is no such figure."""
     findings: tuple[Finding, ...]
-    """What the figures mean, where something is wrong with them; the gravest first."""
+    """Findings of the diagnosis, the gravest first."""
     report: Path
     """The directory with metrics.json, history.csv, diagnosis.json and the figures."""
     parameters: int
-    """Numbers that the optimizer moved."""
+    """Number of trained parameters."""
     epochs: int
     training_s: float
     """Seconds of the epochs alone: no import, tracing, evaluation or export."""
@@ -63,13 +63,13 @@ def train(
 ) -> TrainResult:
     """Train, evaluate, export and publish; nothing is published unless all of it succeeds.
 
-    The model is called `name`, or as its recipe. `resume` goes on where an interrupted run of that name stopped.
-    Each of `checks` tries an engine on the finished version, by the engine's name: what raises a StoreError is
-    warned of and left out of the manifest's engines. `progress` shows the run on standard error; `tensorboard` is a
+    The model is called `name`, or as its recipe. `resume` continues an interrupted run of that name.
+    Each of `checks` tries one engine, by its name, on the finished version. If it raises a StoreError, a warning
+    is shown and the manifest does not list the engine. `progress` shows the run on standard error; `tensorboard` is a
     directory for TensorBoard's logs. Without `pictures` the report has numbers only, which takes half the time or less.
 
-    Raises TrainingError for what a user can mend, and the store's StoreNotWritable and BadName; all that can be
-    checked is checked before TensorFlow is imported and before anything is written.
+    Raises TrainingError for what a user can correct, and the store's StoreNotWritable and BadName. All checks that
+    are possible run before TensorFlow is imported and before anything is written.
     """
     _require_packages()
     name = check_name(config.recipe if name is None else name)

@@ -1,4 +1,4 @@
-"""The gradient step in bfloat16, where the CPU computes in it: wide convolutions take two thirds of the time.
+"""Gradient steps in bfloat16, if the CPU computes in it: wide convolutions take two thirds of the time.
 
 Weights, codes, logits and losses stay float32, and so does all that is not the gradient step: validation, evaluation
 and what is exported (mixed precision, Micikevicius et al. 2018, arXiv:1710.03740; bfloat16 has float32's range, so
@@ -22,7 +22,7 @@ _UNITS = frozenset({"avx512_bf16", "amx_bf16"})
 
 @contextmanager
 def computing_in(precision: Precision, networks: Networks) -> Iterator[None]:
-    """What is traced meanwhile has its inner layers compute in `precision`; in float32 where the CPU has no other."""
+    """Trace functions whose inner layers compute in `precision`, or in float32 if the CPU has no bfloat16."""
     lowered = _inner_layers(networks) if precision == "bfloat16" and cpu_has_bfloat16() else []
     before = [layer.dtype_policy for layer in lowered]
     for layer in lowered:
@@ -40,7 +40,7 @@ def cpu_has_bfloat16(cpu_info: str | None = None) -> bool:
 
 
 def _inner_layers(networks: Networks) -> list[Layer]:
-    """All layers of both networks but those that answer: the code's, and the last one with weights of each."""
+    """All layers of both networks except their output layers: the code's, and the last one with weights of each."""
     inner: list[Layer] = []
     for network in (networks.encoder, networks.decoder):
         layers = network.layers

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, always on standard error."""
+"""Progress of a run on standard error: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ _PLAIN_LINES = 20
 
 
 class Reporter(Protocol):
-    """Is told of a run."""
+    """Receives the events of a run: stages, warnings, epochs and the table of metrics."""
 
     def note(self, text: str) -> None:
-        """One line about a stage."""
+        """Show one line about a stage."""
 
     def warn(self, text: str) -> None:
-        """Something that the user should know of."""
+        """Show a warning."""
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
-        """An epoch is done; `row` has loss and val_loss."""
+        """Show that an epoch is done; `row` has loss and val_loss."""
 
     def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """Metrics of the model beside those of PCA."""
+        """Show the model's metrics beside PCA's."""
 
 
 class Silent:
-    """Shows nothing; warnings go to the log."""
+    """Reporter that shows nothing; warnings go to the log."""
 
     def note(self, text: str) -> None:
         """Nothing."""
 
     def warn(self, text: str) -> None:
-        """To the logger of this package."""
+        """Log the warning with this package's logger."""
         _LOGGER.warning(text)
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
@@ -50,7 +50,7 @@ class Silent:
 
 
 class Lines:
-    """Plain lines, about twenty a run, the last epoch among them."""
+    """Reporter that prints plain lines: about twenty a run, the last epoch included."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -58,15 +58,15 @@ class Lines:
         self._first: int | None = None
 
     def note(self, text: str) -> None:
-        """The line."""
+        """Print the line."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """The line, marked."""
+        """Print the line, marked as a warning."""
         self.note(f"warning: {text}")
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
-        """Every so many epochs, with the time that is left at this pace."""
+        """Print some of the epochs, with the estimated time left."""
         if self._first is None:
             self._first, self._started = done, time.monotonic()
         every = max(1, epochs // _PLAIN_LINES)
@@ -78,12 +78,12 @@ class Lines:
             self.note(f"epoch {done}/{epochs}  {_losses(row)}{left}")
 
     def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """A table, whole whatever the width."""
+        """Print the table, never cut to the width of a terminal."""
         self._console.print(metrics_table(title, rows), soft_wrap=True)
 
 
 class Bar(Lines):
-    """A bar that moves, and what `Lines` prints besides."""
+    """Reporter with a progress bar; it prints notes, warnings and tables as `Lines` does."""
 
     def __init__(self, console: Console, bar: Progress) -> None:
         super().__init__(console)
@@ -97,7 +97,7 @@ class Bar(Lines):
 
 @contextmanager
 def reporter(*, progress: bool) -> Iterator[Reporter]:
-    """The reporter that fits standard error, for as long as the run lasts."""
+    """Choose the reporter that fits standard error, in a `with` block around the run."""
     if not progress:
         yield Silent()
         return
@@ -118,7 +118,7 @@ def reporter(*, progress: bool) -> Iterator[Reporter]:
 
 
 def metrics_table(title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> Table:
-    """Rows of (model, PCA), None where one has no such figure."""
+    """Make a table of rows (model, PCA); None if one of them has no such figure."""
     table = Table(title=title)
     table.add_column("on the test split")
     table.add_column("model", justify="right")

@@ -1,4 +1,4 @@
-"""What a model looked like on the way: its codes and what it decodes, at some epochs; and TensorBoard's logs."""
+"""Recording of a model during training: codes and decoded outputs at some epochs, and TensorBoard's logs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _EXPONENT = 1.7
 
 @dataclass
 class _Turn:
-    """One start of several that are trained in turn; there is one turn where they are trained side by side."""
+    """Frames of one start, if several train one after the other; starts that train side by side share one."""
 
     frames: list[Frame] = field(default_factory=list)
     val_losses: set[float] = field(default_factory=set)
 
 
 def frame_epochs(epochs: int) -> list[int]:
-    """Epochs near k^1.7 for k = 1, 2, …: every one at first, when most changes, then fewer and fewer; the last is in.
+    """Choose the epochs to record, near k^1.7 for k = 1, 2, …: dense at first, when most changes, and the last one.
 
     50 epochs have 10 of them, 1,000 have 59.
     """
@@ -43,14 +43,14 @@ def frame_epochs(epochs: int) -> list[int]:
 
 @dataclass
 class Recorder:
-    """Looks at a model while it is trained. What it draws is its own: a run is the same with it and without."""
+    """Records frames of a model in training, with random numbers of its own, so that the run does not change."""
 
     model: Autoencoder
     data: Prepared
     epochs: int
     log: TensorBoardLog | None = None
     store: FrameStore | None = None
-    """Where frames are written down; of a run that is resumed, those of before are there."""
+    """Storage of the frames; for a resumed run it holds the frames from before."""
     frames: list[Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class Recorder:
         return spread(np.arange(len(self.data.train)), _ITEMS)
 
     def epoch(self, done: int, row: Mapping[str, float]) -> None:
-        """An epoch is over, the `done`th of all starts in turn; `row` is its line of the history."""
+        """Record an epoch that is over, the `done`th of all starts in sequence; `row` is its line of the history."""
         self._take_up(done)
         epoch, turn = int(row["epoch"]), self._turns[-1]
         if turn.val_losses and epoch == 1:
@@ -84,14 +84,14 @@ class Recorder:
                 self.log.image("decoded", done, turn.frames[-1].decoded)
 
     def finish(self, kept: Mapping[str, float]) -> None:
-        """The model has its final weights, those of the epoch whose row is `kept`: `frames` lead up to them."""
+        """Record the final weights, of the epoch whose row is `kept`, and keep only the frames of that start."""
         self._take_up(None)
         self._turns = [turn for turn in self._turns if kept["val_loss"] in turn.val_losses] or self._turns
         self._capture(int(kept["epoch"]))
         self.frames = self._turns[-1].frames
 
     def _take_up(self, done: int | None) -> None:
-        """Put the frames of before an interruption in their place: those of epochs that are not done again."""
+        """Restore the frames from before an interruption, of epochs that are not repeated."""
         before, self._before = self._before, []
         for kept in before:
             if done is None or kept.done < done:
@@ -117,7 +117,7 @@ class Recorder:
         return images.reshape(*z.shape[:2], *images.shape[1:])
 
     def _image_codes(self, codes: Float32) -> Float32:
-        """A grid that is the whole of a code of two; of longer ones the same hundred codes at every epoch."""
+        """Codes to decode: a grid over a 1-d or 2-d code, else the same hundred codes at every epoch."""
         if self.model.latent_dim <= 2:
             return code_grid(codes, gaussian=self.model.gaussian, side=_SIDE).codes
         side = int(_DRAWS**0.5)
@@ -130,24 +130,24 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Watching:
-    """A reporter that tells a recorder of each epoch too."""
+    """Reporter that also passes each epoch to a recorder."""
 
     reporter: Reporter
     recorder: Recorder
 
     def note(self, text: str) -> None:
-        """To the reporter."""
+        """Pass it to the reporter."""
         self.reporter.note(text)
 
     def warn(self, text: str) -> None:
-        """To the reporter."""
+        """Pass it to the reporter."""
         self.reporter.warn(text)
 
     def epoch(self, done: int, epochs: int, row: Mapping[str, float]) -> None:
-        """To both."""
+        """Pass the epoch to the reporter and to the recorder."""
         self.reporter.epoch(done, epochs, row)
         self.recorder.epoch(done, row)
 
     def table(self, title: str, rows: Mapping[str, tuple[float | None, float | None]]) -> None:
-        """To the reporter."""
+        """Pass it to the reporter."""
         self.reporter.table(title, rows)

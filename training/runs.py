@@ -1,4 +1,4 @@
-"""The directory of a run in progress: one lock, one checkpoint, replaced whole after every epoch.
+"""The directory of a run in progress: a lock and one checkpoint, which is replaced as a whole.
 
 `<store>/.runs/<name>/checkpoint.npz` holds the arrays and, as JSON, the settings that made them; readers of a store
 pass hidden directories over. It is gone once the version is published.
@@ -36,18 +36,18 @@ _GROUPS = ("state", "optimizer", "best")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that the next epoch depends on."""
+    """State of a run after an epoch: everything that the next epoch depends on."""
 
     history: list[HistoryRow]
     """One row an epoch and start."""
     state: Sequence[Array]
     optimizer: Sequence[Array]
     best: Sequence[Array]
-    """`state` after the epoch whose weights are kept so far, of the start that is the best so far."""
+    """Model state of the best epoch so far, of the best start so far."""
 
 
 class Run:
-    """A run that this process alone works on."""
+    """A run in progress, locked by this process."""
 
     def __init__(self, directory: Path, config: TrainConfig, data_sha256: str) -> None:
         self.directory = directory
@@ -56,7 +56,7 @@ class Run:
         self._identity = {**_flat(settings), "data": data_sha256}
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint: after a kill there is the old one or the new. Raises StoreNotWritable."""
+        """Replace the checkpoint; after a kill either the old or the new one is there. Raises StoreNotWritable."""
         arrays = {f"{group}_{i:04d}": array for group in _GROUPS for i, array in enumerate(getattr(checkpoint, group))}
         document = json.dumps({"identity": self._identity, "history": checkpoint.history})
         buffer = io.BytesIO()
@@ -67,7 +67,7 @@ class Run:
             raise StoreNotWritable(f"{self._path} cannot be written ({error.strerror})") from error
 
     def load(self) -> Checkpoint:
-        """The last checkpoint. Raises NothingToResume: none, or of other settings or data, naming the first."""
+        """Read the checkpoint. Raises NothingToResume if there is none, or naming the first setting that differs."""
         name = self._path.parent.name
         _require_checkpoint(self._path.parent)
         try:
@@ -86,13 +86,13 @@ class Run:
         return Checkpoint(history=document["history"], **groups)
 
     def discard(self) -> None:
-        """Forget the checkpoint."""
+        """Remove the checkpoint."""
         self._path.unlink(missing_ok=True)
 
 
 @contextmanager
 def claim(store: Path, name: str, config: TrainConfig, data_sha256: str, *, resume: bool = False) -> Iterator[Run]:
-    """Hold the run of that name: other processes are refused at once, until this one is done or dead.
+    """Lock the run of a name in a `with` block: until it ends, other processes are refused at once.
 
     With `resume` there must be a checkpoint; nothing is made where there is none. Raises RunInUse, NothingToResume or
     StoreNotWritable.
@@ -139,7 +139,7 @@ def _lock(directory: Path) -> int:
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested sections as dotted keys."""
+    """Flatten nested sections to dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in document.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

@@ -1,4 +1,4 @@
-"""What the parts of a configuration share, and the part that every builder reads."""
+"""Base class of the configuration's sections, and the section on the code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Activation = Literal["relu", "leaky_relu", "tanh", "elu", "silu"]
 
 
 class Section(BaseModel):
-    """A frozen part of a configuration; an unknown key is an error."""
+    """Base of the configuration's sections: frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Measuring, on a trained model's arrays, what `training.diagnosis` judges."""
+"""Measurements of a trained model for the rules of `training.diagnosis`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _ITEMS = 2000
 _CURVE_ITEMS = 1000
 _NEIGHBOURS = 10
 _DETOUR = 0.03
-"""Of a curve's length: how much longer, on average, the way from end to end is through an item."""
+"""Largest mean detour from end to end through an item, as a share of the curve's length."""
 _MIDDLE_WIDTH = 0.25
-"""Of a curve's length: items half-way along it are no farther apart; those of a ring are."""
+"""Largest extent of the items half-way along, as a share of the curve's length; a ring exceeds it."""
 _NEAR_BINARY = 0.02
 _WINDOW = 9
 _JUMP = 0.1
@@ -38,9 +38,9 @@ _JUMP = 0.1
 def measure(
     model: Autoencoder, data: Prepared, evaluation: Evaluation, prior: Mixture, *, binarised: bool = False
 ) -> Symptoms:
-    """Every number that the rules look at, on at most 2,000 training and 2,000 test items.
+    """Measure every number that the rules use, on at most 2,000 training and 2,000 test items.
 
-    Where training items are `binarised` at every look, so are the training items that they are compared with.
+    With `binarised`, training items are drawn as 0 and 1 here too, as they are in training.
     """
     train_x, train_labels = spread(data.train.x, _ITEMS), _labels(data.train)
     test_x, test_labels = spread(data.test.x, _ITEMS), _labels(data.test)
@@ -80,7 +80,7 @@ def measure(
 
 
 def codes_along_curve(data: Prepared, evaluation: Evaluation) -> tuple[Float64, Float64] | None:
-    """1-d codes (n,) of at most 1,000 training items and their order (n,) along their curve, or None."""
+    """Return 1-d codes (n,) of at most 1,000 training items and the items' places (n,) along their curve, or None."""
     z_mean, x = evaluation.train.z_mean, data.train.x
     if z_mean.shape[1] != 1 or x.ndim != 2:
         return None
@@ -89,7 +89,7 @@ def codes_along_curve(data: Prepared, evaluation: Evaluation) -> tuple[Float64, 
 
 
 def curve_order(points: Float64) -> Float64 | None:
-    """How far along their curve the points (n, f) lie, from one end to the other: (n,); None where they lie on none.
+    """Order points (n, f) by their distance along their curve, from one end: (n,); None if they lie on no curve.
 
     Distances are those of the graph of nearest neighbours, as in Isomap (Tenenbaum, de Silva & Langford 2000). Points
     lie on a curve if the way between its ends is hardly longer through any of them, and if it does not close.
@@ -117,7 +117,7 @@ def curve_order(points: Float64) -> Float64 | None:
 
 
 def along_curve(code: Array, order: Array) -> tuple[float, int]:
-    """|Spearman ρ| of 1-d codes (n,) with their order (n,) along a curve, and the pieces into which they tear it.
+    """|Spearman ρ| of 1-d codes (n,) with the items' places (n,) on a curve, and the number of its torn pieces.
 
     A tear is where the codes' ranks, smoothed over nine neighbours, jump by more than a tenth of all items.
     """
@@ -142,12 +142,12 @@ def log_density(mixture: Mixture, z: Array) -> Float64:
 
 
 def standard_normal(dimensions: int) -> Mixture:
-    """N(0, I)."""
+    """Return N(0, I) as a mixture of one component."""
     return Mixture(np.ones(1), np.zeros((1, dimensions)), np.eye(dimensions)[None])
 
 
 def spread(items: Array, most: int) -> Array:
-    """At most so many of the items (n, …), evenly over all of them: a source may come sorted."""
+    """Take at most `most` of the items (n, …), spread evenly because a source may be sorted."""
     return items[np.linspace(0, len(items) - 1, min(len(items), most)).astype(np.int64)]
 
 
@@ -156,7 +156,7 @@ def _labels(split: Split) -> Labels | None:
 
 
 def _active_units(z_mean: Array, *, gaussian: bool) -> int:
-    """Gaussian: as `evaluate.active_units`. Deterministic codes have no scale of their own: against the widest."""
+    """Count active dimensions: Gaussian as `evaluate.active_units`, deterministic relative to the widest dimension."""
     variance = z_mean.astype(np.float64).var(axis=0)
     least = 0.01 if gaussian else 1e-4 * float(variance.max())
     return int((variance > least).sum())

@@ -1,4 +1,4 @@
-"""Event files as TensorBoard reads them; written by TensorFlow alone, TensorBoard itself need not be installed."""
+"""Event files for TensorBoard, written by TensorFlow; TensorBoard itself need not be installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.tensorflow_import import import_tensorflow
 
 
 def check_log_directory(directory: Path) -> None:
-    """Make the directory. Raises TrainingError where it cannot be written."""
+    """Make the directory of the logs. Raises TrainingError if it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -28,13 +28,13 @@ def check_log_directory(directory: Path) -> None:
 
 
 class TensorBoardLog:
-    """The log of one run."""
+    """Log of one run for TensorBoard."""
 
     def __init__(self, writer: Any) -> None:  # noqa: ANN401 - TensorFlow publishes no types
         self._writer = writer
 
     def scalars(self, epoch: int, row: Mapping[str, float]) -> None:
-        """A history row: its columns are the curves, training and validation of a term under one heading."""
+        """Log a history row: one curve a column, with training and validation of a term in one chart."""
         tf = import_tensorflow()
         values = [
             tf.compat.v1.Summary.Value(tag=_tag(name, row), simple_value=value)
@@ -44,7 +44,7 @@ class TensorBoardLog:
         self._write(epoch, values)
 
     def image(self, name: str, epoch: int, images: Float32) -> None:
-        """A sheet of images (rows, columns, h, w, c) in [0, 1]."""
+        """Log a sheet of images (rows, columns, h, w, c) in [0, 1]."""
         tf = import_tensorflow()
         rows, columns, height, width, channels = images.shape
         sheet = images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
@@ -66,7 +66,7 @@ class TensorBoardLog:
 
 @contextmanager
 def tensorboard_log(directory: Path | None, name: str) -> Iterator[TensorBoardLog | None]:
-    """The log of a run in `directory`/`name`, complete on disk when the run is over; None without a directory."""
+    """Open a run's log in `directory`/`name`, complete on disk at the end of the block; None without a directory."""
     if directory is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""Importing TensorFlow and Keras without their chatter, and only when a run has passed every check."""
+"""Imports of TensorFlow and Keras that print no messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import ModuleType
 
 @cache
 def import_tensorflow() -> ModuleType:
-    """TensorFlow, imported quietly; the first call takes seconds."""
+    """Import TensorFlow without its messages; the first call takes seconds."""
     # Level 3 silences the native library's log once it is up; what it prints before that goes past every level.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -28,7 +28,7 @@ def import_tensorflow() -> ModuleType:
 
 @cache
 def import_keras() -> ModuleType:
-    """Keras on TensorFlow, imported as quietly."""
+    """Import Keras on TensorFlow without messages."""
     import_tensorflow()
     import keras
 
@@ -38,7 +38,7 @@ def import_keras() -> ModuleType:
 
 @contextlib.contextmanager
 def native_noise_dropped() -> Iterator[None]:
-    """Send the process's own descriptor 2 nowhere: TensorFlow greets past sys.stderr, whatever its log level."""
+    """Discard file descriptor 2 in a `with` block: TensorFlow's native code prints past sys.stderr and log levels."""
     sys.stderr.flush()
     saved = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from benchmarks.serving import cpus
 from benchmarks.serving.bench import Bench
+from benchmarks.serving.chart import CHART, draw
 from benchmarks.serving.children import ROOT
 from benchmarks.serving.errors import BenchError
 from benchmarks.serving.machine import describe
@@ -66,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept = read_results(KEPT).with_parts(results)
             write_results(KEPT, kept)
             write_page(PAGE, kept)
+            if "requests" in kept.parts:
+                draw(kept.figures(), CHART)
         write_results(CACHE / "results.json", results)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The answers of the service as frozen dataclasses, and the way to them from a reply. Pure.
+"""Answers of the service as frozen dataclasses, and functions that read them from replies. Pure.
 
 Every answer carries `model` (NAME@VERSION, who answered) and `request_id` (to be found in the server's log).
 """
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Codes of n items: `z`, `z_mean`, `z_log_var` (n, latent_dim).
+    """Codes of n items: `z`, `z_mean` and `z_log_var`, each (n, latent_dim).
 
     `z` is `z_mean`, unless a sample was asked for: then `seed` draws it again. `z_log_var` (natural log of
     the variance) is None for deterministic codes.
@@ -53,7 +53,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Metrics:
-    """Per item, (n,), at the code z_mean: `mse`; `nll`, `kl` and `elbo = -(nll + kl)` in nats.
+    """Metrics of each item, (n,), at the code z_mean: `mse`; `nll`, `kl` and `elbo = -(nll + kl)` in nats.
 
     `kl` and `elbo` are None for deterministic codes.
     """
@@ -66,7 +66,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anomaly:
-    """Per item, (n,): `score` is the mse, `percentile` in [0, 100] its rank among the held-out items.
+    """Anomaly scores of each item, (n,): `score` is the mse, `percentile` in [0, 100] its rank among held-out items.
 
     `is_anomaly` is score > `threshold`.
     """
@@ -79,7 +79,7 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstructed:
-    """`outputs` (n, …), the codes `z` (n, latent_dim) they come from, and how far they are from the inputs.
+    """Reconstructions `outputs` (n, …), their codes `z` (n, latent_dim), and their distance from the inputs.
 
     `error_map` (n, …) is the error of every pixel, where it was asked for.
     """
@@ -138,7 +138,7 @@ class Manifold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """From any codes z (n, latent_dim) to the map: `z @ matrix.T + offset`, (n, 2)."""
+    """Affine map from codes z (n, latent_dim) to places on the map: `z @ matrix.T + offset`, (n, 2)."""
 
     matrix: FloatArray
     offset: FloatArray
@@ -146,7 +146,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixture:
-    """k Gaussians: `weights` (k,), `means` (k, latent_dim), `covariances` (k, latent_dim, latent_dim)."""
+    """A mixture of k Gaussians: `weights` (k,), `means` (k, latent_dim), `covariances` (k, latent_dim, latent_dim)."""
 
     weights: FloatArray
     means: FloatArray
@@ -186,7 +186,7 @@ class VersionInfo:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model of the store; `default` is the one that answers where none is named."""
+    """One model of the store; the `default` model answers requests that name no model."""
 
     name: str
     default: bool
@@ -194,7 +194,7 @@ class ModelInfo:
 
 
 def encoded(reply: httpx.Response) -> Encoded:
-    """Read the reply of /encode. This and all others here: UnreadableReply for what they can't read."""
+    """Read the reply of /encode. This and all functions below raise UnreadableReply for another format."""
     entries = _Entries(reply)
     seed = entries.get("seed")
     return Encoded(
@@ -317,18 +317,18 @@ def model_list(reply: httpx.Response) -> list[ModelInfo]:
 
 
 def content(reply: httpx.Response) -> bytes:
-    """Return the bytes of a picture. The media type is what was asked for, or UnreadableReply."""
+    """Return the bytes of a picture. Raises UnreadableReply if the media type is not the requested one."""
     if not reply.headers.get("content-type", "").startswith("image/"):
         raise _unreadable(reply, "a picture")
     return reply.content
 
 
 def nothing(_reply: httpx.Response) -> None:
-    """Read no more than the status."""
+    """Read nothing: the status of the reply is the whole answer."""
 
 
 def model_of(reply: httpx.Response) -> str:
-    """NAME@VERSION that answered."""
+    """Return NAME@VERSION of the version that answered."""
     model: str | None = reply.headers.get("x-latent-model")
     if model is None:
         raise _unreadable(reply, "a reply that names its model in X-Latent-Model")
@@ -336,7 +336,7 @@ def model_of(reply: httpx.Response) -> str:
 
 
 def joined(parts: Sequence[Answer]) -> Answer:
-    """Put answers to consecutive items together: arrays one after the other, all else as in the first."""
+    """Join the answers to consecutive parts of a batch: arrays are concatenated, other fields are the first's."""
     first = parts[0]
     merged: dict[str, Any] = {
         field.name: _merged([getattr(part, field.name) for part in parts]) for field in fields(first)
@@ -354,7 +354,7 @@ def _merged(values: Sequence[object]) -> object:
 
 
 class _Entries(dict[str, Array]):
-    """Arrays of a .npz reply by name. A name that must be there and isn't: UnreadableReply."""
+    """Arrays of a .npz reply by name. Raises UnreadableReply if a required name is missing."""
 
     def __init__(self, reply: httpx.Response) -> None:
         self._reply = reply

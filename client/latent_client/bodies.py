@@ -1,4 +1,4 @@
-"""What the caller holds -> the body of a request. Pure, but for reading the files it is told to read."""
+"""Request bodies from arrays, images and values. Pure, except that named files are read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ArrayBody:
         return [self.array[:1].nbytes] * len(self.array)
 
     def cut(self, items: slice) -> ArrayBody:
-        """Return these items alone."""
+        """Return only the items of a slice."""
         return ArrayBody(self.array[items])
 
     def npy(self) -> bytes:
@@ -46,7 +46,7 @@ class ArrayBody:
 
 @dataclass(frozen=True, slots=True)
 class ImageBody:
-    """Image files as they are: one is sent under its own type, many as multipart/form-data."""
+    """Image files, sent unchanged: one under its own media type, several as multipart/form-data."""
 
     images: tuple[bytes, ...]
 
@@ -55,7 +55,7 @@ class ImageBody:
         return [len(image) for image in self.images]
 
     def cut(self, items: slice) -> ImageBody:
-        """Return these items alone."""
+        """Return only the items of a slice."""
         return ImageBody(self.images[items])
 
     def media_types(self) -> list[str]:
@@ -74,7 +74,7 @@ Body: TypeAlias = ArrayBody | ImageBody | JsonBody
 
 
 def body_of(inputs: Inputs) -> ArrayBody | ImageBody:
-    """Tell arrays from images, and read the files that are named.
+    """Make the body for a batch of arrays or images, and read the files that it names.
 
     Raises UnusableInput for anything that is neither, OSError for a path that can't be read.
     """
@@ -107,7 +107,7 @@ def array_of(values: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def spans(sizes: Sequence[int], *, max_items: int, max_bytes: int) -> list[slice]:
-    """Cut items of these sizes (bytes) into runs, in order, each within both bounds where one item allows it."""
+    """Cut items of these sizes (bytes) into consecutive runs within both bounds; a large item is a run of its own."""
     runs: list[slice] = []
     start, held_bytes = 0, 0
     for at, size in enumerate(sizes):
@@ -141,7 +141,7 @@ def _image(content: bytes, source: ImageSource) -> bytes:
 
 
 def _media_type(content: bytes) -> str | None:
-    """Type by the first bytes: PNG (RFC 2083, 12.11), JPEG (ITU T.81, B.1.1.3), WebP (RFC 9649)."""
+    """Tell the media type by the first bytes: PNG (RFC 2083, 12.11), JPEG (ITU T.81, B.1.1.3), WebP (RFC 9649)."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):

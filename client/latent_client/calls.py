@@ -1,4 +1,4 @@
-"""A call: arguments before they become requests, and the way from replies to one answer.
+"""Calls of a verb: how arguments become requests, and how replies become one answer.
 
 Knows what is sent and in which order, but sends nothing itself: `steps` is a generator that yields
 requests and is sent replies, so that the blocking and the asynchronous client drive the same code.
@@ -30,7 +30,7 @@ FilePart: TypeAlias = tuple[str, tuple[str, bytes, str]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, but for what the connection adds: base URL, timeout, own headers."""
+    """One HTTP request without what the connection adds: base URL, timeout and headers."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much goes into one request: items, and bytes of body before any framing."""
+    """Bounds of one request: its items, and the bytes of its body before framing."""
 
     chunk_items: int
     chunk_bytes: int
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One verb with its arguments. Options that are None stay the server's own choice.
+    """One verb with its arguments. An option of None leaves the choice to the server.
 
     With `join` the items of a large body may travel in several requests; without it they never do.
     """
@@ -64,13 +64,13 @@ class Call(Generic[T]):
     accept: str = NPZ
     join: Callable[[Sequence[T]], T] | None = None
     path_names_model: bool = False
-    """The path says which model is asked: the client's own is no option then."""
+    """The path names the model, so the client's own `model` is not sent as an option."""
 
 
 def steps(
     call: Call[T], *, model: str | None, limits: Limits, request_id: str
 ) -> Generator[Request, httpx.Response, T]:
-    """Yield the requests of `call` in order, take their replies, return the answer.
+    """Generate the requests of `call` in order, receive their replies, and return the answer.
 
     `model` serves where the call names none. From the first reply on, the very version that gave it is
     asked: codes of two versions must not end up in one array, whatever is promoted meanwhile.
@@ -126,7 +126,7 @@ def _request(
 
 
 def _plain(value: object) -> object:
-    """Turn arrays and numpy's numbers into lists and Python's numbers."""
+    """Convert arrays and numpy numbers to lists and Python numbers."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""`Client` and `AsyncClient`: the same methods, one blocking, one to be awaited.
+"""`Client` and `AsyncClient`: the same methods, blocking and asynchronous.
 
 Both only send: what is sent and how replies are read is in `verbs`, `calls` and `answers`.
 """

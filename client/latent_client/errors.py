@@ -1,4 +1,4 @@
-"""What can go wrong with a call: one small tree under `LatentError`.
+"""Errors of a call: one small tree under `LatentError`.
 
 LatentError
 ├── UnusableInput        refused here, before anything was sent (a ValueError too)
@@ -25,14 +25,14 @@ class LatentError(Exception):
 
 
 class UnusableInput(LatentError, ValueError):
-    """An argument that no request can carry; nothing was sent."""
+    """An argument cannot be sent in a request; nothing was sent."""
 
 
 class ConnectionFailed(LatentError):
-    """No whole answer came from `url`: refused, unresolved, broken off."""
+    """No complete answer came from `url`: connection refused, host not found, or connection lost."""
 
     def __init__(self, url: str, reason: str) -> None:
-        """`url` is the whole address that was asked, `reason` what the transport said."""
+        """`url` is the full address of the request, `reason` the transport's message."""
         super().__init__(url, reason)
         self.url, self.reason = url, reason
 
@@ -42,7 +42,7 @@ class ConnectionFailed(LatentError):
 
 
 class TimedOut(ConnectionFailed):
-    """No whole answer came from `url` in time."""
+    """No complete answer came from `url` in time."""
 
 
 class UnreadableReply(LatentError):
@@ -51,7 +51,7 @@ class UnreadableReply(LatentError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem document (RFC 9457), or what stands in for one where a proxy answered instead.
+    """A problem document (RFC 9457), or a substitute for it when a proxy answered instead of the service.
 
     `errors` lists bad values, each with `loc`, `expected` and `got`; `request_id` is the document's
     `instance`; `retry_after_s` is the header Retry-After in seconds from now (RFC 9110, 10.2.3).
@@ -101,15 +101,15 @@ class NotFound(BadRequest):
 
 
 class Unavailable(ProblemError):
-    """503: not now; `retry_after_s` says when, where the server knows."""
+    """503: the service cannot answer now; `retry_after_s` says when to try again, if the server knows."""
 
 
 class DeadlineExceeded(ProblemError):
-    """504: the work was not done within `timeout_s`. Never repeated by itself: it would only add load."""
+    """504: the work was not done within `timeout_s`. Never repeated automatically: that would only add load."""
 
 
 def error_for(problem: Problem) -> ProblemError:
-    """Return the error class that `problem.status` calls for."""
+    """Return the error class for `problem.status`."""
     if problem.status in _BY_STATUS:
         return _BY_STATUS[problem.status](problem)
     return (BadRequest if 400 <= problem.status < 500 else ProblemError)(problem)
@@ -119,7 +119,7 @@ _BY_STATUS: dict[int, type[ProblemError]] = {404: NotFound, 503: Unavailable, 50
 
 
 def _sentence(error: Mapping[str, object]) -> str:
-    """Say one entry of `errors` as `inputs.3: expected …, got …`."""
+    """Format one entry of `errors` as `inputs.3: expected …, got …`."""
     loc = error.get("loc")
     where = ".".join(map(str, loc)) if isinstance(loc, list) else str(loc)
     return f"{where}: expected {error.get('expected')}, got {error.get('got')}"

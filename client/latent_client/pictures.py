@@ -1,4 +1,4 @@
-"""The same calls, answered with a picture."""
+"""Picture answers: any call, answered with a PNG, GIF or WebP file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PictureStyle:
     fps: float | None
 
     def apply(self, call: Call[T]) -> Call[bytes]:
-        """Ask for a picture of what `call` would answer: always in one request, since it is one picture."""
+        """Return a call that answers with one picture of what `call` would answer, always in one request."""
         options = {**call.options, "scale": self.scale, "fps": self.fps}
         accept = f"image/{self.image_format}"
         return Call(call.method, call.path, answers.content, call.body, options, call.model, accept)

@@ -1,4 +1,4 @@
-"""When to ask again, and how long to wait before. Every verb is safe to repeat: none changes the server.
+"""Retries: which requests are sent again, and after what wait. Every verb is safe to repeat.
 
 Asked again: after a failed connection and after 503. Not again: after 4xx, which stays wrong, and after
 504, where a repetition would add load to a server that is already late.
@@ -36,7 +36,7 @@ class Policy(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a request is repeated, within `timeout_s` in all and `attempt_s` for each attempt."""
+    """Limits of a request's retries: `timeout_s` in all, and `attempt_s` for each attempt."""
 
     policy: Policy
     timeout_s: float
@@ -45,19 +45,19 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The seconds that one request has, all its attempts and the waits between them together."""
+    """The seconds that one request may take, all attempts and the waits between them included."""
 
     patience: Patience
     _started_at_s: float = field(default_factory=time.monotonic)
 
     def left_s(self) -> float:
-        """Seconds for the next attempt; never quite none: what was begun is given a chance."""
+        """Seconds left for the next attempt, never 0: each attempt gets a short time at least."""
         left_s = self._started_at_s + self.patience.timeout_s - time.monotonic()
         return max(0.001, min(left_s, self.patience.attempt_s))
 
 
 def patient(*, retries: int, timeout_s: float) -> Patience:
-    """Repeat at most `retries` times, and only where the wait ends before `timeout_s` from the start."""
+    """Retry at most `retries` times, and only if the wait ends within `timeout_s` from the start."""
     policy: Policy = {
         "retry": retry_if_exception_type((ConnectionFailed, Unavailable)),
         "stop": stop_after_attempt(retries + 1) | stop_before_delay(timeout_s),
@@ -68,7 +68,7 @@ def patient(*, retries: int, timeout_s: float) -> Patience:
 
 
 def polling(*, timeout_s: float) -> Patience:
-    """Repeat until it works, about four times a second, for `timeout_s`."""
+    """Retry until the request succeeds, about four times a second, for `timeout_s`."""
     policy: Policy = {
         "retry": retry_if_exception_type((ConnectionFailed, Unavailable)),
         "stop": stop_before_delay(timeout_s),
@@ -79,7 +79,7 @@ def polling(*, timeout_s: float) -> Patience:
 
 
 def _wait_s(state: RetryCallState) -> float:
-    """Back off; but never come before the server's own Retry-After."""
+    """Seconds to wait before the next attempt: exponential backoff, added to the server's Retry-After."""
     error = state.outcome.exception() if state.outcome else None
     floor_s = error.retry_after_s if isinstance(error, Unavailable) else None
     return (floor_s or 0.0) + _backoff(state)

@@ -1,4 +1,4 @@
-"""How a client asks; the same for the blocking and the asynchronous one."""
+"""Settings of a client, blocking or asynchronous."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 DEFAULT_URL = "http://127.0.0.1:8000"
 CHUNK_ITEMS = 256
 CHUNK_BYTES = 16 * 2**20
-"""Half of what a server takes by default: room for what frames the items."""
+"""Half of a server's default limit: the rest is for the framing of the items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of a client. Raises UnusableInput for values that make no sense."""
+    """Settings of a client. Raises UnusableInput for invalid values."""
 
     model: str | None
     timeout_s: float
@@ -41,6 +41,6 @@ class Settings:
             raise UnusableInput("chunk_items and chunk_bytes must be at least 1")
 
     def steps(self, call: Call[T]) -> Generator[Request, httpx.Response, T]:
-        """Yield the requests of a call; all of them carry one request id."""
+        """Generate the requests of a call; all of them have the same request id."""
         limits = Limits(self.chunk_items, self.chunk_bytes)
         return calls.steps(call, model=self.model, limits=limits, request_id=uuid4().hex)

@@ -1,4 +1,4 @@
-"""A method that shows the signature and docstring of the function it stands for."""
+"""Methods that show the signature and docstring of the function that they call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ M = TypeVar("M", bound=Callable[..., object])
 
 
 def showing(plan: Callable[P, object], method: M, *, returns: str | None = None) -> M:
-    """Let `help(method)` and editors show what `plan` takes, and `returns`, or what is in its Call[…]."""
+    """Give a method the signature of `plan`, and as its result `returns` or the type in the plan's Call[…]."""
     functools.update_wrapper(method, plan)
     signature = inspect.signature(plan)
     myself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)

@@ -1,4 +1,4 @@
-"""What the service can do, as functions from arguments to a `Call`. Pure, but for files that are named.
+"""The verbs of the service, as functions from arguments to a `Call`. Pure, except that named files are read.
 
 Their signatures and docstrings are those of the clients' methods. Options have the names, meanings and
 defaults of the HTTP contract; None leaves the choice to the server. Everywhere `model` is NAME, NAME@3 or
@@ -66,7 +66,7 @@ def encode(
 
 
 def decode(z: npt.ArrayLike, *, labels: Labels | None = None, model: str | None = None) -> Call[Decoded]:
-    """Items of codes `z` (n, latent_dim), in the model's value range."""
+    """Decode codes `z` (n, latent_dim) to items in the model's value range."""
     return Call(
         "POST",
         "/decode",
@@ -90,7 +90,7 @@ def reconstruct(
     invert: bool = False,
     model: str | None = None,
 ) -> Call[Reconstructed]:
-    """Items through encoder and decoder, with metrics and an anomaly score of each.
+    """Encode items and decode them again, with metrics and an anomaly score of each.
 
     `target_labels` decode under another label than was encoded with. The limit of the anomaly score is the
     model's own, or `threshold` (an mse), or the `quantile` in [0, 1] of the held-out scores.
@@ -127,7 +127,7 @@ def interpolate(
     invert: bool = False,
     model: str | None = None,
 ) -> Call[Interpolated]:
-    """Path through w >= 2 waypoints, which are `inputs` (w items) or codes `z` (w, latent_dim).
+    """Decode a path through w >= 2 waypoints, which are `inputs` (w items) or codes `z` (w, latent_dim).
 
     `steps` >= 2 points from each waypoint to the next, both included. `method` "auto" is slerp (Shoemake
     1985) for Gaussian codes and lerp for deterministic ones; `space` "data" blends the inputs themselves.
@@ -160,7 +160,7 @@ def sample(
     labels: Labels | None = None,
     model: str | None = None,
 ) -> Call[Sampled]:
-    """`n` new items from codes drawn from the prior; the first k are those of `n=k` with the same seed.
+    """Draw `n` codes from the prior and decode them; `n=k` with the same seed gives the first k of them.
 
     `seed` in [0, 2**53). `temperature` scales the standard deviation; `truncation` cuts the normal off at
     so many standard deviations. `prior` "auto" is N(0, I) for Gaussian codes and the mixture that was
@@ -182,7 +182,7 @@ def manifold(
     label: Label | None = None,
     model: str | None = None,
 ) -> Call[Manifold]:
-    """Grid of n × n codes over two dimensions `dims` (default 0, 1), decoded; `n` <= 64.
+    """Decode a grid of n × n codes over two dimensions `dims` (default 0, 1); `n` <= 64.
 
     `spacing` "quantile" takes the prior's quantiles from `low` to 1 - `low`, "linear" equal steps from
     -`extent` to `extent`, in prior standard deviations. `z` (latent_dim,) is held in all other dimensions.
@@ -218,7 +218,7 @@ def version(name: str, n: int) -> Call[dict[str, Any]]:
 def map(  # noqa: A001 - the HTTP API's own word, and nothing here maps over anything
     name: str, n: int | None = None, *, items: int | None = None, inputs: bool = True
 ) -> Call[LatentMap]:
-    """Held-out items of a model (of its version `n`, else of the one that answers for `name`) and where they lie.
+    """Held-out items of a model and their places on its map; of version `n`, or of the one that answers for `name`.
 
     At most `items` of them, evenly over all; without `inputs` only their codes and places.
     """
@@ -227,7 +227,7 @@ def map(  # noqa: A001 - the HTTP API's own word, and nothing here maps over any
 
 
 def readiness() -> Call[None]:
-    """Whether the service is ready: Unavailable says why not."""
+    """Ask whether the service is ready. Raises Unavailable with the reason if it is not."""
     return Call("GET", "/readyz", answers.nothing, accept=JSON)
 
 

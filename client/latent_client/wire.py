@@ -1,4 +1,4 @@
-"""Requests -> httpx, and httpx's replies and errors -> ours. Pure: whoever calls does the sending."""
+"""Conversion of requests to httpx, and of httpx's replies and errors to ours. Pure: nothing is sent here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latent_client.errors import ConnectionFailed, LatentError, Problem, TimedOu
 from latent_client.version import __version__
 
 GRACE_S = 0.5
-"""The server is given this much less time than we wait, so that its own 504, which says more, arrives."""
+"""The server gets this much less time than we wait, so that its own 504 arrives, which says more."""
 
 _CONNECT_TIMEOUT_S = 5.0
 _SHOWN_CHARACTERS = 200
@@ -31,12 +31,12 @@ def base_url(address: str) -> httpx.URL:
 
 
 def default_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Headers of every request, the caller's own last."""
+    """Headers of every request; the caller's own come last."""
     return {"User-Agent": f"latent-client/{__version__}", **(headers or {})}
 
 
 def build(http: httpx.Client | httpx.AsyncClient, request: Request, *, left_s: float) -> httpx.Request:
-    """Complete a request for this connection; the server is told to give up after `left_s` seconds."""
+    """Build the httpx request of a connection, with a server-side deadline of `left_s` seconds."""
     wait_s = left_s + GRACE_S
     return http.build_request(
         request.method,
@@ -57,7 +57,7 @@ def checked(reply: httpx.Response) -> httpx.Response:
 
 
 def failure(request: httpx.Request, error: httpx.RequestError) -> LatentError:
-    """Say what httpx could not do, and where."""
+    """Convert an httpx error to one of ours that names the URL."""
     kind = TimedOut if isinstance(error, httpx.TimeoutException) else ConnectionFailed
     return kind(str(request.url), f"{type(error).__name__}: {error}".removesuffix(": "))
 
@@ -98,7 +98,7 @@ def _problem_document(reply: httpx.Response) -> dict[str, object] | None:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Seconds from now, at least 0, of a Retry-After in either form (RFC 9110, 10.2.3)."""
+    """Read Retry-After in either form (RFC 9110, 10.2.3) as seconds from now, at least 0."""
     if retry_after is None:
         return None
     if retry_after.isdecimal():

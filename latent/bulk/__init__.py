@@ -1,1 +1,1 @@
-"""Data sets of any size through a model: read, infer and write at once, in memory that does not grow with them."""
+"""Bulk runs: data sets of any size are read, inferred and written at the same time, in bounded memory."""

@@ -1,4 +1,4 @@
-"""A verb of the command line over a data set: what is opened and checked first, and what is said at the end."""
+"""Bulk commands: check a verb's data set, model and output first, run it, and print a summary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from model_store import Manifest
 
 
 class Stream:
-    """A data set, the version that is to answer it, and the file that it goes to."""
+    """A bulk run before it starts: the data set, the version that answers, and the output file."""
 
     def __init__(self, session: BulkSession, dataset: Dataset, output: Path) -> None:
         self._session, self.dataset, self._output = session, dataset, output
@@ -26,7 +26,7 @@ class Stream:
     def of_items(
         cls, reference: str, store: Path, engine: Engine, path: Path, output: Path, label_column: str | None
     ) -> Stream:
-        """Items for the encoder. Raises StoreError or CommandError for what is not there; loads nothing yet."""
+        """Open a data set of items for the encoder; loads no model yet. Raises StoreError or CommandError."""
         session = BulkSession(reference, store, engine)
         return cls(session, open_dataset(path, items_wanted(lambda: session.manifest, label_column)), output)
 
@@ -34,21 +34,21 @@ class Stream:
     def of_codes(
         cls, reference: str, store: Path, engine: Engine, path: Path, output: Path, label_column: str | None
     ) -> Stream:
-        """Codes for the decoder. Raises StoreError or CommandError for what is not there; loads nothing yet."""
+        """Open a data set of codes for the decoder; loads no model yet. Raises StoreError or CommandError."""
         return cls(BulkSession(reference, store, engine), open_dataset(path, codes_wanted(label_column)), output)
 
     @property
     def manifest(self) -> Manifest:
-        """Of the version that answers."""
+        """Manifest of the version that answers."""
         return self._session.manifest
 
     def condition(self, labels: str | None, option: str = "--labels") -> Condition:
-        """The labels of an option, else of the data set. Raises CommandError where they do not fit the model."""
+        """Labels of the option, else of the data set. Raises CommandError if they do not fit the model."""
         given = None if labels is None else listed_labels(labels, self.manifest)
         return condition(self.manifest, self.dataset, given, option)
 
     def run(self, verb: Callable[[BulkModel], Verb], *, as_json: bool) -> None:
-        """Answer all items into the file, and say so. Raises CommandError, StoreError or EngineError."""
+        """Write all answers to the file and print a summary. Raises CommandError, StoreError or EngineError."""
         summary = self._session.run(self.dataset, verb, self._output, shown=not as_json)
         if as_json:
             print_json(

@@ -1,4 +1,4 @@
-"""A version loaded for throughput: every CPU has a batch of its own, and any thread may ask."""
+"""A version loaded for throughput: each CPU works on a batch of its own, and any thread may call it."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ _BATCH_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class BulkModel:
-    """Both halves of a version. Every call is padded to one batch size: an engine compiles each that it meets."""
+    """Both halves of a version. Every call is padded to one batch size, as engines compile each new size."""
 
     manifest: Manifest
     encoder: Program
     decoder: Program
     batch: int
-    """Items of a call."""
+    """Items in one call."""
     workers: int
     """Threads that keep the engine busy."""
 
     @property
     def reference(self) -> str:
-        """NAME@VERSION."""
+        """NAME@VERSION of the version that answers."""
         return f"{self.manifest.name}@{self.manifest.version}"
 
     def encode(self, x: Float32, condition: Rows) -> Posterior:
-        """The posterior of at most `batch` items (n, …) in the network's units. Raises EngineError."""
+        """Encode at most `batch` items (n, …), in the network's units, to their posterior. Raises EngineError."""
         rows = self._infer(self.encoder, {"x": x, **condition})
         if self.manifest.latent.distribution == "gaussian":
             return Posterior(rows["z_mean"], rows["z_log_var"])
         return Posterior(rows["z"], None)
 
     def decode(self, z: Float32, condition: Rows) -> Float32:
-        """What the decoder makes of at most `batch` codes (n, d), in the network's units. Raises EngineError."""
+        """Decode at most `batch` codes (n, d) to outputs in the network's units. Raises EngineError."""
         return self._infer(self.decoder, {"z": z, **condition})["outputs"]
 
     def _infer(self, program: Program, rows: Rows) -> Rows:
@@ -62,7 +62,7 @@ class BulkModel:
 
 
 def load(directory: Path, choice: EngineChoice, threads: int, precision: Precision = "f32") -> BulkModel:
-    """Verify a version, load it and replay its goldens, on the engine that was chosen.
+    """Verify a version, load it on the chosen engine, and replay its goldens.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
@@ -74,7 +74,7 @@ def load(directory: Path, choice: EngineChoice, threads: int, precision: Precisi
 
 
 def _said_by_nobody(_manifest: Manifest, _refusal: Refusal) -> None:
-    """The command answers with the engine that works, whether it is served by a request or by a stream."""
+    """Ignore that an engine refused the version: the command uses the next one, without a message."""
 
 
 def _engine(name: str, threads: int, precision: Precision, quiet: ExitStack) -> Engine:
@@ -91,13 +91,13 @@ def _engine(name: str, threads: int, precision: Precision, quiet: ExitStack) -> 
 
 
 def _batch_items(manifest: Manifest) -> int:
-    """As many as are quickest, where their inputs are small; few of large ones, whose layers need memory."""
+    """Choose the items of a batch: the fastest number for small items, fewer for large ones, which need memory."""
     item_bytes = 4 * int(np.prod(manifest.input.shape))
     return max(1, min(_BATCH_ITEMS, _BATCH_BYTES // item_bytes))
 
 
 class _OneByOne:
-    """An engine whose every call has all the threads already: its programs take one caller at a time."""
+    """Wraps an engine that uses all threads in every call: its programs take one caller at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.name, self.precision = engine, engine.name, engine.precision

@@ -1,4 +1,4 @@
-"""A chunk of a data set -> what the network takes. How is model_store.preprocess's business alone."""
+"""Converting a data set's chunks to the network's input, with model_store.preprocess."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from model_store.preprocess import TRAINING_FORMATS, array_to_input, image_to_in
 Fit = Literal["contain", "cover", "stretch"]
 
 _MAX_PIXELS = 2**27
-"""Photographs as cameras take them: what training reads of a user's own files. A server is more careful."""
+"""Largest picture, the same as in training: files are the user's own, so the bound is above a server's."""
 
 
 def items_of(chunk: Chunk, path: Path, manifest: Manifest, fit: Fit | None, *, invert: bool) -> Float32:
-    """Items in the network's units: (n, …). Raises CommandError that names the item by its place in the data set."""
+    """Convert a chunk to items (n, …) in the network's units. Raises CommandError with the item's place."""
     spec = manifest.input
     if isinstance(chunk.items, list):
         if not isinstance(spec, ImageInput):
@@ -43,7 +43,7 @@ def items_of(chunk: Chunk, path: Path, manifest: Manifest, fit: Fit | None, *, i
 
 
 def codes_of(chunk: Chunk, path: Path, manifest: Manifest) -> Float32:
-    """Codes (n, d). Raises CommandError that names the position of what is wrong."""
+    """Convert a chunk to codes (n, d). Raises CommandError with the position of the first bad value."""
     dim = manifest.latent.dim
     if isinstance(chunk.items, list):
         raise CommandError(f"{path} holds pictures; decode takes codes")

@@ -1,4 +1,4 @@
-"""The condition of every item: from the command line, or from the data set itself."""
+"""Labels of a conditional model's items: from the command line, or from the data set."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _INDEX = re.compile("[0-9]{1,6}")
 
 @dataclass(frozen=True)
 class Condition:
-    """Labels as the network takes them."""
+    """Labels of all items, converted to the network's one-hot arrays chunk by chunk."""
 
     manifest: Manifest
     dataset: Dataset
     given: NDArray[np.int64] | None
-    """Class indices: one for all, or one for each item; None where the data set says."""
+    """Class indices: one for all, or one for each item; None if the data set has them."""
 
     def of(self, chunk: Chunk) -> dict[str, Float32]:
         """`labels` (n, classes) of a chunk's items; nothing for an unconditional model.
@@ -45,12 +45,12 @@ class Condition:
         return one_hot_rows(indices, self.manifest.input)
 
     def check_count(self, count: int) -> None:
-        """Raise CommandError where there are neither one label for all nor one for each of `count` items."""
+        """Raise CommandError unless there is one label for all, or one for each of `count` items."""
         if self.given is not None and len(self.given) not in (1, count):
             raise self.uneven(str(count))
 
     def uneven(self, items: str) -> CommandError:
-        """What is wrong where labels and items do not fit."""
+        """Make the error for a number of labels that does not fit the items."""
         labels = 0 if self.given is None else len(self.given)
         return CommandError(f"{labels} labels for {items} items: give one for all, or one for each")
 
@@ -63,7 +63,7 @@ class Condition:
 
 
 def condition(manifest: Manifest, dataset: Dataset, labels: Sequence[int | str] | None, option: str) -> Condition:
-    """The labels of `option` (such as --labels), else the data set's own.
+    """Choose the labels of `option` (such as --labels), else the data set's own.
 
     Raises CommandError where a conditional model has neither, or an unconditional one is given some.
     """
@@ -91,7 +91,7 @@ def condition(manifest: Manifest, dataset: Dataset, labels: Sequence[int | str] 
 
 
 def class_index(text: str, manifest: Manifest) -> int | None:
-    """The class that a text names, or counts from 0 where it names none; None for neither."""
+    """Find the class index of a text: a class name, else an index from 0; None if it is neither."""
     classes = manifest.input.class_names or ()
     if text in classes:
         return classes.index(text)

@@ -1,4 +1,4 @@
-"""A bounded pipeline: pieces are worked on by several threads at once, and come out in their order."""
+"""A bounded pipeline: several threads work on pieces at once; results come out in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 
 def in_order(pieces: Iterable[T], work: Callable[[T], R], *, workers: int) -> Generator[R, None, None]:
-    """`work` of each piece, in the order of the pieces; at most 2 `workers` + 1 pieces are held at any time.
+    """Generate `work(piece)` of each piece, in order; at most 2 `workers` + 1 pieces are held at any time.
 
     The caller's own thread reads the pieces and takes what comes out, while the workers work. An error is raised in
     its piece's turn, so it is always the first one; then nothing further is begun.

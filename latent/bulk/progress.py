@@ -1,4 +1,4 @@
-"""How far a run is: a bar on standard error where a person watches, and nothing anywhere else."""
+"""Progress of a bulk run: a bar on standard error if that is a terminal, else nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Advance = Callable[[int], None]
 
 
 class _Items(ProgressColumn):
-    """Items that are done, of how many, and how many a second."""
+    """Column of the bar: items done, items in all, and items a second."""
 
     def render(self, task: Task) -> Text:
         total = f" of {int(task.total):,}" if task.total is not None else ""
@@ -23,7 +23,7 @@ class _Items(ProgressColumn):
 
 @contextmanager
 def bar(what: str, total: int | None, *, shown: bool) -> Iterator[Advance]:
-    """A function that is told of items that are done. `total` is None where only the end tells."""
+    """Show a bar in a `with` block; yields a function to call with items done. `total` is None if unknown."""
     console = Console(stderr=True)
     if not (shown and console.is_terminal):
         yield lambda _items: None

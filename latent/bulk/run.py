@@ -1,4 +1,4 @@
-"""One run: a data set through a verb into a file."""
+"""One bulk run: a verb over a data set, into a file."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _TERMINATED = 128 + signal.SIGTERM
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done."""
+    """Summary of a finished run."""
 
     items: int
     shape: tuple[int, ...]
-    """Of what was written: (items, …)."""
+    """Shape of the written array: (items, …)."""
     seconds: float
-    """From the first item read to the file in its place; loading the model is not in it."""
+    """Seconds from reading the first item to the finished file, without loading the model."""
 
 
 def run(dataset: Dataset, verb: Verb, output: Path, *, batch: int, workers: int, advance: Advance) -> Summary:
-    """Read, infer and write at once; `advance` is told how many items are done.
+    """Read, infer and write at the same time; `advance` is called with the number of items done.
 
     `output` is there when all is done, and as it was before where anything fails or interrupts. Raises CommandError.
     """
@@ -63,7 +63,7 @@ def run(dataset: Dataset, verb: Verb, output: Path, *, batch: int, workers: int,
 
 @contextmanager
 def _termination_cleans_up() -> Iterator[None]:
-    """SIGTERM, as schedulers send it, ends the run as Ctrl-C does: with nothing left behind."""
+    """Let SIGTERM, which schedulers send, end the run as Ctrl-C does: no files are left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -80,7 +80,7 @@ def _termination_cleans_up() -> Iterator[None]:
 
 @contextmanager
 def _warnings_dropped() -> Iterator[None]:
-    """Decoding a picture silences Pillow for as long as that takes, which threads cannot do beside each other."""
+    """Silence Pillow's warnings for a whole run: doing so for each picture is not safe with threads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

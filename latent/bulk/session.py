@@ -1,4 +1,4 @@
-"""A version of a store that answers data sets: the counterpart of `latent.session`, whose calls are requests."""
+"""Bulk session: a version of a store that answers data sets, as `latent.session` answers requests."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from model_store import Manifest, ModelStore
 
 
 class BulkSession:
-    """Knows its version at once, and loads it when a data set has come."""
+    """Session of one version: its manifest is read at once, its networks are loaded by `run`."""
 
     def __init__(self, reference: str, store: Path, engine: Engine) -> None:
-        """Raises StoreError where the store has no such model, CommandError for a LATENT_… variable that is wrong."""
+        """Find the version. Raises StoreError if there is none, CommandError for an invalid LATENT_… variable."""
         self._store, self._engine = ModelStore(store), engine
         self._name, self._version = self._store.resolve(reference)
         self._settings = read_settings(store=store, engine=engine)
 
     @property
     def reference(self) -> str:
-        """NAME@VERSION."""
+        """NAME@VERSION of the version that answers."""
         return f"{self._name}@{self._version}"
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Of the version that answers."""
+        """Manifest of the version that answers."""
         return self._store.manifest(self._name, self._version)
 
     def run(self, dataset: Dataset, verb: Callable[[BulkModel], Verb], output: Path, *, shown: bool) -> Summary:
-        """Load the version; answer the data set into a file, on every CPU that the process may use.
+        """Load the version and write its answers to a data set into a file, on every CPU of the process.
 
         `shown` asks for a progress bar, where there is a terminal. Raises CommandError, StoreError or EngineError.
         """

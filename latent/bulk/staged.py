@@ -1,4 +1,4 @@
-"""A file that is written as it grows, and is there when it is whole: until then the old one stands."""
+"""Output files that appear only when they are complete; until then an old file stays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model_store.durable import fsync_path
 
 @contextmanager
 def staged(target: Path) -> Iterator[IO[bytes]]:
-    """A file beside `target` that takes its place at the end of the block; nothing is left of it on any error.
+    """Open a temporary file that replaces `target` at the end of the block; on any error it is removed.
 
     Raises CommandError where it cannot be written: no such directory, no permission, no space.
     """
@@ -43,7 +43,7 @@ def staged(target: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def written(target: Path) -> Iterator[None]:
-    """Raise CommandError, naming `target`, where the block cannot write."""
+    """Raise CommandError that names `target` if the block cannot write."""
     try:
         yield
     except OSError as error:

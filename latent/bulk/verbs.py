@@ -1,4 +1,4 @@
-"""What each verb makes of a chunk: the numbers that the service answers, and their place in a file."""
+"""The verbs on a chunk of a data set: the same numbers as the service's, as rows of a file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Array = NDArray[Any]
 
 
 class Verb(Protocol):
-    """Runs in several threads at once."""
+    """A verb on chunks of a data set. It is called by several threads at once."""
 
     def __call__(self, chunk: Chunk) -> Rows:
-        """Answer a chunk of at most `batch` items. Raises CommandError that names the item that is wrong."""
+        """Answer a chunk of at most `batch` items. Raises CommandError that names the first bad item."""
 
 
 @dataclass(frozen=True)
 class Encode:
-    """Items to codes: z_mean, or the code itself where it is deterministic."""
+    """Encode items to codes: z_mean, or a deterministic code."""
 
     model: BulkModel
     path: Path
@@ -41,7 +41,7 @@ class Encode:
     invert: bool = False
 
     def __call__(self, chunk: Chunk) -> Rows:
-        """`z_mean` (n, d); tables of text have z_0, z_1 …, Parquet has `z_mean` and `z_log_var` as lists."""
+        """Rows with `z_mean` (n, d): CSV has z_0, z_1 …, Parquet has `z_mean` and `z_log_var` as lists."""
         x = items_of(chunk, self.path, self.model.manifest, self.fit, invert=self.invert)
         posterior = self.model.encode(x, self.condition.of(chunk))
         z = posterior.z_mean
@@ -53,14 +53,14 @@ class Encode:
 
 @dataclass(frozen=True)
 class Decode:
-    """Codes to items."""
+    """Decode codes to items."""
 
     model: BulkModel
     path: Path
     condition: Condition
 
     def __call__(self, chunk: Chunk) -> Rows:
-        """`outputs` (n, …) as a user has items: in the value range, or in the table's own units."""
+        """Rows with `outputs` (n, …) in the user's form: in the value range, or in the table's own units."""
         z = codes_of(chunk, self.path, self.model.manifest)
         outputs = self.model.decode(z, self.condition.of(chunk))
         require_finite(outputs, chunk, self.path)
@@ -69,7 +69,7 @@ class Decode:
 
 @dataclass(frozen=True)
 class Reconstruct:
-    """Items through z_mean and back: how far each is from its reconstruction, and whether that is an anomaly."""
+    """Reconstruct items from z_mean and score them: the error of each, and whether it is an anomaly."""
 
     model: BulkModel
     path: Path
@@ -81,7 +81,7 @@ class Reconstruct:
     invert: bool = False
 
     def __call__(self, chunk: Chunk) -> Rows:
-        """Scores of each item, after the reconstructed row where items are rows of a table.
+        """Rows with the scores of each item; for a table, after the reconstructed columns.
 
         mse in the network's units; nll, kl and elbo = -(nll + kl) in nats at z_mean, the latter two for Gaussian
         codes; percentile in [0, 100] among the held-out items.
@@ -113,7 +113,7 @@ class Reconstruct:
 
 
 def anomaly_threshold(manifest: Manifest, threshold: float | None, quantile: float | None) -> float:
-    """The threshold that was asked for, by value or as a quantile of the held-out errors; else the manifest's.
+    """Choose the anomaly threshold: a given value, a given quantile of the held-out errors, or the manifest's.
 
     Raises CommandError for a value that is none.
     """
@@ -127,7 +127,7 @@ def anomaly_threshold(manifest: Manifest, threshold: float | None, quantile: flo
 
 
 def require_finite(answers: Array, chunk: Chunk, path: Path) -> None:
-    """Raise CommandError at the first of n answers (n, …) that is no finite number."""
+    """Raise CommandError for the first of n answers (n, …) that is not finite."""
     if np.isfinite(answers).all():
         return
     item = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).argmax())

@@ -1,6 +1,6 @@
-"""Data sets as files: read piece by piece, so that their size does not matter. One module a kind, one protocol for all.
+"""Data sets in files, read in chunks, so that their size does not matter. One module a format, one protocol.
 
-What a file means is what training takes it for; the items are brought to a model elsewhere.
+A file means here what it means in training. `latent.bulk` converts the items for a model.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ FILES = (".npy", ".npz", *TABLES)
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether a path is a data set by its name: a directory, or a file that holds many items."""
+    """Tell by its name whether a path is a data set: a directory, or a file that holds many items."""
     return path.suffix.lower() in FILES or path.is_dir()
 
 
 def open_dataset(path: Path, wanted: Wanted) -> Dataset:
-    """The data set at `path`, its header read. Raises CommandError that names the file and what is wrong with it."""
+    """Open the data set at `path` and read its header. Raises CommandError that names the file and the fault."""
     if wanted.label is not None and path.suffix.lower() not in TABLES:
         raise CommandError(f"--label-column names a column of a table, but {path} is none")
     try:

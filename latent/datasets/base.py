@@ -1,4 +1,4 @@
-"""What every data set is to its reader: chunks of items in their order, and what is known of each item."""
+"""Protocol of all data sets: chunks of items in order, with their labels and file names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _CODE = re.compile(r"z_(\d+)")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Items `start`, `start + 1` … of a data set."""
+    """Consecutive items of a data set, from number `start` on."""
 
     start: int
     items: Array | list[Path]
-    """Numbers (n, …) as they stand in the file, or n pictures, not read yet."""
+    """Numbers (n, …) of the file, or paths of n pictures, which are not read yet."""
     labels: list[str] | None = None
     """The class of each item, by name or number."""
     files: list[str] | None = None
@@ -36,36 +36,36 @@ class Chunk:
 
 
 class Dataset(Protocol):
-    """Items in an order of their own, read from the start each time."""
+    """A data set: items in a fixed order, read again from the start by each call of `chunks`."""
 
     path: Path
     count: int | None
-    """How many items there are; None where only reading to the end tells."""
+    """Number of items; None if it is known only after reading to the end."""
 
     @property
     def labelled(self) -> bool:
         """Whether the chunks have labels."""
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """All items in their order, `size` at a time, fewer at an end. Raises CommandError at what cannot be read."""
+        """Generate all items in order, `size` at a time or fewer. Raises CommandError at an unreadable item."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for in a file that may hold more than that."""
+    """Names of the arrays and columns to read from a file that may hold others too."""
 
     arrays: tuple[str, ...]
-    """Names of the array in an archive, the first that is there."""
+    """Possible names of the array in an archive; the first that exists is read."""
     columns: Callable[[Sequence[str]], Sequence[str] | None]
-    """The names of a table's columns -> those that are read, in their order; None for all of them."""
+    """Chooses from a table's column names those to read, in order; None for all of them."""
     label: str | None = None
     """Name or number of the table's column that holds the class of each row."""
     usual_label: str | None = None
-    """Name of such a column that needs no mention: where it is there, it is the label."""
+    """Name of a column that is the label whenever it exists, without being asked for."""
 
 
 def items_wanted(manifest: Callable[[], Manifest], label: str | None = None) -> Wanted:
-    """Items for the encoder. `manifest` is asked only for a table, whose columns it names."""
+    """Names of items for the encoder. `manifest` is called only for a table, whose columns it names."""
 
     def columns(_header: Sequence[str]) -> Sequence[str] | None:
         spec, name = manifest().input, manifest().name
@@ -77,7 +77,7 @@ def items_wanted(manifest: Callable[[], Manifest], label: str | None = None) -> 
 
 
 def codes_wanted(label: str | None = None) -> Wanted:
-    """Codes for the decoder: columns z_0, z_1 … and `label` of a table, where it has them as an encoding does."""
+    """Names of codes for the decoder: in a table, columns z_0, z_1 … and `label`, as an encoding has them."""
 
     def columns(header: Sequence[str]) -> Sequence[str] | None:
         codes = [name for name in header if _CODE.fullmatch(name)]
@@ -87,7 +87,7 @@ def codes_wanted(label: str | None = None) -> Wanted:
 
 
 def whole(dataset: Dataset) -> Chunk:
-    """All items at once, in memory. Raises CommandError for a data set that holds none."""
+    """Read all items into memory. Raises CommandError for an empty data set."""
     parts = list(dataset.chunks(dataset.count or 65536))
     if not sum(map(len, parts)):
         raise CommandError(f"{dataset.path} holds no items")
@@ -102,6 +102,6 @@ def whole(dataset: Dataset) -> Chunk:
 
 
 def label_text(value: object) -> str:
-    """A label as a person would write it: 3 for 3.0."""
+    """Format a label as a person writes it: 3 for 3.0."""
     value = value.item() if isinstance(value, np.generic) else value
     return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()

@@ -1,4 +1,4 @@
-"""Which columns of a table are read, and which one is the label."""
+"""Selecting the columns of a table to read, and the column of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,6}")
 
 @dataclass(frozen=True)
 class Selection:
-    """Columns of a table by their position."""
+    """Positions of the columns to read and of the label."""
 
     names: tuple[str, ...]
     positions: tuple[int, ...]
@@ -24,7 +24,7 @@ class Selection:
 
 
 def select(path: Path, header: Sequence[str], wanted: Wanted, *, headless: bool = False) -> Selection:
-    """Columns by the names that are wanted, or all but the label; a table without names is read in its order.
+    """Select columns by the wanted names, or all but the label; a table without names is read in its order.
 
     Raises CommandError for a column that is missing or there twice, and for a label that is no column.
     """

@@ -18,12 +18,12 @@ Rows = Iterator[tuple[int, list[str]]]
 
 
 class CsvDataset:
-    """Columns are matched by name wherever names are known; a first line of nothing but numbers is data."""
+    """A CSV file. Columns are matched by name if names are known; a first line of only numbers is data."""
 
     count: int | None = None
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
-        """Raises CommandError for an empty file, and for columns that are not there."""
+        """Read the header. Raises CommandError for an empty file, and for missing columns."""
         self.path = path
         first = next(self._rows(), (0, []))[1]
         if not first:
@@ -34,7 +34,7 @@ class CsvDataset:
         self.labelled = self._selection.label is not None
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Float64 (n, columns). Errors name the row, as the file's lines are numbered from 1, and the column."""
+        """Chunks float64 (n, columns). Errors name the column and the row, by its line number from 1."""
         rows, start = self._rows(), 0
         if not self._headless:
             next(rows)
@@ -43,7 +43,7 @@ class CsvDataset:
             start += len(piece)
 
     def _rows(self) -> Rows:
-        """Line numbers and cells of all rows that are not blank."""
+        """Read line numbers and cells of all rows that are not blank."""
         try:
             with self.path.open(newline="", encoding="utf-8-sig") as file:
                 delimiter = max(",;\t", key=file.readline().count)

@@ -21,14 +21,14 @@ _UNSIGNED_BYTE = 0x08
 
 @dataclass(frozen=True)
 class Part:
-    """Images and, where there are some, their labels."""
+    """A file of images and, if there is one, its file of labels."""
 
     images: Path
     labels: Path | None
 
 
 def idx_parts(directory: Path) -> list[Part]:
-    """The training items of a directory, then its test items; none where it holds no IDX files."""
+    """Find a directory's training files, then its test files; none if it holds no IDX files."""
     from training.data.idx import find_idx
 
     files = find_idx(directory)
@@ -40,10 +40,10 @@ def idx_parts(directory: Path) -> list[Part]:
 
 
 class IdxDataset:
-    """Unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the items."""
+    """IDX files of unsigned bytes: magic 0, 0, 8, rank; then each size, big endian; then the items."""
 
     def __init__(self, path: Path, parts: list[Part]) -> None:
-        """Raises CommandError for what is no IDX file of unsigned bytes."""
+        """Read the headers. Raises CommandError if a file is not an IDX file of unsigned bytes."""
         self.path, self._parts = path, parts
         self._shapes = [_shape(part.images) for part in parts]
         if len({shape[1:] for shape in self._shapes}) > 1:
@@ -55,7 +55,7 @@ class IdxDataset:
                 raise CommandError(f"{part.labels} does not hold one label for each of {n} images")
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Uint8 (n, …)."""
+        """Chunks uint8 (n, …)."""
         start = 0
         for part, (n, *item) in zip(self._parts, self._shapes, strict=True):
             with _open(part.images) as images, _open(part.labels or part.images) as labels:

@@ -17,16 +17,16 @@ from latent.errors import CommandError
 Order = Literal["C", "F"]
 
 _HELD_BYTES = 32 << 20
-"""Items read, after which the pages that they were read from are given back to the system."""
+"""Bytes read before their pages are given back to the system."""
 
 
 class NpyDataset:
-    """One array (n, …)."""
+    """A .npy file with one array (n, …)."""
 
     labelled = False
 
     def __init__(self, path: Path) -> None:
-        """Raises CommandError for what is no complete array of numbers."""
+        """Map the file. Raises CommandError if it is not a complete array of numbers."""
         self.path = path
         with path.open("rb") as file:
             self._shape, self._order, self._dtype = read_header(file, path)
@@ -40,7 +40,7 @@ class NpyDataset:
         self.count: int | None = self._shape[0]
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Views of the file: nothing is read before it is used, and what was used is given back.
+        """Chunks as views of the file: pages are read when they are used, and given back afterwards.
 
         In Fortran order every element of an item has a page of its own, and the system maps 64 KiB around each.
         """
@@ -58,7 +58,7 @@ class NpyDataset:
 
 
 def read_header(file: IO[bytes], path: Path) -> tuple[tuple[int, ...], Order, np.dtype[Any]]:
-    """Shape, order ("C" or "F") and type of the .npy file that `file` stands at the start of; leaves it at the data.
+    """Read the header of a .npy file: shape, order ("C" or "F") and type; `file` is then at its data.
 
     Raises CommandError for anything but numbers, Python objects above all.
     """

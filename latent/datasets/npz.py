@@ -21,7 +21,7 @@ _SPLIT = (("x_train", "y_train"), ("x_test", "y_test"))
 
 @dataclass(frozen=True)
 class _Member:
-    """An array of the archive, by its header."""
+    """Header of an array in the archive."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,13 +30,13 @@ class _Member:
 
 
 class NpzDataset:
-    """`x`, and `y` for labels; or x_train and then x_test, as training reads them; or the only array there is.
+    """A .npz file: `x` with labels `y`; or x_train and then x_test, as in training; or the only array.
 
     Members in Fortran order are held in memory whole: their items are not together in the file.
     """
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
-        """Raises CommandError where no such array is found."""
+        """Read the headers. Raises CommandError if there is no such array."""
         self.path = path
         try:
             with zipfile.ZipFile(path) as archive:
@@ -61,7 +61,7 @@ class NpzDataset:
         return self._labels is not None
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Items as they are unpacked."""
+        """Generate chunks while the archive is unpacked."""
         start = 0
         try:
             with zipfile.ZipFile(self.path) as archive:
@@ -75,7 +75,7 @@ class NpzDataset:
 
 
 def _pairs(path: Path, names: list[str], wanted: Wanted) -> list[tuple[str, str]]:
-    """Names of the arrays of items, in order, each with the name that its labels would have."""
+    """Names of the arrays of items, in order, each with the name of its labels."""
     found = next((name for name in wanted.arrays if name in names), None)
     if found is not None:
         return [(found, "y")]

@@ -20,10 +20,10 @@ NEEDS_PYARROW = ".parquet needs pyarrow: pip install '.[parquet]'"
 
 
 class ParquetDataset:
-    """Row groups as they come; only the columns that are wanted are read."""
+    """A Parquet file, read by row groups; only the wanted columns are read."""
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
-        """Raises CommandError for what is no Parquet, for missing columns, and where pyarrow is not installed."""
+        """Read the schema. Raises CommandError for a file that is not Parquet, missing columns or missing pyarrow."""
         try:
             from pyarrow import ArrowException, types
             from pyarrow.parquet import ParquetFile
@@ -47,7 +47,7 @@ class ParquetDataset:
         self.labelled = self._selection.label is not None
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Float64 (n, columns), or lists as they are. Errors name the row, from 1, and the column."""
+        """Chunks float64 (n, columns), also from a column of lists. Errors name the row, from 1, and the column."""
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
 
@@ -83,7 +83,7 @@ class ParquetDataset:
         return np.asarray(numbers)
 
     def _vectors(self, name: str, column: Arrow, start: int) -> Array:
-        """Lists of one length: (n, length)."""
+        """Convert lists of one length to an array (n, length)."""
         self._require_values(name, column, start)
         lengths = column.value_lengths().to_numpy(zero_copy_only=False)
         if len(lengths) and (lengths != lengths[0]).any():

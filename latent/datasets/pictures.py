@@ -13,14 +13,14 @@ from model_store.preprocess import TRAINING_FORMATS
 
 
 class PictureDataset:
-    """Every picture below a directory, in the order of the paths; read when its turn comes.
+    """A directory of pictures, in the order of the paths; each is read when it is needed.
 
     Other files, and names that begin with a dot, are passed over. The first folder of a path is the label, where no
     picture stands outside one.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises CommandError where there is no picture."""
+        """List the pictures. Raises CommandError if there is none."""
         self.path = path
         suffixes = _suffixes()
         self._files = [
@@ -34,7 +34,7 @@ class PictureDataset:
         self.labelled = all(len(file.parts) > 1 for file in self._files)
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Paths."""
+        """Chunks of paths."""
         for start in range(0, len(self._files), size):
             files = self._files[start : start + size]
             yield Chunk(
@@ -46,7 +46,7 @@ class PictureDataset:
 
 
 def _suffixes() -> frozenset[str]:
-    """Of the formats that training reads."""
+    """File name suffixes of the formats that training reads."""
     return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in TRAINING_FORMATS)
 
 
@@ -55,5 +55,5 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _text(name: str) -> str:
-    """A name as text: one that is no UTF-8 can stand in no table as it is."""
+    """Convert a file name to valid text: a name that is not UTF-8 cannot be written to a table."""
     return name.encode(errors="surrogateescape").decode(errors="replace")

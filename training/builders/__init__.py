@@ -1,4 +1,4 @@
-"""Encoders and decoders by name. A builder is a section of the configuration that knows how to build itself.
+"""Builders of encoders and decoders, by name. A builder is a section of the configuration with a `build` method.
 
 A further architecture is one module here and its name in `ModelConfig`. Decoders answer before the output
 activation ("logits"); the likelihood's activation is applied in one place, `training.autoencoder`.

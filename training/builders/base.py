@@ -1,4 +1,4 @@
-"""What every builder gives back, and the end of every encoder."""
+"""The pair of networks that every builder returns, and the last layers of every encoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Networks:
 def affine(features: SymbolicTensor, units: int, starts: int | None = None, **options: object) -> SymbolicTensor:
     """A fully connected layer: (b, f) -> (b, units).
 
-    With `starts` one for each of them, none seeing another: (b, f) or (b, starts, f) -> (b, starts, units).
+    With `starts`, one independent layer for each start: (b, f) or (b, starts, f) -> (b, starts, units).
     """
     import keras
 
@@ -47,14 +47,14 @@ def affine(features: SymbolicTensor, units: int, starts: int | None = None, **op
 
 
 def join(features: SymbolicTensor, labels: SymbolicTensor | None) -> SymbolicTensor:
-    """Features (b, f) and, where the model is conditional, labels (b, classes) side by side."""
+    """Join features (b, f) with labels (b, classes) if the model is conditional."""
     import keras
 
     return features if labels is None else keras.layers.Concatenate()([features, labels])
 
 
 def code_heads(features: SymbolicTensor, latent: LatentConfig, starts: int | None = None) -> Code:
-    """The code out of features (b, f): z_mean and z_log_var, or z where it is deterministic; each (b, d)."""
+    """Make the code from features (b, f): z_mean and z_log_var, or z if it is deterministic; each (b, d)."""
     import keras
 
     if latent.distribution == "deterministic":
@@ -77,7 +77,7 @@ def networks(
     decode: Callable[[SymbolicTensor, SymbolicTensor | None], SymbolicTensor],
     starts: int | None = None,
 ) -> Networks:
-    """Two functional models out of two functions on symbolic tensors; `classes` is 0 where nothing is conditional."""
+    """Make both Keras models from two functions on symbolic tensors; `classes` is 0 for an unconditional model."""
     import keras
 
     x = keras.Input(shape, name="x")

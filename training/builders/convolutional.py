@@ -25,17 +25,17 @@ class Convolutional(Section):
 
     @property
     def family(self) -> str:
-        """For the manifest's `family`."""
+        """The network's part of the manifest's `family`."""
         return "convolutional"
 
     def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others ask
-        """Why items of this shape cannot be trained on, or None."""
+        """Say why this network cannot train on items of a shape, or None if it can."""
         if len(shape) == 3:
             return None
         return f"convolutions need images, but the data are vectors of {shape[-1]} values"
 
     def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
-        """For images (height, width, channels) of any size."""
+        """Build both networks for images (height, width, channels) of any size."""
         import keras
 
         layers = keras.layers

@@ -23,22 +23,22 @@ class Dense(Section):
 
     @property
     def family(self) -> str:
-        """For the manifest's `family`."""
+        """The network's part of the manifest's `family`."""
         return "dense"
 
     @property
     def stackable(self) -> bool:
-        """Whether several starts can train side by side in one network: neither layer below keeps them apart."""
+        """Whether several starts can train side by side in one network: batch norm and dropout would mix them."""
         return not self.batch_norm and self.dropout == 0
 
     def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others refuse
-        """Why items of this shape cannot be trained on: nothing that is flattened can't."""
+        """Return None: items of every shape can be flattened and trained on."""
         return None
 
     def build(
         self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0, starts: int | None = None
     ) -> Networks:
-        """For items of `shape`; `starts` networks in one, see `Networks`."""
+        """Build both networks for items of `shape`; with `starts` several networks in one, see `Networks`."""
         import keras
 
         def hidden(features: SymbolicTensor, widths: tuple[int, ...], activation: Activation) -> SymbolicTensor:

@@ -16,15 +16,15 @@ class Linear(Section):
 
     @property
     def family(self) -> str:
-        """For the manifest's `family`."""
+        """The network's part of the manifest's `family`."""
         return "linear"
 
     def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others refuse
-        """Why items of this shape cannot be trained on: nothing that is flattened can't."""
+        """Return None: items of every shape can be flattened and trained on."""
         return None
 
     def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
-        """For items of `shape`."""
+        """Build both networks for items of `shape`."""
         import keras
 
         def encode(x: SymbolicTensor, labels: SymbolicTensor | None) -> Code:

@@ -18,15 +18,15 @@ class Lstm(Section):
 
     @property
     def family(self) -> str:
-        """For the manifest's `family`."""
+        """The network's part of the manifest's `family`."""
         return "lstm"
 
     def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:  # noqa: ARG002 - others ask
-        """Why items of this shape cannot be trained on, or None."""
+        """Say why this network cannot train on items of a shape, or None if it can."""
         return None if len(shape) == 2 else "an LSTM needs sequences (steps, features); for images set input.kind"
 
     def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
-        """For sequences (steps, features)."""
+        """Build both networks for sequences (steps, features)."""
         import keras
 
         layers = keras.layers

@@ -53,11 +53,11 @@ class Staged(Section):
 
     @property
     def family(self) -> str:
-        """For the manifest's `family`."""
+        """The network's part of the manifest's `family`."""
         return "convolutional"
 
     def refuses(self, shape: tuple[int, ...], latent: LatentConfig) -> str | None:
-        """Why items of this shape cannot be trained on, or None."""
+        """Say why this network cannot train on items of a shape, or None if it can."""
         if len(shape) != 3:
             return f"convolutions need images, but the data are vectors of {shape[-1]} values"
         if self.code == "map" and latent.distribution == "gaussian":
@@ -65,7 +65,7 @@ class Staged(Section):
         return None
 
     def build(self, shape: tuple[int, ...], latent: LatentConfig, classes: int = 0) -> Networks:
-        """For images (height, width, channels). Raises ValueError where the stages do not lead back to their shape."""
+        """Build both networks for images (height, width, channels). Raises ValueError if the outputs' shape differs."""
         import keras
 
         smallest: list[tuple[int, ...]] = []

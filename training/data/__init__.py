@@ -26,7 +26,7 @@ __all__ = ["NAMES", "Dataset", "load"]
 
 
 def load(data: DataConfig, options: InputConfig) -> Dataset:
-    """Read the items of a source by its name, or of a path. Raises DataError."""
+    """Read the items of a named source or of a path. Raises DataError."""
     source = data.source
     if not source:
         raise BadSetting(f"data.source is empty; expected {', '.join(NAMES)}, {_KINDS}")

@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files, and what any array must be to be trained on."""
+"""Reading `.npy` and `.npz` files, and checking that an array can be trained on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPLIT_KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_npy(path: Path, data: DataConfig, options: InputConfig) -> Dataset:
-    """One array (n, …): images or vectors by its rank and type, see `items_of`. Raises DataError."""
+    """Read one array (n, …) as images or vectors, by its rank and type; see `items_of`. Raises DataError."""
     array = _read(path)
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} is an .npz archive by its content")
@@ -29,7 +29,7 @@ def load_npy(path: Path, data: DataConfig, options: InputConfig) -> Dataset:
 
 
 def load_npz(path: Path, data: DataConfig, options: InputConfig) -> Dataset:
-    """`x` and, if there are labels, `y`; or x_train, y_train, x_test, y_test, whose test split is kept.
+    """Read `x` and optional labels `y`; or x_train, y_train, x_test, y_test, and keep this test split.
 
     Raises DataError.
     """
@@ -43,7 +43,7 @@ def load_npz(path: Path, data: DataConfig, options: InputConfig) -> Dataset:
 
 
 def read_npz(path: Path) -> dict[str, Array]:
-    """Every array of an archive. Raises DataError."""
+    """Read every array of an archive. Raises DataError."""
     archive = _read(path)
     if isinstance(archive, np.ndarray):
         raise DataError(f"{path} is an .npy array by its content")
@@ -51,7 +51,7 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 
 def join_official(path: Path, arrays: dict[str, Array]) -> tuple[Array, Array | None, int]:
-    """Training then test items of a Keras-style archive: x, y, and where the test items begin. Raises DataError."""
+    """Join training and test items of a Keras-style archive: x, y, index of the first test item. Raises DataError."""
     x_train, y_train, x_test, y_test = (arrays.get(key) for key in _SPLIT_KEYS)
     if x_train is None or x_test is None or x_train.shape[1:] != x_test.shape[1:]:
         raise DataError(f"{path}: x_train and x_test must hold items of one shape")
@@ -60,7 +60,7 @@ def join_official(path: Path, arrays: dict[str, Array]) -> tuple[Array, Array | 
 
 
 def items_of(array: Array, kind: str, *, where: str) -> UInt8 | Float32:
-    """Images uint8 (n, h, w, c), vectors float32 (n, f) or sequences float32 (n, steps, f), out of any numbers.
+    """Convert numbers to images uint8 (n, h, w, c), vectors float32 (n, f) or sequences float32 (n, steps, f).
 
     Rank 2 are vectors, rank 3 sequences where `kind` says so. Else rank 3 (n, h, w) and rank 4 (n, h, w, 1 or 3) are
     images: integers 0…255, or floats in [0, 1], which are kept to the nearest of 256 levels, as a picture file would.

@@ -18,7 +18,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def load_csv(path: Path, data: DataConfig) -> Dataset:
-    """Rows of numbers, separated by commas, semicolons or tabs.
+    """Read rows of numbers, separated by commas, semicolons or tabs.
 
     A first line of nothing but numbers is data: the columns are then numbered from 0. Raises DataError, naming the
     row as the file's lines are numbered from 1, and the column.
@@ -53,7 +53,7 @@ def load_csv(path: Path, data: DataConfig) -> Dataset:
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells of all rows that are not blank."""
+    """Read line numbers and cells of all rows that are not blank."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             start = file.readline()
@@ -68,7 +68,7 @@ def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _number(cell: str) -> float | None:
-    """What a cell says, infinities and NaN included; None where it is no number."""
+    """Read a cell's number, infinities and NaN included; None if it is not a number."""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What every source gives: items as read, and what is known of them."""
+"""The result of every data source: the items, their labels, and facts about them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Labels = NDArray[np.int64]
 NOT_STATED = "not stated"
 MAX_CLASSES = 1000
 MIN_CLASS_ITEMS = 2
-"""A label names groups: fewer items a class than this, on average, and it is a measurement or a key."""
+"""Least items a class, on average; below this a label is more likely a measurement or a key."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """n items in the order of their source."""
+    """n items in the order of their source, with labels and facts about them."""
 
     name: str
     inputs: UInt8 | Float32
@@ -37,15 +37,15 @@ class Dataset:
     """Whether the features are coordinates in one unit, so that standardising each by itself would bend the space."""
     licence: str = NOT_STATED
     curve: Float32 | None = None
-    """Where the items are a known curve plus noise: points (m, f) along it, in its order."""
+    """Points (m, f) along the curve, in order, if the items are a known curve plus noise."""
     official_test: int | None = None
-    """Where the source has a test split of its own: the index of its first item; it runs to the end."""
+    """Index of the first item of the source's own test split, if it has one; that split runs to the end."""
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def sha256(self) -> str:
-        """Of the items, their shape and their labels."""
+        """SHA-256 of the items, their shape and their labels."""
         digest = hashlib.sha256(repr((self.inputs.dtype.str, self.inputs.shape)).encode())
         digest.update(np.ascontiguousarray(self.inputs).data)
         if self.labels is not None:
@@ -54,7 +54,7 @@ class Dataset:
 
 
 def class_labels(values: Sequence[Any] | NDArray[Any]) -> tuple[Labels, tuple[str, ...]]:
-    """Labels of any type -> indices (n,) and the classes' names, numbers in their order, text in the alphabet's.
+    """Convert labels of any type to class indices (n,) and class names, in numerical or alphabetical order.
 
     Raises DataError where there are too many different values for a label.
     """

@@ -27,14 +27,14 @@ _GREY_MODES = ("1", "L", "LA")
 
 @dataclass(frozen=True)
 class _Survey:
-    """What one look at every picture says."""
+    """Sizes and colour modes of all pictures of a directory."""
 
     sizes: frozenset[tuple[int, int]]
     grey: bool
 
 
 def load_folder(directory: Path, options: InputConfig) -> Dataset:
-    """Every picture below `directory`, brought to one size and colour mode exactly as the service does.
+    """Read every picture below `directory` and fit it to one size and colour mode, exactly as the service does.
 
     Where no size is set: the pictures' own if all have the same, at most 64 pixels a side; else 32 × 32. Other
     files, and names that begin with a dot, are passed over. Raises DataError, naming a picture that can't be read.

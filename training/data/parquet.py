@@ -18,7 +18,7 @@ ArrowColumn = Any
 
 
 def load_parquet(path: Path, data: DataConfig) -> Dataset:
-    """Columns of numbers. Raises DataError, naming the row (from 1) and the column, or that pyarrow is missing."""
+    """Read columns of numbers. Raises DataError that names row (from 1) and column, or that pyarrow is missing."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import read_table

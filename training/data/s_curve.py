@@ -19,7 +19,7 @@ def s_curve(u: Float64) -> Float64:
 
 
 def load_s_curve() -> Dataset:
-    """Positions drawn evenly; always the same."""
+    """Load the 300 points, at positions drawn uniformly; always the same points."""
     points = s_curve(np.random.default_rng(_SEED).uniform(size=_ITEMS))
     return Dataset(
         name="s-curve",

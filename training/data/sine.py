@@ -13,7 +13,7 @@ _SEED = 0
 
 
 def load_sine() -> Dataset:
-    """y = sin x with x evenly in [−2.2, 2.2], and normal noise of deviation 0.06 added to both; always the same."""
+    """Load y = sin x, x even in [−2.2, 2.2], with normal noise of deviation 0.06 on both; always the same points."""
     rng = np.random.default_rng(_SEED)
     x = np.linspace(-_REACH, _REACH, _ITEMS)
     curve = np.stack([x, np.sin(x)], axis=1)

@@ -1,4 +1,4 @@
-"""What CSV and Parquet share: named columns, one of which may be the label."""
+"""Columns of CSV and Parquet tables: their names, and the one that holds the label."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,6}")
 
 
 def label_position(path: Path, columns: Sequence[str], label: str | None) -> int | None:
-    """Where the label's column stands, or None. Raises DataError where there is none of that name or number."""
+    """Find the position of the label's column, or None. Raises DataError for a name or number that does not exist."""
     if label is None:
         return None
     if label in columns:
@@ -27,14 +27,14 @@ def label_position(path: Path, columns: Sequence[str], label: str | None) -> int
 
 
 def column_index(label: str, width: int) -> int | None:
-    """The column that a number stands for, from 0 or, where negative, from the end; None for anything else."""
+    """Read a column number: from 0, or from the end if negative; None if the text is not one."""
     if not _INTEGER.fullmatch(label) or not -width <= int(label) < width:
         return None
     return int(label) % width
 
 
 def require_columns(path: Path, columns: Sequence[str], label: int | None) -> None:
-    """Raise DataError for names that occur twice, or where no column is left beside the label."""
+    """Raise DataError for duplicate names, or if the label is the only column."""
     if len(set(columns)) != len(columns):
         twice = next(name for i, name in enumerate(columns) if name in columns[:i])
         raise DataError(f"{path}: the column name {twice!r} occurs twice")

@@ -1,1 +1,1 @@
-"""Figures from arrays; no model in sight."""
+"""Figures drawn from arrays alone, without a model."""

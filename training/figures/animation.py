@@ -1,4 +1,4 @@
-"""A model through training, as GIF: one frame an epoch that was recorded."""
+"""GIFs of a model through training, one frame a recorded epoch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITHIN = (0.005, 0.995)
 
 
 def animate_images(path: Path, titles: Sequence[str], sheets: Sequence[Array]) -> None:
-    """Sheets (rows, columns, h, w, c) in [0, 1], each under its title."""
+    """Animate sheets of images (rows, columns, h, w, c) in [0, 1], each with its title."""
     frames = [_captioned(_sheet(images), title) for title, images in zip(titles, sheets, strict=True)]
     _write(path, frames)
 
@@ -36,7 +36,7 @@ def animate_codes(
     class_names: Sequence[str] | None,
     axes: tuple[str, str],
 ) -> None:
-    """Codes (n, 1 or 2) on axes that hold most of the last frame; one dimension is a histogram."""
+    """Animate codes (n, 1 or 2) on axes that fit most of the last frame; one dimension is a histogram."""
     low, high = np.quantile(codes[-1], _WITHIN, axis=0)
     margin = 0.15 * (high - low) + 1e-3
     low, high = low - margin, high + margin
@@ -58,7 +58,7 @@ def animate_codes(
 
 
 def animate(path: Path, frames: Sequence[Callable[[Axes], None]]) -> None:
-    """Whatever each of `frames` draws."""
+    """Write a GIF of what each of `frames` draws."""
     pictures = []
     for draw in frames:
         figure = Figure((6.4, 5))

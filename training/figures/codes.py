@@ -1,4 +1,4 @@
-"""Codes in the plane, as PNG."""
+"""Plots of codes, as PNG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BINS = 50
 def plot_codes(
     path: Path, coordinates: Array, labels: Array | None, class_names: Sequence[str] | None, axes: tuple[str, str]
 ) -> None:
-    """Codes (n, 1 or 2), coloured by class where there are any; those of one dimension as a histogram."""
+    """Plot codes (n, 1 or 2), coloured by class if there are classes; one dimension is a histogram."""
     figure = Figure((7, 5.5), layout="constrained")
     axis = figure.subplots()
     if coordinates.shape[1] == 1:
@@ -31,7 +31,7 @@ def plot_codes(
 
 
 def scatter_codes(axis: Axes, points: Array, labels: Array | None, class_names: Sequence[str] | None) -> None:
-    """Points (n, 2) coloured by class where there are any, with a legend beside the axes."""
+    """Scatter points (n, 2), coloured by class if there are classes, with a legend beside the axes."""
     if labels is None:
         axis.scatter(points[:, 0], points[:, 1], s=8, alpha=0.6, color=MODEL)
     else:
@@ -39,7 +39,7 @@ def scatter_codes(axis: Axes, points: Array, labels: Array | None, class_names: 
 
 
 def histogram_codes(axis: Axes, values: Array, labels: Array | None, class_names: Sequence[str] | None) -> None:
-    """Codes (n,) counted, the classes on top of each other where there are few."""
+    """Draw a histogram of codes (n,), with stacked classes if there are few."""
     bins = np.histogram_bin_edges(values, bins=min(_BINS, 5 + len(values) // 5)).tolist()
     present = [] if labels is None else np.unique(labels).tolist()
     if labels is None or len(present) > _LISTED_CLASSES:
@@ -79,7 +79,7 @@ def _scatter_classes(axis: Axes, points: Array, labels: Array, class_names: Sequ
 
 
 def plot_along_curve(path: Path, order: Array, codes: Array, rho: float) -> None:
-    """1-d codes (n,) over the items' positions (n,) along the curve that they lie on."""
+    """Plot 1-d codes (n,) over the items' positions (n,) along their curve."""
     figure = Figure((6, 4.5), layout="constrained")
     axis = figure.subplots()
     axis.scatter(order, codes, s=8, alpha=0.7, color=MODEL)
@@ -90,7 +90,7 @@ def plot_along_curve(path: Path, order: Array, codes: Array, rho: float) -> None
 def plot_joint(
     path: Path, codes: Array, labels: Array | None, class_names: Sequence[str] | None, names: tuple[str, str]
 ) -> None:
-    """The joint distribution of two code dimensions (n, 2), with their marginals above and beside it."""
+    """Plot the joint distribution of two code dimensions (n, 2), with their marginals above and beside it."""
     figure = Figure((7.2, 6), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(4, 1), height_ratios=(1, 4))
     joint = figure.add_subplot(grid[1, 0])

@@ -1,4 +1,4 @@
-"""The loss through training."""
+"""Plot of the loss through training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.figures.style import DATA, MODEL, label, save
 
 
 def plot_history(path: Path, rows: Sequence[Mapping[str, float]], kept_epoch: int) -> None:
-    """Loss, and its terms, over the epochs."""
+    """Plot the loss and its terms over the epochs."""
     epochs = [row["epoch"] for row in rows]
     has_kl = any(row["kl"] for row in rows)
     figure = Figure((10 if has_kl else 5.5, 4), layout="constrained")

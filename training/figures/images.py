@@ -13,7 +13,7 @@ from training.figures.style import Array, save, short, show
 
 
 def plot_image_rows(path: Path, rows: Sequence[tuple[str, Array]], title: str) -> None:
-    """Named rows of images, each (n, h, w, c), one under the other."""
+    """Plot named rows of images, each (n, h, w, c), one under the other."""
     n, height, width = rows[0][1].shape[:3]
     figure = Figure((0.8 * n + 0.8, 0.85 * len(rows) * height / width + 0.5), layout="constrained")
     axes = figure.subplots(len(rows), 1, squeeze=False)
@@ -26,7 +26,7 @@ def plot_image_rows(path: Path, rows: Sequence[tuple[str, Array]], title: str) -
 
 
 def plot_image_table(path: Path, first: Array, table: Array, columns: Sequence[str], title: str) -> None:
-    """One image a row (r, h, w, c) beside what was made of it (r, n, h, w, c), under n names."""
+    """Plot one image a row (r, h, w, c) beside its n variants (r, n, h, w, c), under n names."""
     rows, n, height, width = table.shape[:4]
     strips = [_strip(np.concatenate([image[None], others])) for image, others in zip(first, table, strict=True)]
     gap = np.ones((max(1, height // 10), *strips[0].shape[1:]), strips[0].dtype)
@@ -45,7 +45,7 @@ def plot_image_table(path: Path, first: Array, table: Array, columns: Sequence[s
 
 
 def plot_image_manifold(path: Path, images: Array, title: str, axes: tuple[str, str | None]) -> None:
-    """Decoded images (rows, columns, h, w, c) on a grid of codes, the second axis upwards; one row is a strip."""
+    """Plot decoded images (rows, columns, h, w, c) of a grid of codes, second axis upwards; one row is a strip."""
     rows, columns, height, width = images.shape[:4]
     sheet = images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, -1)
     size = 7.0
@@ -60,7 +60,7 @@ def plot_image_manifold(path: Path, images: Array, title: str, axes: tuple[str, 
 
 
 def plot_image_samples(path: Path, images: Array, title: str) -> None:
-    """Decoded samples (n, h, w, c) in a near-square sheet."""
+    """Plot decoded samples (n, h, w, c) as a nearly square sheet."""
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     padded = np.concatenate([images, np.zeros((rows * columns - len(images), *images.shape[1:]), images.dtype)])
@@ -68,7 +68,7 @@ def plot_image_samples(path: Path, images: Array, title: str) -> None:
 
 
 def _strip(images: Array) -> Array:
-    """Images (n, h, w, c) beside one another with white gaps: (h, n · (w + gap) - gap, c)."""
+    """Join images (n, h, w, c) in a row, with white gaps: (h, n · (w + gap) - gap, c)."""
     n, height, width, channels = images.shape
     gap = max(1, width // 10)
     padded = np.concatenate([images, np.ones((n, height, gap, channels), images.dtype)], axis=2)

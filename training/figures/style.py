@@ -1,4 +1,4 @@
-"""What the figures share: colours, labels, files."""
+"""Shared helpers of the figures: colours, labels and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRUTH, LINEAR = "#15803d", "#2563eb"
 
 
 def column_grid(count: int, title: str, most: int = 16) -> tuple[Figure, list[Axes]]:
-    """One panel a column, at most so many."""
+    """Make one panel a column, up to a limit."""
     shown = min(count, most)
     columns = math.ceil(math.sqrt(shown))
     rows = math.ceil(shown / columns)
@@ -30,12 +30,12 @@ def column_grid(count: int, title: str, most: int = 16) -> tuple[Figure, list[Ax
 
 
 def short(name: str, most: int = 22) -> str:
-    """A name that fits an axis."""
+    """Shorten a name so that it fits an axis."""
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def show(axis: Axes, image: Array) -> None:
-    """One image (h, w, c) without ticks."""
+    """Draw one image (h, w, c) without ticks."""
     picture = np.clip(image[..., 0] if image.shape[-1] == 1 else image, 0.0, 1.0)
     axis.imshow(picture, cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
     axis.set_xticks([])
@@ -43,12 +43,12 @@ def show(axis: Axes, image: Array) -> None:
 
 
 def label(axis: Axes, x: str, y: str, title: str) -> None:
-    """Names of the axes, and the title."""
+    """Set the names of the axes and the title."""
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.set_title(title)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the file."""
+    """Save the figure as a file."""
     figure.savefig(path, dpi=DPI)

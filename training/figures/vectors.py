@@ -1,4 +1,4 @@
-"""Rows of tables (n, f) and what the model makes of them, as PNG."""
+"""Plots of table rows (n, f), their reconstructions and samples, as PNG."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FEW = 100
 
 
 def plot_vector_reconstructions(path: Path, x: Array, outputs: Array, columns: Sequence[str]) -> None:
-    """Rows (n, f) and their reconstructions: points in the plane, or each column's values against each other."""
+    """Plot rows (n, f) and their reconstructions: as points in the plane, or column by column against each other."""
     if x.shape[1] == 2:
         figure = Figure((5.5, 5), layout="constrained")
         axis = figure.subplots()
@@ -45,7 +45,7 @@ def plot_plane_manifold(
     truth: Array | None = None,
     linear: Array | None = None,
 ) -> None:
-    """Decoded lines, each (m, 2), over the data (n, 2), with the true curve and PCA's line where they are given."""
+    """Plot decoded lines, each (m, 2), over the data (n, 2), with the true curve and PCA's line if given."""
     figure = Figure((6.5, 5), layout="constrained")
     draw_plane_manifold(figure.subplots(), data, curves, columns, truth=truth, linear=linear)
     save(figure, path)
@@ -60,7 +60,7 @@ def draw_plane_manifold(
     truth: Array | None = None,
     linear: Array | None = None,
 ) -> None:
-    """As `plot_plane_manifold`, into axes whose limits are the data's: a decoder may go far astray."""
+    """Draw `plot_plane_manifold` into given axes; the data set the limits, as decoded lines may leave them far."""
     if truth is not None:
         axis.plot(truth[:, 0], truth[:, 1], color=TRUTH, linewidth=1.5, label="true curve")
     size = 6 if len(data) > _FEW else 25
@@ -91,7 +91,7 @@ def draw_plane_manifold(
 def plot_encoder_plane(
     path: Path, plane: tuple[Array, Array], codes: Array, data: Array, columns: Sequence[str], names: Sequence[str]
 ) -> None:
-    """The encoder as a heat map a dimension: codes (rows, columns, d) over the plane's x and y, with the data on it."""
+    """Plot the encoder, one heat map a dimension: codes (rows, columns, d) over the plane's x and y, and the data."""
     count = codes.shape[2]
     figure = Figure((5.6 * count, 4.4), layout="constrained")
     for i, axis in enumerate(figure.subplots(1, count, squeeze=False)[0]):
@@ -104,7 +104,7 @@ def plot_encoder_plane(
 
 
 def plot_profile_manifold(path: Path, codes: Array, profiles: Array, columns: Sequence[str], dimension: int) -> None:
-    """Decoded rows (m, f), standardised, as one dimension of the code runs over `codes` (m,)."""
+    """Plot decoded rows (m, f), standardised, while one dimension of the code runs over `codes` (m,)."""
     figure = Figure((max(6.0, 0.35 * len(columns) + 3), 4.5), layout="constrained")
     axis = figure.subplots()
     colours = colormaps["viridis"](np.linspace(0, 0.95, len(codes)))
@@ -123,7 +123,7 @@ def plot_profile_manifold(path: Path, codes: Array, profiles: Array, columns: Se
 
 
 def plot_vector_samples(path: Path, data: Array, samples: Array, columns: Sequence[str]) -> None:
-    """Samples (m, f) beside the data (n, f): in the plane, or a histogram a column."""
+    """Plot samples (m, f) beside the data (n, f): in the plane, or as one histogram a column."""
     if data.shape[1] == 2:
         figure = Figure((6, 5), layout="constrained")
         axis = figure.subplots()

@@ -36,7 +36,7 @@ def write_report(
     *,
     pictures: bool = True,
 ) -> None:
-    """metrics.json, history.csv, diagnosis.json; with `pictures` the figures and what moves."""
+    """Write metrics.json, history.csv and diagnosis.json; with `pictures` the figures and animations too."""
     directory.mkdir()
     _write_json(directory / "metrics.json", context.evaluation.metrics)
     symptoms, findings = diagnosis

@@ -1,4 +1,4 @@
-"""The model through training, as GIFs."""
+"""Animations of the model through training, as GIFs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SCATTERED = 1000
 
 
 def animations(directory: Path, context: Context, recorder: Recorder) -> None:
-    """manifold.gif and codes.gif; nothing where too little was recorded to move."""
+    """Write manifold.gif and codes.gif, unless there are too few frames."""
     frames = recorder.frames
     if len(frames) < 2:
         return

@@ -1,4 +1,4 @@
-"""What every part of the report looks at."""
+"""Shared input of all parts of the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.inputs import Prepared
 
 @dataclass(frozen=True)
 class Context:
-    """A trained model, its data, and what was found out about it."""
+    """A trained model with its data, its evaluation and its fitted prior."""
 
     model: Autoencoder
     data: Prepared
@@ -28,17 +28,17 @@ class Context:
 
     @property
     def columns(self) -> Sequence[str]:
-        """Names of a vector's elements."""
+        """Names of a vector's columns."""
         spec = self.data.spec
         named = spec.preprocess.columns if isinstance(spec, VectorInput) and spec.preprocess is not None else None
         return named or [f"x[{i}]" for i in range(spec.shape[0])]
 
     def every_label(self, n: int) -> Labels | None:
-        """Labels (n,) of a conditional model, all classes over and over; else None."""
+        """Make labels (n,) that go through all classes in turn, for a conditional model; else None."""
         return np.arange(n) % self.model.classes if self.model.classes else None
 
     def pictures(self, arrays: Float32) -> Float32:
-        """Images (…, h, w, c) as they are; sequences (…, steps, f) as grey ones, their values brought to [0, 1]."""
+        """Convert items to images: (…, h, w, c) unchanged, sequences (…, steps, f) as grey images scaled to [0, 1]."""
         spec = self.data.spec
         if isinstance(spec, ImageInput):
             return arrays
@@ -47,7 +47,7 @@ class Context:
         return np.asarray((arrays[..., None] - low) / (high - low or 1.0), np.float32)
 
     def samples(self, n: int) -> tuple[Float32, str]:
-        """n decoded samples (n, *shape) of the prior that is served by default, and its name."""
+        """Decode n samples (n, *shape) from the default prior of the service; also return its name."""
         labels = self.every_label(n)
         rng = np.random.default_rng(self.seed)
         mixture = self.prior

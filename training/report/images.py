@@ -1,4 +1,4 @@
-"""The figures of a model of images, or of sequences, which are drawn as images are."""
+"""Figures of the report for images, and for sequences, which are drawn as images."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _STYLES = 10
 _SIDE, _LARGE_SIDE = 15, 30
 _STEPS = 11
 _CANDIDATES = 300
-"""Test items among which the ends of a homotopy are looked for."""
+"""Number of test items from which the ends of a homotopy are chosen."""
 
 
 def image_figures(directory: Path, context: Context) -> None:
-    """Reconstructions, manifolds, homotopies, samples, and of a conditional model one style on all labels."""
+    """Write reconstructions, manifolds, homotopies and samples; for a conditional model, one style on all labels."""
     _reconstructions(directory / "reconstructions.png", context)
     _manifold(directory / "manifold.png", context, _SIDE, "quantiles")
     if context.model.latent_dim == 2:
@@ -41,7 +41,7 @@ def image_figures(directory: Path, context: Context) -> None:
 
 
 def homotopies(context: Context) -> list[tuple[str, Float32]]:
-    """Two pairs of test items, each as a row in the data's space above one in the code's: (steps, h, w, c).
+    """Make homotopies of two pairs of test items: a row through the data's space, one through the codes.
 
     The first pair are the least alike of one class, the other the least alike of two classes; without classes, of all.
     A conditional model has the first pair alone: a line has one label.
@@ -61,7 +61,7 @@ def homotopies(context: Context) -> list[tuple[str, Float32]]:
 
 
 def end_pairs(x: Float32, labels: NDArray[np.int64] | None) -> list[tuple[int, int]]:
-    """The farthest apart of items (n, …) that share a label, and of those that do not: indices."""
+    """Find the two most distant items (n, …) with the same label, and with different labels: indices."""
     flat = x.reshape(len(x), -1).astype(np.float64)
     squares = np.square(flat).sum(axis=1)
     distance = squares[:, None] + squares[None] - 2 * flat @ flat.T  # (n, n)
@@ -109,7 +109,7 @@ def _samples(path: Path, context: Context) -> None:
 
 
 def _style_transfer(path: Path, context: Context) -> None:
-    """The first test item of each class, and its code decoded as every class."""
+    """Decode the code of each class's first test item as every class."""
     labels, names = context.data.test.labels, context.data.spec.class_names
     if labels is None or names is None:
         return

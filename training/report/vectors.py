@@ -1,4 +1,4 @@
-"""The figures of a model of table rows."""
+"""Figures of the report for table rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENCODED_DIMENSIONS = 4
 
 
 def vector_figures(directory: Path, context: Context, spec: VectorInput) -> None:
-    """Reconstructions, samples and the manifold; in the plane also the encoder."""
+    """Write reconstructions, samples and the manifold; for two columns also the encoder."""
     data, model, train = context.data, context.model, context.evaluation.train
     columns = context.columns
     outputs = input_to_table(context.evaluation.test_outputs, spec)
@@ -49,7 +49,7 @@ def vector_figures(directory: Path, context: Context, spec: VectorInput) -> None
 
 
 def principal_line(x: Float32) -> Float32:
-    """The two ends of the items' (n, f) first principal component: (2, f)."""
+    """Find the two ends (2, f) of the first principal component of items (n, f)."""
     scores, _, _ = pca(x, x[:1], 1)
     ends = [int(scores[:, 0].argmin()), int(scores[:, 0].argmax())]
     return pca(x, x[ends], 1)[2]

@@ -1,4 +1,4 @@
-"""The table of systems, trained and measured row by row."""
+"""Reproducing the published figures: every measured recipe is trained, and is one row of a table."""
 
 from training.reproduce.page import line
 from training.reproduce.results import Row

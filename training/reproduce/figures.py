@@ -1,4 +1,4 @@
-"""All figures of one row: the report's own, and those that only some systems have."""
+"""All figures of one row: the report's, and those that only some systems have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training.reproduce.served import Served
 HIGHER_IS_BETTER = frozenset(
     {"elbo", "iw_bound_500", "knn_accuracy", "label_accuracy", "style_accuracy", "spearman", "active_units"}
 )
-"""Of every other figure less is better."""
+"""Figures where more is better; for all others less is better."""
 
 _TRAIN_ITEMS = 10_000
 _CURVE_QUANTILES = (0.005, 0.995)
@@ -37,11 +37,11 @@ _BOUND_SAMPLES = 500
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a measurement may take."""
+    """Sizes of the measurements: more items and samples are more exact and slower."""
 
     importance_samples: int
     importance_items: int
-    """Of the test split, from its beginning."""
+    """Number of items, the first ones of the test split."""
 
 
 FULL = Effort(importance_samples=5000, importance_items=10_000)
@@ -94,7 +94,7 @@ def _importance(served: Served, data: Prepared, effort: Effort, samples: int) ->
 
 
 def _is_our_own(config: TrainConfig) -> bool:
-    """Whether no source has figure or settings: such a VAE is reported more fully."""
+    """Tell whether no source gives figure or settings; such a VAE of ours is measured more fully."""
     published = config.published
     return published is not None and published.value is None and published.epochs is None
 
@@ -114,7 +114,7 @@ def _principal_angle(served: Served, data: Prepared) -> float:
 
 
 def _along_the_curve(served: Served, data: Prepared, curve: Float32) -> dict[str, float]:
-    """Curve and network share their units: data that know their curve are not standardised."""
+    """Measure the distance to the data's known curve; such data are not standardised, so the units agree."""
     test, train_codes, codes = data.test.x, served.encode(data.train.x)[0], served.encode(data.test.x)[0]
     _, _, directions = np.linalg.svd(train_codes - train_codes.mean(axis=0), full_matrices=False)
     figures = {
@@ -129,7 +129,7 @@ def _along_the_curve(served: Served, data: Prepared, curve: Float32) -> dict[str
 
 
 def _as_asked(served: Served, data: Prepared) -> dict[str, float]:
-    """Samples of every label at temperature 1, and test items rebuilt under every label."""
+    """Measure how well labels are obeyed, in samples at temperature 1 and in test items decoded as every label."""
     if data.train.labels is None or data.test.labels is None:
         return {}
     reader = Reader.trained(data.train.x, data.train.labels)

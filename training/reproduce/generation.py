@@ -1,4 +1,4 @@
-"""How like the data samples are: a Fréchet distance in the features of a small classifier, beside PCA's samples."""
+"""Quality of samples: the Fréchet distance to real items in a small classifier's features, beside PCA's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MIXTURE_ITEMS = 20_000
 
 
 def frechet_figures(served: Served, train: Float32, labels: Labels, test: Float32) -> dict[str, float]:
-    """Fréchet distances to the test items (m, *shape): of decoded draws from N(0, I), and of PCA's.
+    """Measure Fréchet distances to the test items (m, *shape): of decoded draws from N(0, I), and of PCA's samples.
 
     The classifier and PCA learn from the training items (n, *shape) with their class indices (n,). `pca_frechet` is of
     draws from a mixture of ten full Gaussians over as many components as the code has dimensions, decoded by PCA and

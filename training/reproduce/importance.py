@@ -16,7 +16,7 @@ from training.tensorflow_import import import_tensorflow
 Tensor = Any
 
 _ROWS = 5000
-"""Codes decoded at once."""
+"""Number of codes decoded in one call."""
 _FLOOR = 1e-7
 
 
@@ -38,7 +38,7 @@ def importance_nll(served: Served, x: Float32, *, samples: int, seed: int = 0) -
     group = max(1, _ROWS // at_once)
 
     def log_likelihood(items: Tensor, outputs: Tensor) -> Tensor:
-        """(b, 1, e) and (b, k, e) -> (b, k)."""
+        """log p(x | z) of items (b, 1, e) under decoded outputs (b, k, e): (b, k)."""
         if likelihood.kind == "bernoulli":
             p = tf.clip_by_value(outputs, _FLOOR, 1.0 - _FLOOR)
             # x log p + (1 − x) log(1 − p) as a product: the logarithms are the only work on all elements.
@@ -50,7 +50,7 @@ def importance_nll(served: Served, x: Float32, *, samples: int, seed: int = 0) -
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def log_weights(items: Tensor, draw: Tensor) -> Tensor:
-        """(b, *shape) -> (b, k)."""
+        """Logs of the importance weights of k posterior samples an item: (b, *shape) -> (b, k)."""
         z_mean, z_log_var = served.encode_gaussian(items)
         noise = tf.random.stateless_normal((tf.shape(items)[0], at_once, dim), draw)
         z = z_mean[:, None] + tf.exp(0.5 * z_log_var)[:, None] * noise

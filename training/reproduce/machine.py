@@ -1,4 +1,4 @@
-"""What figures in seconds belong to."""
+"""Description of the machine on which seconds were measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from model_store.machine import cpu_model
 
 
 def describe_machine() -> str:
-    """One line: processor, how many of them, Python, TensorFlow and Keras."""
+    """Describe the machine in one line: processor, number of CPUs, Python, TensorFlow and Keras."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     libraries = ", ".join(
         f"{name} {_version(package)}" for name, package in (("TensorFlow", "tensorflow"), ("Keras", "keras"))

@@ -35,7 +35,7 @@ def distances_to_curve(points: Array, curve: Array) -> Float64:
 
 
 def positions_on_curve(points: Array, curve: Array) -> NDArray[np.int64]:
-    """The index of the point of `curve` (m, f) that is nearest to each of `points` (n, f): (n,)."""
+    """Index of the nearest point of `curve` (m, f) to each of `points` (n, f): (n,)."""
     offset = np.asarray(points, np.float64)[:, None] - np.asarray(curve, np.float64)
     return np.asarray(np.square(offset).sum(axis=2).argmin(axis=1), np.int64)
 
@@ -46,7 +46,7 @@ def rms(values: Array) -> float:
 
 
 def order_kept(codes: Array, positions: Array) -> float:
-    """|Spearman's ρ| of two rankings (n,): 1 where codes run along the curve in either direction.
+    """|Spearman's ρ| of two rankings (n,): 1 if codes follow the curve, in either direction.
 
     Codes that are all the same keep no order: 0.
     """

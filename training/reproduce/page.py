@@ -1,4 +1,4 @@
-"""results.md and the line of a row: the figures as people read them."""
+"""The page results.md, and a row as one line for a terminal."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ _VERDICTS = {True: "reached", False: "**not reached**", None: "–"}
 
 _INTRODUCTION = """# Results
 
-Every recipe that is measured against a figure, trained by `latent reproduce --data-dir DIR` and measured on the test
-images (or points), each in the unit of its figure. The weights are those of the best epoch on the validation split; the
-test split was looked at once, at the end. This page and `results.json` are written by that command after every row:
-they are not edited by hand.
+`latent reproduce --data-dir DIR` trains every recipe that has a published figure, and measures it on the test images
+(or points), in the unit of that figure. The weights are those of the best epoch on the validation split. The test split
+was used once, at the end. The command writes this page and `results.json` after every row: do not edit them by hand.
 
-- *Published* is the figure to reach. Where a source gives none, its own settings (optimizer, rate, batch size) were run
-  here on the same architecture for as many seconds as ours took, and *published* is what they reached, in italics.
-- *Tutorial's seconds* is what the source's own settings would take here: an ordinary Keras fit of the same
-  architecture with that optimizer and batch size, timed over some steps and extrapolated to all of its epochs. It was
-  not run out.
-- *Seconds* is our epochs, validation included; all restarts count. Of both, what is done once and not per epoch is left
-  out: imports, tracing and compiling the step, evaluation, export.
+- *Published* is the figure to reach. If a source gives none, its own settings (optimizer, rate, batch size) were run
+  here on the same architecture, for as many seconds as ours took. What they reached is *published*, in italics.
+- *Tutorial's seconds* is what the source's own settings would take here. An ordinary Keras fit of the same
+  architecture, with that optimizer and batch size, was timed over some steps and extrapolated to all of its epochs. It
+  did not run to the end.
+- *Seconds* is the time of our epochs, validation and all restarts included. Both times leave out what is done once:
+  imports, tracing and compiling the step, evaluation, export.
 - *PCA* has as many components as the code has dimensions, fitted to the same training items. Where the figure means
   nothing for PCA, both MSEs are given.
 """
@@ -84,7 +83,7 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class Contest:
-    """A further figure of a row that must be no worse than what the tutorial's settings reach in the same seconds."""
+    """A further figure of a row, compared with what the tutorial's settings reach in the same seconds."""
 
     recipe: str
     figure: str
@@ -94,11 +93,11 @@ class Contest:
 
 CONTESTS = (Contest("fashion-conv-vae", "elbo", "higher"),)
 MOST_SHARE = 1 / 3
-"""Of the seconds of the tutorial's own settings, where a figure is published with them."""
+"""Largest share of the seconds that the tutorial's own settings take, if its figure is published."""
 
 
 def line(row: Row, published: PublishedConfig) -> str:
-    """One row in one line, for a terminal."""
+    """Format one row as a line for a terminal."""
     goal = row.goal(published)
     against = "" if goal is None else f" (to reach: {goal:.4g})"
     verdict = {True: "reached", False: "NOT REACHED", None: "nothing to reach"}[row.reached(published)]
@@ -110,7 +109,7 @@ def line(row: Row, published: PublishedConfig) -> str:
 
 
 def trial_line(row: Row) -> str:
-    """The line of a run of seconds, which no figure is expected of."""
+    """Format the line of a quick run, which has no figure to reach."""
     return (
         f"{row.recipe}: ran on {row.data}; {row.metric} {row.ours:.4g}, {row.parameters:,} parameters,"
         f" {row.epochs} epochs in {row.training_s:.1f} s"
@@ -118,7 +117,7 @@ def trial_line(row: Row) -> str:
 
 
 def page(rows: Mapping[str, Row], recipes: Sequence[TrainConfig]) -> str:
-    """The page: a table of verdicts, what must beat what, and every further figure.
+    """Write the text of the page: the table of verdicts, the comparisons of rows, and every further figure.
 
     `rows` are by recipe; `recipes` give the order and the figures to reach.
     """

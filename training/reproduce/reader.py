@@ -1,4 +1,4 @@
-"""A small classifier of the real items: it reads what was drawn, and its hidden layer compares sets of pictures."""
+"""A small classifier of real items, which reads labels off samples; its hidden layer gives Fréchet features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reader:
 
     @classmethod
     def trained(cls, x: Float32, labels: Labels, *, seed: int = 0) -> Reader:
-        """On x (n, *shape) and class indices (n,); the same for the same seed."""
+        """Train on x (n, *shape) and class indices (n,); the same seed gives the same classifier."""
         from sklearn.neural_network import MLPClassifier
 
         classifier = MLPClassifier(
@@ -39,15 +39,15 @@ class Reader:
         return cls(classifier)
 
     def read(self, x: Array) -> Labels:
-        """The class indices of items: (n, *shape) -> (n,)."""
+        """Classify items: (n, *shape) -> class indices (n,)."""
         return np.asarray(self.classifier.predict(_flat(x)), np.int64)
 
     def share_read_as(self, x: Array, labels: Labels) -> float:
-        """The share of items (n, *shape) that is read as `labels` (n,)."""
+        """Share of items (n, *shape) that are classified as `labels` (n,)."""
         return float((self.read(x) == labels).mean())
 
     def features(self, x: Array) -> Float32:
-        """The hidden layer's answer: (n, *shape) -> (n, 128)."""
+        """Outputs of the hidden layer: (n, *shape) -> (n, 128)."""
         hidden = _flat(x) @ self.classifier.coefs_[0] + self.classifier.intercepts_[0]
         return np.asarray(np.maximum(hidden, 0.0), np.float32)
 

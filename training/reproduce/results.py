@@ -1,4 +1,4 @@
-"""Finished rows: kept in results.json under the hash of their recipe, shown in results.md."""
+"""Finished rows, kept in results.json under the hash of their recipe."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ RESULTS_JSON = "results.json"
 
 
 class TutorialCost(Section):
-    """The same architecture under the tutorial's own settings, timed here."""
+    """Cost of the same architecture with the tutorial's own settings, timed on this machine."""
 
     steps_timed: int
     epoch_s: float
     epochs: int
     figure: float | None = None
-    """The row's metric after as many seconds as our own training took; where the source gives no figure."""
+    """The row's metric after as many seconds as our training took, if the source gives no figure."""
     figure_after_s: float | None = None
     figures: dict[str, float] = Field(default_factory=dict)
     """Every figure of that evaluation; of rows older than this field, none."""
 
     @property
     def total_s(self) -> float:
-        """Extrapolated to all of its epochs."""
+        """Seconds extrapolated to all epochs."""
         return self.epoch_s * self.epochs
 
 
@@ -55,17 +55,17 @@ class Row(Section):
 
     @property
     def ours(self) -> float:
-        """The figure that the row is about."""
+        """Our value of the row's metric."""
         return self.figures[self.metric]
 
     def goal(self, published: PublishedConfig) -> float | None:
-        """What ours is held against: the published figure, else that of the tutorial's settings in the same time."""
+        """Figure to reach: the published one, else what the tutorial's settings reach in the same time."""
         if published.value is not None:
             return published.value
         return None if self.tutorial is None else self.tutorial.figure
 
     def reached(self, published: PublishedConfig) -> bool | None:
-        """Whether ours is at least as good; None where there is nothing to hold it against."""
+        """Whether ours is at least as good as the figure to reach; None if there is none."""
         goal = self.goal(published)
         if goal is None:
             return None
@@ -73,7 +73,7 @@ class Row(Section):
 
 
 def recipe_hash(config: TrainConfig) -> str:
-    """Of every setting that is not its default, the seed included, and of the metric; never of a path."""
+    """Hash a recipe: its metric and all settings that are not defaults, the seed included, but no paths."""
     sections = config.model_dump(
         mode="json", exclude_defaults=True, exclude={"published": True, "intended_use": True, "data": {"dir"}}
     )
@@ -83,7 +83,7 @@ def recipe_hash(config: TrainConfig) -> str:
 
 
 def read_results(path: Path) -> dict[str, Row]:
-    """Hash -> row; none where there is no file. Raises DataError where it is not what `write_results` wrote."""
+    """Read the rows by hash; none if there is no file. Raises DataError if `write_results` did not write it."""
     try:
         document = json.loads(path.read_bytes())
         return {key: Row.model_validate(row) for key, row in document["rows"].items()}
@@ -94,7 +94,7 @@ def read_results(path: Path) -> dict[str, Row]:
 
 
 def with_row(rows: dict[str, Row], row: Row) -> dict[str, Row]:
-    """The rows with this one in place of any older one of its recipe."""
+    """Return the rows with this one in place of older ones of its recipe."""
     return {key: old for key, old in rows.items() if old.recipe != row.recipe} | {row.recipe_hash: row}
 
 

@@ -1,4 +1,4 @@
-"""The rows of the table, one after the other: train, measure, keep."""
+"""Training, measuring and keeping the rows of the table, one after the other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Told = Callable[[str], None]
 
 _SOURCES = ("sine", "sine-sparse", "s-curve", "mnist-5k", "fashion-mnist", "mnist")
 _BUILDERS = ("linear", "dense", "conditional", "lstm")
-"""The quick ones; what has convolutions comes after these."""
+"""Builders that train fast; recipes with convolutions come after these."""
 _TUTORIAL_S = 30.0
 _COMPETE_S = 1200.0
 _QUICK_EPOCHS = 2
@@ -42,7 +42,7 @@ _QUICK_TUTORIAL_S = 0.2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the rows that were asked for."""
+    """Result of `reproduce`: finished rows, and those that failed."""
 
     rows: list[Row]
     failed: dict[str, str]
@@ -50,7 +50,7 @@ class Outcome:
 
 
 def table(names: Sequence[str] = ()) -> list[TrainConfig]:
-    """The recipes that are measured against something, the cheap ones first; those named, or all.
+    """List the recipes with a published figure, the cheap ones first: those named, or all.
 
     Raises UnknownRecipe, or BadSetting for a recipe without a `[published]` section.
     """
@@ -73,7 +73,7 @@ def reproduce(
     tell: Told,
     progress: bool = False,
 ) -> Outcome:
-    """Go through the table; `tell` gets a line a row.
+    """Train and measure every row; `tell` gets one line for each.
 
     Finished rows are kept in `results`/results.json under a hash of their recipe, are not trained again unless `again`
     is set, and are shown in `results`/results.md. `budget="quick"` trains each row on little data for seconds and keeps
@@ -116,7 +116,7 @@ def reproduce(
 
 
 def write_page(results: Path, kept: Mapping[str, Row]) -> None:
-    """Write results.md out of the rows, whichever recipes they were asked for."""
+    """Write results.md from all kept rows."""
     rows = {row.recipe: row for row in kept.values()}
     write_durably(results / RESULTS_PAGE, page(rows, table()).encode())
 

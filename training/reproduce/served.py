@@ -1,4 +1,4 @@
-"""A published version as a client sees it: its two SavedModels, asked for any number of items."""
+"""A published version as a client sees it: its two SavedModels, for any number of items."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ class Served:
     manifest: Manifest
 
     def encode(self, x: Float32, labels: Labels | None = None) -> tuple[Float32, Float32 | None]:
-        """z_mean and z_log_var of x (n, *shape), each (n, d); the code and None where it is deterministic."""
+        """Encode x (n, *shape): z_mean and z_log_var, each (n, d), or a deterministic code and None."""
         parts = [self.encode_tensor(batch, given) for batch, given in self._batches(x, labels)]
         means, log_vars = zip(*parts, strict=True)
         return _joined(means), None if log_vars[0] is None else _joined(log_vars)
 
     def decode(self, z: Float32, labels: Labels | None = None) -> Float32:
-        """Outputs (n, *shape) of codes (n, d)."""
+        """Decode codes (n, d) to outputs (n, *shape)."""
         return _joined([self.decode_tensor(batch, given) for batch, given in self._batches(z, labels)])
 
     def reconstruct(self, x: Float32, labels: Labels | None = None) -> Float32:
-        """Outputs of x (n, *shape) at the mean of its code."""
+        """Reconstruct x (n, *shape) from the mean of its code."""
         return self.decode(self.encode(x, labels)[0], labels)
 
     def encode_tensor(self, x: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """`encode` of one batch; `labels` one-hot (n, classes)."""
+        """Encode one batch of tensors; `labels` are one-hot (n, classes)."""
         given = {} if labels is None else {"labels": labels}
         codes = self._signatures[ENCODER](x=x, **given)
         return (codes["z"], None) if "z" in codes else (codes["z_mean"], codes["z_log_var"])
 
     def encode_gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z_mean and z_log_var of one batch, of a model whose code is gaussian."""
+        """Encode one batch with a Gaussian model: z_mean and z_log_var."""
         codes = self._signatures[ENCODER](x=x)
         return codes["z_mean"], codes["z_log_var"]
 
     def decode_tensor(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """`decode` of one batch; `labels` one-hot (n, classes)."""
+        """Decode one batch of tensors; `labels` are one-hot (n, classes)."""
         given = {} if labels is None else {"labels": labels}
         return self._signatures[DECODER](z=z, **given)["outputs"]
 

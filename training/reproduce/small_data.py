@@ -1,4 +1,4 @@
-"""A few hundred items of a data set, for runs of seconds."""
+"""Small parts of data sets, a few hundred items, for quick runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FALLBACK = "mnist-5k"
 
 
 def small_source(source: str, data_dir: Path | None, directory: Path) -> tuple[str, str]:
-    """Write a little of an image data set as IDX files: what to train on, and what it is.
+    """Write a small part of an image data set as IDX files; return the source to train on and its description.
 
     The first 480 training and 60 test items, or those of mnist-5k where `data_dir` does not hold the data set. Data
     that need no directory and hold few items (points on a curve) stay as they are.

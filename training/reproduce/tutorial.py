@@ -1,4 +1,4 @@
-"""The same architecture under the settings it was published with: an ordinary Keras fit, timed.
+"""Timing of the same architecture with its published settings, in an ordinary Keras fit.
 
 Cost is measured over some steps and extrapolated; it is never run out. Where a source gives no figure of its own, its
 settings are given as many seconds as our run took, and the figure they reach is the one to beat.
@@ -36,7 +36,7 @@ _ENDLESS = 10**9
 def time_tutorial(
     config: TrainConfig, published: PublishedConfig, data: Prepared, *, budget_s: float, compete_s: float | None
 ) -> TutorialCost | None:
-    """Seconds per epoch, over two epochs and no less than two seconds, but no more than `budget_s`.
+    """Time an epoch, over at least two epochs and two seconds, but at most `budget_s`.
 
     With `compete_s` the fit goes on for that many seconds (or all of its epochs), and is evaluated on the test split.
     None where no settings are known.
@@ -71,7 +71,7 @@ def time_tutorial(
 
 @dataclass
 class _Clock:
-    """Counts steps and seconds from the end of the untimed ones."""
+    """Counts steps and seconds after the first, untimed steps."""
 
     least_s: float
     least_steps: int
@@ -83,7 +83,7 @@ class _Clock:
     started: float = 0.0
 
     def step(self) -> bool:
-        """Note a step that is done; whether another is wanted."""
+        """Count a finished step; return whether to do another."""
         if self.untimed:
             self.untimed -= 1
             self.started = time.perf_counter()
@@ -95,7 +95,7 @@ class _Clock:
 
 
 def _as_published(config: TrainConfig) -> TrainConfig:
-    """Without what is ours: one start, from the usual weights, and no warm-up of the kl."""
+    """Change a recipe to its published form: one start, the usual initial weights, no warm-up of the kl."""
     return config.model_copy(
         update={
             "objective": config.objective.model_copy(update={"kl_warmup": 0.0, "free_bits": 0.0}),
@@ -125,7 +125,7 @@ def _fit(objective: Objective, published: PublishedConfig, data: Prepared, batch
 
 
 def _trainer(objective: Objective) -> KerasModel:
-    """A Keras model around ours whose step has the recipe's loss; of a deterministic code the mean of an element."""
+    """Wrap our model as a Keras model whose step has the recipe's loss, a mean an element if deterministic."""
     tf, keras = import_tensorflow(), import_keras()
     model = objective.model
     base: Any = keras.Model
