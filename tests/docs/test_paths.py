@@ -65,7 +65,7 @@ def words(page: Path) -> Iterator[str]:
 
 def is_path(word: str) -> bool:
     """Whether the word is a path of the repository, by the rule above."""
-    if not re.fullmatch(r"(?=.*\w)[\w.-][\w./-]*", word) or re.fullmatch(r"\.\w+", word):
+    if not re.fullmatch(r"(?=.*[^\W\d_])[\w.-][\w./-]*", word) or re.fullmatch(r"\.\w+", word):
         return False  # `.npy` and `.py` are endings
     first, slash, _ = word.partition("/")
     return bool(slash and first in {".", *top_folders()}) or word.endswith(SOURCES)
@@ -139,7 +139,7 @@ def test_the_rules_tell_paths_from_other_words() -> None:
     for gone in ("training/gone/", "docs/gone.md", "service/gone", "gone.py", "gone/", "./recipes"):
         assert is_path(gone), gone
         assert not is_there(gone), gone
-    for other in ("/livez", "image/png", "manifest.json", ".npy", "n/2", "/", "--store", "LATENT_ROOT_PATH=/latent"):
+    for other in ("/livez", "image/png", "manifest.json", ".npy", "n/2", "/", "3/", "--store", "LATENT_PORT=/x"):
         assert not is_path(other), other
     assert has_name("service.settings.Settings")
     assert not has_name("service.settings.Gone")
