@@ -52,14 +52,6 @@ def test_the_docs_have_no_setting_that_is_not_there() -> None:
     assert DATA_DIR_VARIABLE == "LATENT_DATA_DIR"
 
 
-@pytest.mark.parametrize(
-    "page", [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))], ids=lambda path: path.name
-)
-def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
-    named = set(re.findall(r"\bLATENT_[A-Z][A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
-    assert named <= {DATA_DIR_VARIABLE, *(f"LATENT_{name.upper()}" for name in SCHEMA)}
-
-
 VALUES = {
     "store": ("elsewhere", Path("elsewhere")),
     "port": ("0", 0),
