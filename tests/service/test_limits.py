@@ -31,7 +31,7 @@ def padded(size: int) -> bytes:
 
 
 def head(**headers: str) -> bytes:
-    """A request up to its body; underscores stand for hyphens."""
+    """A posted code up to its body; underscores in the names of headers stand for hyphens."""
     return request("/decode?model=image", headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
