@@ -58,7 +58,7 @@ def test_what_finds_no_free_connection_in_time_is_never_sent() -> None:
     shot = Shot("/", b"{}", {})
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        arrivals = open_loop.run(url, shot, [Phase(20.0, 0.5)], connections=1, wait_s=0.2, patience_s=0.5)
+        arrivals = open_loop.run(url, shot, [Phase(20.0, 0.5)], connections=1, wait_s=1.0, patience_s=2.0)
     assert np.isfinite(arrivals.sent_s).tolist() == [True] + 9 * [False]
     assert set(arrivals.status) == {open_loop.UNANSWERED}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SHOT = Shot("/encode", b"{}", {"Content-Type": "application/json"})
 def test_a_paused_server_does_nothing_until_it_goes_on(tmp_path: Path) -> None:
     with running(constant(), frozenset(), tmp_path) as server:
         server.pause()
+        until_stopped(server)
         before = server.cpu_s()
         with pytest.raises(httpx.ReadTimeout):
             server.http.get("/ready", timeout=0.3)
@@ -28,12 +30,27 @@ def test_a_paused_server_does_nothing_until_it_goes_on(tmp_path: Path) -> None:
         assert server.ask(SHOT).status_code == 200
 
 
-def test_a_server_that_is_paused_is_stopped_all_the_same(tmp_path: Path) -> None:
+def until_stopped(server: Running) -> None:
+    """Wait until the signal has taken effect, which is soon after it was sent."""
+    give_up = time.monotonic() + STOP_S
+    while server._process.status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+
+
+def test_a_server_that_is_paused_is_stopped_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    kill = subprocess.Popen.kill
+
+    def noted(process: subprocess.Popen[bytes]) -> None:
+        killed.append(process.pid)
+        kill(process)
+
+    monkeypatch.setattr(subprocess.Popen, "kill", noted)
     with running(constant(), frozenset(), tmp_path) as server:
         process = server._process
         server.pause()
-        left = time.perf_counter()
-    assert time.perf_counter() - left < STOP_S  # neither waited for nor killed
+    assert killed == []
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 

@@ -36,7 +36,7 @@ def test_one_blocking_client_serves_many_threads(server: WireServer) -> None:
 
 
 async def test_one_asynchronous_client_serves_many_tasks(server: WireServer) -> None:
-    meeting = threading.Barrier(8, timeout=10)
+    meeting = threading.Barrier(8, timeout=60)
 
     def together(request: Received) -> Reply:
         """Answer nobody before all eight have asked."""
@@ -44,7 +44,7 @@ async def test_one_asynchronous_client_serves_many_tasks(server: WireServer) -> 
         return npz(outputs=request.array() * 2)
 
     server.script = together
-    async with AsyncClient(server.url, timeout_s=20) as client:
+    async with AsyncClient(server.url, timeout_s=60) as client:
         answers = await asyncio.gather(*(client.decode([[float(value)]]) for value in range(8)))
     assert [answer.outputs[0, 0] for answer in answers] == [2.0 * value for value in range(8)]
 

@@ -7,11 +7,13 @@ import time
 
 import pytest
 
-from latent_client import ConnectionFailed, DeadlineExceeded, TimedOut, Unavailable
+from latent_client import ConnectionFailed, DeadlineExceeded, TimedOut, Unavailable, wire
 from tests.client.conftest import Connect
 from tests.client.wire_server import HangUp, Received, Reply, Silence, WireServer, npz, problem
 
 BUSY = problem(503, title="Queue full")
+LONG_S = 60.0
+"""Far more than anything takes, and less than what must not be waited for."""
 DONE = npz(outputs=[[1.0]])
 
 
@@ -52,27 +54,27 @@ def test_retry_after_is_waited_for(connect: Connect, server: WireServer) -> None
     server.play(problem(503, headers={"Retry-After": "1"}), DONE)
     connect().decode([[2.0]])
     first, second = server.received
-    assert 1.0 <= second.at_s - first.at_s < 10.0
+    assert 1.0 <= second.at_s - first.at_s < LONG_S
 
 
 def test_a_retry_after_beyond_the_timeout_is_not_waited_for(connect: Connect, server: WireServer) -> None:
-    server.play(problem(503, headers={"Retry-After": "60"}), DONE)
+    server.play(problem(503, headers={"Retry-After": "600"}), DONE)
     began_s = time.monotonic()
     with pytest.raises(Unavailable) as caught:
-        connect(timeout_s=20.0).decode([[2.0]])
-    assert caught.value.retry_after_s == 60.0
-    assert time.monotonic() - began_s < 10.0
+        connect(timeout_s=2 * LONG_S).decode([[2.0]])
+    assert caught.value.retry_after_s == 600.0
+    assert time.monotonic() - began_s < LONG_S
     assert len(server.received) == 1
 
 
 def test_repetitions_share_one_timeout_and_tell_the_server_what_is_left(connect: Connect, server: WireServer) -> None:
-    server.play(problem(503, headers={"Retry-After": "1"}))
+    server.play(problem(503, headers={"Retry-After": "3"}))  # a third attempt would come too late, however slow all is
     with pytest.raises(Unavailable):
-        connect(timeout_s=1.9, retries=50).decode([[2.0]])
+        connect(timeout_s=5.9, retries=50).decode([[2.0]])
     left_s = [float(request.headers["x-request-timeout"]) for request in server.received]
     assert len(left_s) == 2
-    assert 1.0 < left_s[0] <= 1.9
-    assert 0.0 < left_s[1] <= 0.9
+    assert 3.0 < left_s[0] <= 5.9
+    assert 0.0 < left_s[1] <= 2.9
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(connect: Connect, server: WireServer) -> None:
@@ -80,11 +82,15 @@ def test_a_server_that_says_nothing_is_not_waited_for(connect: Connect, server: 
     began_s = time.monotonic()
     with pytest.raises(TimedOut, match=f"no answer from {server.url}/decode: ReadTimeout"):
         connect(timeout_s=0.2).decode([[2.0]])
-    assert 0.6 < time.monotonic() - began_s < 10.0
+    assert 0.6 < time.monotonic() - began_s < LONG_S
     assert len(server.received) == 1
 
 
-def test_the_server_s_own_504_arrives_before_the_client_gives_up(connect: Connect, server: WireServer) -> None:
+def test_the_server_s_own_504_arrives_before_the_client_gives_up(
+    connect: Connect, server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "GRACE_S", LONG_S)  # how late the server's answer may be is the machine's affair
+
     def late(request: Received) -> Reply:
         server.over.wait(float(request.headers["x-request-timeout"]))
         return problem(504, instance="req-9")
@@ -119,11 +125,11 @@ def test_ready_is_false_where_nobody_listens(connect: Connect) -> None:
 
 
 def test_wait_until_ready_returns_as_soon_as_it_is(connect: Connect, server: WireServer) -> None:
-    server.play(*[problem(503, headers={"Retry-After": "30"})] * 6, HangUp(), Reply(200))
+    server.play(*[problem(503, headers={"Retry-After": "600"})] * 6, HangUp(), Reply(200))
     began_s = time.monotonic()
-    connect(retries=0).wait_until_ready(timeout_s=20.0)
+    connect(retries=0).wait_until_ready(timeout_s=2 * LONG_S)
     assert len(server.received) == 8
-    assert time.monotonic() - began_s < 20.0
+    assert time.monotonic() - began_s < LONG_S
 
 
 def test_wait_until_ready_says_what_stood_in_the_way(connect: Connect, server: WireServer) -> None:
@@ -131,11 +137,11 @@ def test_wait_until_ready_says_what_stood_in_the_way(connect: Connect, server: W
     began_s = time.monotonic()
     with pytest.raises(Unavailable, match="503 Not ready: digits@3 failed: goldens differ"):
         connect().wait_until_ready(timeout_s=0.5)
-    assert time.monotonic() - began_s < 10.0
+    assert time.monotonic() - began_s < LONG_S
 
 
 def test_wait_until_ready_gives_up_on_what_waiting_can_t_mend(connect: Connect, server: WireServer) -> None:
     server.play(problem(500))
     with pytest.raises(Exception, match="500 Title"):
-        connect().wait_until_ready(timeout_s=20.0)
+        connect().wait_until_ready(timeout_s=LONG_S)
     assert len(server.received) == 1

@@ -84,7 +84,7 @@ def test_auto_falls_back_for_the_one_model_that_needs_it(odd_server: RunningServ
 
 
 async def test_what_the_engine_fails_on_is_a_bare_500_and_touches_no_other_caller(odd_server: RunningServer) -> None:
-    async with httpx.AsyncClient(base_url=odd_server.url, timeout=30.0) as client:
+    async with httpx.AsyncClient(base_url=odd_server.url, timeout=60.0) as client:
         bodies = [{"inputs": [[[1.0] * 4] * 4]} if i % 4 == 0 else HALF_GREY for i in range(32)]
         answers = await asyncio.gather(
             *(

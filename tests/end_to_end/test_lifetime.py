@@ -17,41 +17,38 @@ import pytest
 from model_store import ModelStore
 from service.server import PortUnavailable, bind
 from tests.support.problems import assert_problem
-from tests.support.server import RunningServer, running_server
+from tests.support.raw_http import ANSWER_S, Connection, request
+from tests.support.server import STOP_S, RunningServer, running_server
 
 CODE = {"z": [[0, 0]]}
+DRAIN_S = 8.0
+"""So long that a busy machine, too, answers a few requests meanwhile."""
+NEVER_S = 600
+"""Longer than any test waits: what waits for it fails."""
 
 
-def connection(server: RunningServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
-
-
-def half_a_request(server: RunningServer) -> tuple[socket.socket, bytes]:
+def half_a_request(server: RunningServer) -> tuple[Connection, bytes]:
     """A request in flight: its head and half its body are sent, and answered `100 Continue`; the rest is returned."""
     body = json.dumps(CODE).encode()
-    wire = connection(server)
-    head = (
-        "POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    wire.sendall(head.encode())
-    assert wire.recv(1000).startswith(b"HTTP/1.1 100")
-    wire.sendall(body[:5])
+    wire = server.connect()
+    wire.send(request("/decode?model=image", headers={"Expect": "100-continue", "Content-Length": str(len(body))}))
+    assert wire.read_answer().status == 100
+    wire.send(body[:5])
     return wire, body[5:]
 
 
-def status_of_the_rest(wire: socket.socket, rest: bytes) -> int:
-    wire.sendall(rest)
+def status_of_the_rest(wire: Connection, rest: bytes) -> int:
+    wire.send(rest)
     with wire:
-        return int(wire.recv(1000).split()[1])
+        return wire.read_answer().status
 
 
-def refused(server: RunningServer, timeout_s: float) -> bool:
-    """Whether the port closes in time."""
-    deadline = time.monotonic() + timeout_s
+def port_closes(server: RunningServer) -> bool:
+    """Whether it does, some time."""
+    deadline = time.monotonic() + STOP_S
     while time.monotonic() < deadline:
         try:
-            connection(server).close()
+            server.connect().close()
         except (ConnectionRefusedError, ConnectionResetError):  # reset: it closed while we were knocking
             return True
         time.sleep(0.01)  # nothing tells a client that a port has closed
@@ -60,23 +57,21 @@ def refused(server: RunningServer, timeout_s: float) -> bool:
 
 def test_an_idle_service_stops_at_once_with_exit_code_0(affine_store: ModelStore) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
-        with running_server(affine_store.path, model="image") as server:
-            started = time.monotonic()
+        with running_server(affine_store.path, model="image", shutdown_timeout_s=NEVER_S) as server:
             server.process.send_signal(name)
             assert server.exit_code() == 0
-            assert time.monotonic() - started < 5.0
             assert [line["event"] for line in server.log_lines()].count("stopping") == 1
 
 
 def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_in_flight(
     affine_store: ModelStore,
 ) -> None:
-    with running_server(affine_store.path, drain_s=2.0) as server:
+    with running_server(affine_store.path, drain_s=DRAIN_S) as server:
         answered: list[int] = []
         draining = threading.Event()
 
         def keep_asking() -> None:
-            with httpx.Client(base_url=server.url, timeout=10) as client:
+            with httpx.Client(base_url=server.url, timeout=ANSWER_S) as client:
                 while not draining.is_set():
                     answered.append(client.post("/decode?model=image", json=CODE).status_code)
 
@@ -85,7 +80,7 @@ def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_i
             wire, rest = half_a_request(server)
             before = len(answered)
             server.terminate()
-            body = assert_problem(server.wait_for("/readyz", 503, timeout_s=1.9), 503, "not-ready")
+            body = assert_problem(server.wait_for("/readyz", 503), 503, "not-ready")
             assert "stopping" in body["detail"]
             assert server.http.get("/livez").status_code == 200
             assert server.http.post("/decode?model=image", json=CODE).status_code == 200
@@ -95,7 +90,7 @@ def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_i
         assert set(answered) == {200}
         assert len(answered) > before
         server.http.close()
-        assert refused(server, timeout_s=10.0)
+        assert port_closes(server)
         assert status_of_the_rest(wire, rest) == 200
         assert server.exit_code() == 0
         statuses = [line["status"] for line in server.log_lines() if line["event"] == "request"]
@@ -103,23 +98,21 @@ def test_on_sigterm_it_is_not_ready_first_answers_on_and_then_finishes_what_is_i
 
 
 def test_what_never_finishes_holds_the_shutdown_no_longer_than_allowed(affine_store: ModelStore) -> None:
-    with running_server(affine_store.path, model="image", shutdown_timeout_s=1, body_timeout_s=60) as server:
+    with running_server(affine_store.path, model="image", shutdown_timeout_s=1, body_timeout_s=NEVER_S) as server:
         wire, _ = half_a_request(server)
         with wire:
             started = time.monotonic()
             server.terminate()
             assert server.exit_code() == 0
-            assert 0.9 < time.monotonic() - started < 8.0
+            assert time.monotonic() - started > 0.9
 
 
 def test_a_second_signal_does_not_wait(affine_store: ModelStore) -> None:
-    with running_server(affine_store.path, model="image", drain_s=600) as server:
-        started = time.monotonic()
+    with running_server(affine_store.path, model="image", drain_s=NEVER_S) as server:
         server.terminate()
         server.wait_for("/readyz", 503)
         server.terminate()
         assert server.exit_code() == 0
-        assert time.monotonic() - started < 10.0
 
 
 def test_a_signal_while_models_load(affine_store: ModelStore) -> None:

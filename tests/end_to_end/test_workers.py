@@ -22,7 +22,7 @@ from tests.support.server import RunningServer, running_server
 
 CODE = {"z": [[0.0, 0.0]]}
 WORKERS = 2
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @contextmanager

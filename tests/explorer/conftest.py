@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 400
 SCREEN = {"width": 1280, "height": 900}
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 # The browser lives no longer than this package: while Playwright is there, no other event loop can run in its thread.
 

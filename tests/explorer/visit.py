@@ -127,7 +127,8 @@ class Visit:
     @property
     def link(self) -> dict[str, str]:
         """The parts of the address's fragment, once it has been written."""
-        self.page.wait_for_timeout(300)  # the address follows when nothing has changed for 250 ms
+        # The address follows when nothing has changed for 250 ms; timers of one page fire in the order they are due.
+        self.page.evaluate("new Promise((done) => setTimeout(done, 300))")
         _, _, fragment = self.page.url.partition("#")
         return {
             name: str(httpx.URL(f"?{part}").params[name])

@@ -19,8 +19,7 @@ TIGHT_LIMITS: dict[str, Any] = {
     "max_items": 8,
     "max_output_bytes": 4_000,
     "max_pixels": 4_096,
-    "body_timeout_s": 0.5,
-    "max_timeout_s": 5,
+    "max_timeout_s": 60,
 }
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -19,11 +16,11 @@ from service.asked import Asked, KnownHeads, Posted
 from service.entrance import Entrance
 from service.routes.inference import DECODE, POSTS
 from service.settings import Settings
+from tests.support.raw_http import Connection, request
 from tests.support.server import RunningServer
 
 HEAD = b"POST /decode HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 ASKED = Asked(Posted("/decode", DECODE), "/decode", b"", [(b"host", b"a"), (b"content-length", b"5")], 30.0, None)
-ANSWER_S = 10.0
 
 
 def known(*heads: bytes, most: int = 512) -> KnownHeads:
@@ -96,32 +93,22 @@ def test_no_more_are_kept_than_may_be() -> None:
 # -- over a connection ---------------------------------------------------------------------------------------
 
 
-def request(number: int, extra: str = "") -> bytes:
+def numbered(number: int, headers: dict[str, str] | None = None) -> bytes:
     """A posted code (number, 0); all of them have one head."""
     body = json.dumps({"z": [[round(number / 100, 2), 0]]}).ljust(24)
-    head = f"POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{extra}"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    return request("/decode?model=image", body.encode(), headers=headers)
 
 
 @pytest.fixture
-def connection(openvino_server: RunningServer) -> Iterator[socket.socket]:
-    with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as opened:
+def connection(openvino_server: RunningServer) -> Iterator[Connection]:
+    with openvino_server.connect() as opened:
         yield opened
 
 
-def read(connection: socket.socket, count: int) -> list[tuple[int, object]]:
-    """Status and first output of so many answers."""
-    answers: list[tuple[int, object]] = []
-    with connection.makefile("rb") as file:
-        for _ in range(count):
-            status = int(file.readline().split()[1])
-            length = 0
-            while (line := file.readline()) != b"\r\n":
-                name, _, value = line.partition(b": ")
-                length = int(value) if name.lower() == b"content-length" else length
-            answer = json.loads(file.read(length))
-            answers.append((status, answer.get("outputs")))
-    return answers
+def read(connection: Connection) -> tuple[int, object]:
+    """Status and outputs of the next answer."""
+    answer = connection.read_answer()
+    return answer.status, answer.json().get("outputs")
 
 
 @pytest.fixture(scope="module")
@@ -129,39 +116,38 @@ def expected(openvino_server: RunningServer) -> list[tuple[int, object]]:
     """What ten codes come to, each asked for over a connection of its own: nothing has come before."""
     answers = []
     for number in range(10):
-        with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as alone:
-            alone.sendall(request(number, f"X-First: {number}\r\n"))
-            answers += read(alone, 1)
+        with openvino_server.connect() as alone:
+            alone.send(numbered(number, {"X-First": str(number)}))
+            answers.append(read(alone))
     assert len({json.dumps(answer) for answer in answers}) == 10
     return answers
 
 
-def test_the_same_head_with_other_bodies(connection: socket.socket, expected: list[tuple[int, object]]) -> None:
+def test_the_same_head_with_other_bodies(connection: Connection, expected: list[tuple[int, object]]) -> None:
     for number in (0, 1, 2, 3, 9, 4, 0):
-        connection.sendall(request(number))
-        assert read(connection, 1) == [expected[number]]
+        connection.send(numbered(number))
+        assert read(connection) == expected[number]
 
 
-def test_a_known_head_whose_body_comes_late(connection: socket.socket, expected: list[tuple[int, object]]) -> None:
+def test_a_known_head_whose_body_comes_late(
+    openvino_server: RunningServer, connection: Connection, expected: list[tuple[int, object]]
+) -> None:
     for number in range(3):
-        connection.sendall(request(number))
-        assert read(connection, 1) == [expected[number]]
-    whole = request(5)
+        connection.send(numbered(number))
+        assert read(connection) == expected[number]
+    whole = numbered(5)
     for cut in (30, whole.find(b"\r\n\r\n") + 4, len(whole) - 3):
-        connection.sendall(whole[:cut])
-        time.sleep(0.02)
-        connection.sendall(whole[cut:])
-        assert read(connection, 1) == [expected[5]]
+        connection.send(whole[:cut])
+        openvino_server.let_it_read()
+        connection.send(whole[cut:])
+        assert read(connection) == expected[5]
 
 
-def test_a_known_head_that_is_refused(connection: socket.socket) -> None:
-    wrong = (
-        b"POST /decode?model=image HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-Timeout: -1\r\n"
-    )
-    for timeout, status in ((b"-1", 400), (b"30", 422)):  # there is no z
+def test_a_known_head_that_is_refused(connection: Connection) -> None:
+    for timeout_s, status in ((-1, 400), (30, 422)):  # there is no z
         for _ in range(4):
-            connection.sendall(wrong.replace(b"-1", timeout) + b"Content-Length: 2\r\n\r\n{}")
-            assert read(connection, 1) == [(status, None)]
+            connection.send(request("/decode?model=image", b"{}", timeout_s=timeout_s))
+            assert read(connection) == (status, None)
 
 
 def test_a_head_that_is_wrong_holds_on_to_nothing() -> None:
@@ -181,13 +167,13 @@ def test_a_head_that_is_wrong_holds_on_to_nothing() -> None:
 def test_however_requests_are_cut_into_reads(
     openvino_server: RunningServer, expected: list[tuple[int, object]], numbers: list[int], cuts: list[int]
 ) -> None:
-    with closing(socket.create_connection(("127.0.0.1", openvino_server.port), ANSWER_S)) as connection:
+    with openvino_server.connect() as connection:
         for number in (1, 1):  # its head is known from here on
-            connection.sendall(request(number))
-            assert read(connection, 1) == [expected[1]]
-        data = b"".join(map(request, numbers))
+            connection.send(numbered(number))
+            assert read(connection) == expected[1]
+        data = b"".join(map(numbered, numbers))
         places = [0, *sorted(cut % len(data) for cut in cuts), len(data)]
         for start, end in pairwise(places):
-            connection.sendall(data[start:end])
-            time.sleep(0.001)
-        assert read(connection, len(numbers)) == [expected[number] for number in numbers]
+            connection.send(data[start:end])
+            openvino_server.let_it_read()
+        assert [read(connection) for _ in numbers] == [expected[number] for number in numbers]

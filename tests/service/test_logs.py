@@ -65,11 +65,11 @@ def _writes(environment: dict[str, str]) -> list[bytes]:
     """What LOGGING writes to stderr, one element a call of write(2): a datagram socket keeps them apart."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, its, subprocess.Popen([sys.executable, "-c", LOGGING], stderr=its.fileno(), env=environment) as process:
-        ours.settimeout(30)
+        ours.settimeout(60)
         writes: list[bytes] = []
         while not writes or b'"event": "end"' not in writes[-1]:
             writes.append(ours.recv(1 << 20))
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     return writes
 
 
@@ -88,7 +88,7 @@ async def test_a_full_write_does_not_wait(monkeypatch: pytest.MonkeyPatch, capsy
 async def test_a_single_line_comes_soon(capsys: pytest.CaptureFixture[str]) -> None:
     RequestLog(Settings(log_format="json")).write("alone", "image", "encode", 1, 200, 0.001)
     written = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not written:
             await asyncio.sleep(0.01)
             written = capsys.readouterr().err

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +35,7 @@ from tests.service.stores import (
 )
 from tests.service.wire import read_json
 from tests.support.problems import assert_problem
+from tests.support.raw_http import ANSWER_S, request
 from tests.support.server import RunningServer, running_server
 
 KEY = "a key that nobody guesses, with ümlauts"
@@ -208,7 +208,7 @@ def test_swaps_under_load_fail_no_request(server: RunningServer, publisher: Publ
     done = threading.Event()
 
     def keep_asking() -> None:
-        with httpx.Client(base_url=server.url, timeout=30.0) as client:
+        with httpx.Client(base_url=server.url, timeout=ANSWER_S) as client:
             while not done.is_set():
                 reply = client.post("/decode", params={"model": name}, json=CODE)
                 version = reply.headers["x-latent-model"].partition("@")[2]
@@ -234,23 +234,20 @@ def test_a_request_in_flight_finishes_on_the_version_it_started_with(
     server: RunningServer, publisher: Publisher, name: str
 ) -> None:
     body = json.dumps(CODE).encode()
-    head = (
-        f"POST /decode?model={name} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as wire:
-        wire.sendall(head.encode())
-        assert wire.recv(1000).startswith(b"HTTP/1.1 100")
+    headers = {"Connection": "close", "Expect": "100-continue", "Content-Length": str(len(body))}
+    with server.connect() as wire:
+        wire.send(request(f"/decode?model={name}", headers=headers))
+        assert wire.read_answer().status == 100
         assert metric(server, "latent_version_leases", model=name, version="1") == 1
         publisher.publish("vector")
         wait_until(server, name, serves(2))
         assert decoded(server, name) == ("2", "vector")
         assert states(models(server.http)[name]) == {1: "ready", 2: "ready"}
-        wire.sendall(body)
-        answer = b"".join(iter(lambda: wire.recv(65536), b""))
-    headers, _, content = answer.partition(b"\r\n\r\n")
-    assert f"x-latent-model: {name}@1" in headers.decode().lower()
-    assert json.loads(content)["outputs"] == ANSWERS["image"]
+        wire.send(body)
+        answer = wire.read_answer()
+        assert wire.is_closed()
+    assert answer.headers["x-latent-model"] == f"{name}@1"
+    assert answer.json()["outputs"] == ANSWERS["image"]
     wait_until(server, name, lambda model: states(model) == {1: "available", 2: "ready"})
 
 

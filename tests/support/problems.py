@@ -12,7 +12,7 @@ import httpx
 from service.errors import MAX_DETAIL
 
 _LEAKS = re.compile(r"Traceback|File \"|\.py\b|/tmp/|/home/|/usr/|site-packages|<class|object at 0x|numpy\.|pydantic")
-_PAGE_S = 10.0
+_PAGE_S = 60.0
 
 
 def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from service.batching import Answer, Batcher, CostCurve, EngineWorker, Piece
 from service.batching.program import bucket_sizes
 from service.errors import EngineFailure, EngineLost, Overloaded, ShuttingDown
 
-LONG_S = 30.0
+LONG_S = 60.0
 POISON = -1.0
 THREAD, INLINE = 0.0, 3600.0
 
@@ -88,6 +88,12 @@ async def busy(batcher: Batcher, engine: Doubling) -> asyncio.Task[Answer]:
     first = job(batcher, 1000)
     await asyncio.to_thread(engine.running.wait)
     return first
+
+
+async def turns() -> None:
+    """So many turns of the loop that whatever is ready to run has run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def queued(batcher: Batcher, items: int) -> None:
@@ -253,10 +259,10 @@ async def test_who_is_too_late_in_the_queue_is_not_computed_for(batcher: Batcher
 async def test_a_batch_stays_small_where_a_larger_one_would_be_too_late_for_a_member(
     worker: EngineWorker, engine: Doubling
 ) -> None:
-    slow = CostCurve((1, 2, 4, 8), (0.1, 0.2, 0.3, 5.0))
+    slow = CostCurve((1, 2, 4, 8), (1.0, 2.0, 3.0, 10 * LONG_S))
     batcher = Batcher(engine, worker, slow, queue_items=20, inline_s=THREAD)
     await busy(batcher, engine)
-    jobs = [job(batcher, 1, timeout_s=2), *(job(batcher, i) for i in range(2, 8))]
+    jobs = [job(batcher, 1), *(job(batcher, i, timeout_s=100 * LONG_S) for i in range(2, 8))]
     await queued(batcher, 7)
     engine.gate.set()
     assert [values(answer) for answer in await asyncio.gather(*jobs)] == [[2.0 * i] for i in range(1, 8)]
@@ -380,6 +386,8 @@ async def test_costs_of_a_closed_queue_are_not_measured(batcher: Batcher) -> Non
 
 async def test_a_job_that_comes_while_costs_are_measured_runs_afterwards(worker: EngineWorker) -> None:
     inside, met = threading.Event(), []
+    begun, end = threading.Semaphore(0), threading.Semaphore(0)
+    measurements = 4 * 5  # of each size
 
     def run(pieces: Sequence[Piece]) -> dict[str, Float32]:
         met.append(inside.is_set())
@@ -387,17 +395,20 @@ async def test_a_job_that_comes_while_costs_are_measured_runs_afterwards(worker:
 
     def seconds_of(size: int) -> float:
         inside.set()
-        time.sleep(0.002)  # long enough to be met
+        begun.release()
+        assert end.acquire(timeout=LONG_S)
         inside.clear()
         return float(size)
 
     batcher = Batcher(run, worker, costs(8), queue_items=100, inline_s=INLINE)
     measuring = asyncio.create_task(batcher.calibrate(seconds_of))
-    while not measuring.done():
-        assert len((await ask(batcher, [1, 2])).rows["y"]) == 2
-        await asyncio.sleep(0.001)
-    assert met
-    assert not any(met)
+    for _ in range(measurements):
+        assert await asyncio.to_thread(begun.acquire, timeout=LONG_S)
+        waiting = job(batcher, 1, 2)
+        await turns()
+        end.release()
+        assert len((await waiting).rows["y"]) == 2
+    assert met == [False] * measurements
     assert (await measuring) is batcher.costs
     await batcher.close()
 
@@ -419,7 +430,7 @@ async def test_a_measurement_that_is_given_up_keeps_the_engine_until_it_is_throu
     with pytest.raises(asyncio.CancelledError):
         await measuring
     waiting = job(batcher, 3)
-    await asyncio.sleep(0.01)
+    await turns()
     assert engine.batches == []
     leave.set()
     assert values(await waiting) == [6]
