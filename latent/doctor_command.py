@@ -106,7 +106,7 @@ def _try_engines(store: Path, tried_on: tuple[str, int] | None) -> list[EngineRe
 def _try_engine(name: str, store: Path, tried_on: tuple[str, int] | None) -> EngineReport:
     """Load an engine and, if there is a version, replay its goldens."""
     from service.engines import EngineError, create_engine
-    from service.loaded_version import check_directory
+    from service.models.loaded_version import check_directory
     from training.tensorflow_import import native_noise_dropped
 
     try:

@@ -8,6 +8,6 @@ from typing import Any
 
 def serves_on_openvino(directory: Path, body: Any) -> None:  # noqa: ANN401 - ManifestBody, imported only to train
     """Whether the default engine reproduces a staged version. Raises a StoreError where it does not."""
-    from service.loaded_version import check_directory
+    from service.models.loaded_version import check_directory
 
     check_directory("openvino", directory, body)

@@ -15,7 +15,7 @@ _TOLD = {
     "model_store.errors": "StoreError",
     "training.errors": "TrainingError",
     "latent_client.errors": "LatentError",
-    "service.server": "PortUnavailable",
+    "service.server.process": "PortUnavailable",
     "service.engines.base": "EngineError",
 }
 

@@ -54,7 +54,7 @@ def serve(
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
     from model_store import ModelStore
-    from service.server import run
+    from service.server.process import run
 
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
     keeper = ModelStore(settings.store)

@@ -13,20 +13,20 @@ import structlog
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
-from service.account import Account
-from service.cors import cross_origin
+from service.admission.deadlines import Watch
 from service.errors import ServiceError
-from service.exchange import Services
-from service.logs import RequestLog
-from service.maps import Maps
-from service.metrics import Metrics
-from service.middleware import ExchangeMiddleware
-from service.patience import Watch
-from service.problems import install_problems
-from service.registry import Registry
+from service.models import Registry
+from service.models.heldout_maps import Maps
+from service.observability.logs import RequestLog
+from service.observability.metrics import Metrics
+from service.observability.request_record import Account
 from service.routes import document, health, inference, maps, models, pages
-from service.schemas import Problem
+from service.routes.middleware import ExchangeMiddleware
+from service.routes.schemas import Problem
 from service.settings import Settings
+from service.verbs.answering import Services
+from service.wire.cors import cross_origin
+from service.wire.problems import install_problems
 from service.workers.peers import Peers
 
 log = structlog.get_logger("latent.reload")

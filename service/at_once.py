@@ -15,17 +15,13 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from service.account import Exchange
-from service.asked import Asked
+from service.admission.deadlines import LOOK_S
 from service.batching import Answer
-from service.codecs.head import Head
-from service.codecs.json_body import parse_only_array
-from service.codecs.negotiation import JSON, NPY
-from service.codecs.npy_body import parse_npy
-from service.codecs.payload import Payload
-from service.codecs.replies import render_json, render_npy
 from service.errors import DeadlineExceeded
-from service.exchange import (
+from service.fast_path.known_heads import Asked
+from service.models.served_model import Clock, ServedModel
+from service.observability.request_record import Exchange
+from service.verbs.answering import (
     INLINE_ANSWER_BYTES,
     INLINE_BYTES,
     Reply,
@@ -35,9 +31,13 @@ from service.exchange import (
     headers_of,
     queue_full,
 )
-from service.patience import LOOK_S
-from service.served_model import Clock, ServedModel
 from service.verbs.call import Call, OneCall
+from service.wire.head import Head
+from service.wire.json_body import parse_only_array
+from service.wire.negotiation import JSON, NPY
+from service.wire.npy_body import parse_npy
+from service.wire.payload import Payload
+from service.wire.replies import render_json, render_npy
 
 Done = Callable[[Reply | Exception], None]
 

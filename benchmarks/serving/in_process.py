@@ -29,13 +29,13 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.allocator import keep_freed_memory
 from service.app import create_app
-from service.entrance import Entrance
-from service.logs import configure_logging
-from service.protocol import DirectProtocol
+from service.fast_path.dispatch import Entrance
+from service.fast_path.uvicorn_protocol import DirectProtocol
+from service.observability.logs import configure_logging
 from service.routes.inference import POSTS
-from service.server import GC_THRESHOLDS
+from service.server.malloc import keep_freed_memory
+from service.server.process import GC_THRESHOLDS
 from service.settings import Settings
 
 PARTS = ("parse", "queue", "infer", "render")
@@ -76,13 +76,13 @@ async def measure(task: dict[str, Any]) -> None:
         max_batch_items=1 if without == "batching" else 64,
     )
     if without == "at_once":
-        mock.patch("service.entrance.begin_at_once", _not_at_once).start()
+        mock.patch("service.fast_path.dispatch.begin_at_once", _not_at_once).start()
     if without == "heads":
-        mock.patch("service.asked.KnownHeads.find", _not_known).start()
+        mock.patch("service.fast_path.known_heads.KnownHeads.find", _not_known).start()
     if without == "simdjson":
-        mock.patch("service.codecs.json_body.only_array", _not_one).start()
+        mock.patch("service.wire.json_body.only_array", _not_one).start()
     if without == "inline":
-        mock.patch("service.registry.shelf.inline_limit_s", _not_at_all).start()
+        mock.patch("service.models.shelf.inline_limit_s", _not_at_all).start()
     configure_logging(settings)
     keep_freed_memory()
     app = create_app(settings)

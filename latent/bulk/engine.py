@@ -16,8 +16,8 @@ from model_store.arrays import Float32
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
 from service.engines.base import infer_in_calls_of
-from service.loaded_version import Refusal, prove_first
-from service.served_model import Posterior
+from service.models.loaded_version import Refusal, prove_first
+from service.models.served_model import Posterior
 
 Rows = Mapping[str, Float32]
 

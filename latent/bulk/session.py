@@ -40,7 +40,7 @@ class BulkSession:
 
         `shown` asks for a progress bar, where there is a terminal. Raises CommandError, StoreError or EngineError.
         """
-        from service.cpus import usable_cpus
+        from service.engines.cpus import usable_cpus
 
         model = load(
             self._store.directory(self._name, self._version),

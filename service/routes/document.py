@@ -5,8 +5,8 @@ from __future__ import annotations
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from service.caching import at_hand
-from service.codecs.negotiation import JSON
+from service.wire.caching import at_hand
+from service.wire.negotiation import JSON
 
 PATH = "/openapi.json"
 

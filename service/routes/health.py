@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from service import schemas
-from service.dependencies import RegistryDep, ReportsDep
 from service.errors import NotReady
-from service.metrics import CONTENT_TYPE, render
-from service.openapi import problems
+from service.observability.metrics import CONTENT_TYPE, render
+from service.routes import schemas
+from service.routes.dependencies import RegistryDep, ReportsDep
+from service.routes.openapi import problems
 
 router = APIRouter(tags=["operations"])
 

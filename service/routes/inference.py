@@ -6,11 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service import schemas
-from service.codecs.negotiation import GIF, PNG, WEBP
-from service.dependencies import ServicesDep
-from service.exchange import CODE_BODIES, ITEM_BODIES, OPTION_BODIES, Verb, answer
-from service.openapi import Described
+from service.routes import schemas
+from service.routes.dependencies import ServicesDep
+from service.routes.openapi import Described
+from service.verbs.answering import CODE_BODIES, ITEM_BODIES, OPTION_BODIES, Verb, answer
 from service.verbs.call import OneCall
 from service.verbs.decode import begin as decode_at_once
 from service.verbs.decode import decode
@@ -30,6 +29,7 @@ from service.verbs.options import (
 )
 from service.verbs.reconstruct import reconstruct
 from service.verbs.sample import sample
+from service.wire.negotiation import GIF, PNG, WEBP
 
 router = APIRouter(tags=["latent space"])
 described = Described()

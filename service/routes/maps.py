@@ -13,22 +13,30 @@ from pydantic import Field
 
 from model_store.heldout import Heldout
 from model_store.manifest import Manifest
-from service import schemas
-from service.account import exchange_of
-from service.caching import ASK_AGAIN, FOR_EVER, RELEASE, Keeping, Precondition, not_modified, tag
-from service.codecs.head import Head
-from service.codecs.negotiation import ARRAYS, NPY, NPZ, PNG
-from service.codecs.pictures import near_square, png, sheet
-from service.codecs.replies import render_json, render_npy, render_npz
-from service.dependencies import MapsDep, ServicesDep
 from service.errors import AnswerTooLarge, NotReady
-from service.exchange import Services
-from service.heldout_map import HeldoutMap, spread
-from service.maps import Maps
-from service.openapi import BINARY, IF_NONE_MATCH, KEPT_HEADERS, MODEL_HEADERS, NOT_MODIFIED, problems, query_parameters
-from service.registry import Slot
+from service.models import Slot
+from service.models.heldout_map import HeldoutMap, spread
+from service.models.heldout_maps import Maps
+from service.observability.request_record import exchange_of
+from service.routes import schemas
+from service.routes.dependencies import MapsDep, ServicesDep
 from service.routes.models import find_served, find_slot
+from service.routes.openapi import (
+    BINARY,
+    IF_NONE_MATCH,
+    KEPT_HEADERS,
+    MODEL_HEADERS,
+    NOT_MODIFIED,
+    problems,
+    query_parameters,
+)
+from service.verbs.answering import Services
 from service.verbs.options import Options, read_options
+from service.wire.caching import ASK_AGAIN, FOR_EVER, RELEASE, Keeping, Precondition, not_modified, tag
+from service.wire.head import Head
+from service.wire.negotiation import ARRAYS, NPY, NPZ, PNG
+from service.wire.pictures import near_square, png, sheet
+from service.wire.replies import render_json, render_npy, render_npz
 
 router = APIRouter(tags=["models"])
 

@@ -11,16 +11,16 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from model_store.verify import REPORT
 from model_store.versions import parse_version
-from service import schemas
-from service.account import exchange_of
-from service.admin import require_admin
-from service.caching import FOR_EVER, Keeping, Precondition, at_hand, not_modified
-from service.codecs.head import Head
-from service.codecs.negotiation import JSON
-from service.dependencies import RegistryDep, ServicesDep
 from service.errors import NotFound, UnknownModel
-from service.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
-from service.registry import Model, Registry, Slot
+from service.models import Model, Registry, Slot
+from service.observability.request_record import exchange_of
+from service.routes import schemas
+from service.routes.admin import require_admin
+from service.routes.dependencies import RegistryDep, ServicesDep
+from service.routes.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
+from service.wire.caching import FOR_EVER, Keeping, Precondition, at_hand, not_modified
+from service.wire.head import Head
+from service.wire.negotiation import JSON
 from service.workers.peers import Peers
 
 router = APIRouter(tags=["models"])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from service.caching import at_hand, tag
 from service.errors import NotFound, every_problem
+from service.wire.caching import at_hand, tag
 
 if TYPE_CHECKING:
     import jinja2

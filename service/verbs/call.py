@@ -25,7 +25,6 @@ from model_store.preprocess import (
     to_uint8,
 )
 from service.batching import Rows
-from service.codecs.payload import Payload
 from service.errors import (
     AnswerTooLarge,
     DeadlineExceeded,
@@ -39,9 +38,10 @@ from service.errors import (
     WrongShape,
     from_store,
 )
-from service.served_model import Clock, ServedModel, require_finite
+from service.models.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
+from service.wire.payload import Payload
 
 _SMALL_NUMBER = re.compile("[0-9]{1,6}")
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from model_store.arrays import Float32
 from service.batching import Rows
 from service.errors import InvalidValue
-from service.latent_ops import noise, sample_posterior
-from service.served_model import Posterior
+from service.models.served_model import Posterior
 from service.verbs.call import Call, Result, drawn
+from service.verbs.latent_ops import noise, sample_posterior
 from service.verbs.options import EncodeOptions
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from model_store.arrays import UInt8
 from service.errors import InvalidValue
-from service.latent_ops import Method, path, path_positions
 from service.verbs.call import Call, Result, Sheet
+from service.verbs.latent_ops import Method, path, path_positions
 from service.verbs.options import InterpolateOptions
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidValue, LatentSizeMismatch
-from service.latent_ops import STANDARD_AXIS, Axis, grid, linear_spacing, mixture_axis, quantile_spacing
 from service.verbs.call import Call, Result, Sheet
+from service.verbs.latent_ops import STANDARD_AXIS, Axis, grid, linear_spacing, mixture_axis, quantile_spacing
 from service.verbs.options import ManifoldOptions
 
 LOW = 0.05

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from model_store.versions import near
-from service.codecs.json_body import describe
 from service.errors import FieldError, InvalidValue, ServiceError, UnknownOption
+from service.wire.json_body import describe
 
 MAX_SEED = 2**53 - 1
 

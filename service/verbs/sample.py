@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.latent_ops import noise, sample_mixture, sample_standard
 from service.verbs.call import Call, Result, drawn
+from service.verbs.latent_ops import noise, sample_mixture, sample_standard
 from service.verbs.options import SampleOptions
 
 

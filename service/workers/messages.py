@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.metrics import Report
+from service.observability.metrics import Report
 
 
 @dataclass(frozen=True)

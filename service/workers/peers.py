@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
-from service.metrics import Report
+from service.observability.metrics import Report
 from service.workers.messages import Collect, Collected, Reload, Tell
 
 _PATIENCE_S = 2.0

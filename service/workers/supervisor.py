@@ -19,7 +19,7 @@ from types import FrameType
 
 import structlog
 
-from service.metrics import Counts, Report
+from service.observability.metrics import Counts, Report
 from service.settings import Settings
 from service.workers.messages import Ask, Collect, Collected, Reload, Tell
 

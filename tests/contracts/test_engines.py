@@ -17,7 +17,7 @@ from model_store.golden import Golden, read_golden
 from model_store.preprocess import one_hot_rows
 from model_store.verify import DECODER, ENCODER, GOLDEN
 from service.engines import ENGINES, Engine, EngineError, Program, create_engine
-from service.loaded_version import load_and_prove, load_version
+from service.models.loaded_version import load_and_prove, load_version
 from tests.support.affine import AFFINE, Affine
 from tests.support.server import ROOT, environment
 
@@ -218,7 +218,7 @@ import asyncio, sys
 from pathlib import Path
 from service.app import create_app
 from service.settings import Settings
-from service.served_model import Clock
+from service.models.served_model import Clock
 
 async def main():
     app = create_app(Settings(engine="auto"))

@@ -3,7 +3,7 @@
 What counts as a path, in back-ticks or in a diagram (a fenced block without a language):
 
 - what starts with a folder of the repository's root and a slash (`training/recipes/`): it is looked for from the root;
-- any other relative name that ends in a slash or as source files do (`manifest.py`, `registry/`): it is looked for from
+- any other relative name that ends in a slash or as source files do (`manifest.py`, `models/`): it is looked for from
   the root and from every folder, those of the tests left out.
 
 So `/livez` is no path (it starts with a slash), nor `image/png` (no folder, no such ending), nor `manifest.json`: files

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.app import create_app
-from service.asked import Asked, KnownHeads, Posted
-from service.entrance import Entrance
+from service.fast_path.dispatch import Entrance
+from service.fast_path.known_heads import Asked, KnownHeads, Posted
 from service.routes.inference import DECODE, POSTS
 from service.settings import Settings
 from tests.support.raw_http import Connection, request

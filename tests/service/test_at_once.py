@@ -10,15 +10,15 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from model_store import ModelStore
-from service.account import Exchange
 from service.app import create_app
-from service.asked import Asked, Posted
 from service.at_once import AtOnce, begin_at_once
 from service.errors import DeadlineExceeded
-from service.exchange import Reply, Services
+from service.fast_path.known_heads import Asked, Posted
+from service.models.served_model import Clock
+from service.observability.request_record import Exchange
 from service.routes.inference import DECODE
-from service.served_model import Clock
 from service.settings import Settings
+from service.verbs.answering import Reply, Services
 
 LONG_S = 10.0
 CODE = b'{"z": [[0, 0]]}'

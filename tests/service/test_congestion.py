@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from service import congestion as congested
-from service.congestion import Begin, Congestion
-from service.patience import Watch
+from service.admission import load_shedding as congested
+from service.admission.deadlines import Watch
+from service.admission.load_shedding import Begin, Congestion
 
 A_SECOND = 1.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.codecs.image_body import parse_multipart
 from service.errors import UnreadableBody
+from service.wire.image_body import parse_multipart
 
 FORM = b"multipart/form-data; boundary=X"
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="f.png"\r\n\r\n%s\r\n'

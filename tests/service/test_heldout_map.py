@@ -12,9 +12,9 @@ from model_store import ModelStore
 from model_store.errors import HeldoutInvalid
 from model_store.heldout import Heldout, read_heldout, write_heldout
 from model_store.verify import HELDOUT
-from service.heldout_map import fit_projection, read_map, spread
-from service.maps import Maps
-from service.registry import Slot
+from service.models import Slot
+from service.models.heldout_map import fit_projection, read_map, spread
+from service.models.heldout_maps import Maps
 from tests.service.wire import Array, close
 from tests.support.publisher import republish
 

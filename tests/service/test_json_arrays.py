@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as shapes
 
-from service.codecs.json_arrays import only_array
-from service.codecs.json_body import numbers
 from service.errors import ServiceError
+from service.wire.json_arrays import only_array
+from service.wire.json_body import numbers
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(

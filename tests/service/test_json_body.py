@@ -7,7 +7,6 @@ import base64
 import numpy as np
 import pytest
 
-from service.codecs.json_body import parse_json
 from service.errors import (
     InvalidValue,
     ServiceError,
@@ -16,6 +15,7 @@ from service.errors import (
     WrongDtype,
     WrongShape,
 )
+from service.wire.json_body import parse_json
 
 
 def test_arrays_images_and_options_are_told_apart() -> None:

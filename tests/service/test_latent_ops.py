@@ -12,7 +12,7 @@ from scipy import stats
 
 from model_store.arrays import Float64
 from model_store.prior import Mixture
-from service.latent_ops import (
+from service.verbs.latent_ops import (
     STANDARD_AXIS,
     Axis,
     Method,

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from model_store import ModelStore
-from service.listening import Listener
+from service.server.listener import Listener
 from tests.support.raw_http import ANSWER_S, Connection, request
 from tests.support.server import running_server
 

@@ -11,15 +11,15 @@ import sys
 
 import pytest
 
-from service import logs
-from service.logs import TRACEBACKS, RequestLog
+from service.observability import logs
+from service.observability.logs import TRACEBACKS, RequestLog
 from service.settings import Settings
 from tests.support.server import ROOT
 
 PIPE_BUF = 4096
 LOGGING = """
 import asyncio, logging, structlog
-from service.logs import RequestLog, configure_logging
+from service.observability.logs import RequestLog, configure_logging
 from service.settings import Settings
 
 async def requests(log):

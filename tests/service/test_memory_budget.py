@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from model_store import ModelStore
-from service.registry.memory import network_bytes, occupied_bytes, resident_bytes, to_unload
+from service.models.memory import network_bytes, occupied_bytes, resident_bytes, to_unload
 from tests.service.stores import ANSWERS, CODE, Publisher, models, states, wait_until
 from tests.service.wire import read_json
 from tests.support.server import running_server

@@ -6,7 +6,7 @@ import pytest
 
 from model_store import ModelStore
 from model_store.errors import IncompleteVersion
-from service.registry.slots import Model, Selector, Slot
+from service.models.slots import Model, Selector, Slot
 
 
 def model(*versions: int, **aliases: int) -> Model:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.codecs.negotiation import GIF, JSON, NPY, NPZ, PNG, WEBP, choose, parse_accept
 from service.errors import NotAcceptable
+from service.wire.negotiation import GIF, JSON, NPY, NPZ, PNG, WEBP, choose, parse_accept
 
 POST = (JSON, NPY, NPZ, PNG, GIF, WEBP)
 PICTURE_FIRST = (PNG, JSON, NPY, NPZ)

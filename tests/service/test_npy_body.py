@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.codecs.npy_body import parse_npy
 from service.errors import UnreadableBody, WrongDtype
+from service.wire.npy_body import parse_npy
 
 VALUES = np.arange(24).reshape(2, 3, 4)
 

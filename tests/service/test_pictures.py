@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from model_store.arrays import UInt8
-from service.codecs.pictures import moving, near_square, png, sheet
+from service.wire.pictures import moving, near_square, png, sheet
 
 
 def frames_of(data: bytes) -> tuple[UInt8, list[int]]:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from service.errors import InvalidValue, Overloaded, ServiceError, Unauthorized, UnknownModel
-from service.problems import Told, logged_problem
+from service.wire.problems import Told, logged_problem
 
 TOLD = Told(Overloaded("too much"))
 AWKWARD = 'a"b\\c{}%s\u00e9'

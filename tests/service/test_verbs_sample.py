@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from service.latent_ops import noise
+from service.verbs.latent_ops import noise
 from tests.service.wire import close, read_json, read_npy, read_npz, read_pixels, read_png
 from tests.support.affine import AFFINE
 from tests.support.server import RunningServer

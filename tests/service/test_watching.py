@@ -8,7 +8,7 @@ import pytest
 
 from model_store import Manifest, ModelStore
 from model_store.errors import ManifestAltered, StoreMissing
-from service.registry.watching import StoreEye, signature_of
+from service.models.watching import StoreEye, signature_of
 from tests.service.stores import flip_a_byte
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import httpx
 
-from service.server import run
+from service.server.process import run
 from service.settings import Settings
 from tests.support.raw_http import ANSWER_S, Connection
 

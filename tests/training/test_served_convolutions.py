@@ -10,8 +10,8 @@ import pytest
 
 import training
 from service.engines.openvino_engine import OpenVinoEngine
-from service.loaded_version import LoadedVersion, call_largest_alone, load_version
-from service.registry.loading import Loader
+from service.models.loaded_version import LoadedVersion, call_largest_alone, load_version
+from service.models.loading import Loader
 from service.settings import Settings
 from tests.support.server import START_S, RunningServer, running_server
 

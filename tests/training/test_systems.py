@@ -14,7 +14,7 @@ from model_store.prior import Mixture
 from model_store.verify import GOLDEN
 from service.engines.openvino_engine import OpenVinoEngine
 from service.engines.openvino_streams import OpenVinoStreamsEngine
-from service.loaded_version import check_directory, load_and_prove
+from service.models.loaded_version import check_directory, load_and_prove
 from training.autoencoder import build
 from training.data.dataset import Dataset
 from training.evaluate import evaluate

@@ -1,0 +1,198 @@
+"""A version from disk to memory: verified, on an engine that reproduces its goldens, every batch size warmed.
+
+Load = verify checksums -> load both halves -> replay the goldens -> warm every batch size. Runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from model_store.arrays import Float32
+from model_store.errors import GoldenMismatch, StoreError
+from model_store.golden import Golden, read_golden, replay
+from model_store.manifest import Manifest, ManifestBody, Tolerance
+from model_store.preprocess import one_hot_rows
+from model_store.prior import Mixture, read_prior
+from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
+from service.batching import BucketedProgram, CostCurve, Rows
+from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
+from service.engines.base import infer_in_calls_of
+from service.engines.cpus import usable_cpus
+from service.settings import EngineChoice
+
+GetEngine = Callable[[str], Engine]
+
+_BFLOAT16 = 0.03
+
+log = structlog.get_logger("latent.load")
+
+
+@dataclass(frozen=True)
+class LoadedVersion:
+    """A version as an engine has it, the goldens reproduced."""
+
+    manifest: Manifest
+    prior: Mixture
+    engine: str
+    encoder: BucketedProgram
+    decoder: BucketedProgram
+    encoder_costs: CostCurve
+    decoder_costs: CostCurve
+    fallback_reason: str | None = None
+    """Why `auto` did not take its first choice."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why `auto` did not take an engine."""
+
+    engine: str
+    reason: str
+    cause: str | None
+    """What lies behind it, for the log."""
+
+    def __str__(self) -> str:
+        return f"{self.engine}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A version on an engine that has reproduced its goldens."""
+
+    manifest: Manifest
+    golden: Golden
+    engine: Engine
+    encoder: Program
+    decoder: Program
+    refused: tuple[Refusal, ...]
+
+
+def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, max_batch_items: int) -> LoadedVersion:
+    """Verify a published version and load it, on the engine that was chosen.
+
+    Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
+    """
+    proven = prove_first(directory, choice, get_engine, _log_refusal)
+    manifest = proven.manifest
+    condition = one_hot_rows(proven.golden.labels, manifest.input)
+    buckets = BucketedProgram(proven.encoder, {"x": proven.golden.x} | condition, max_batch_items)
+    decoder_buckets = BucketedProgram(proven.decoder, {"z": proven.golden.z_mean} | condition, max_batch_items)
+    return LoadedVersion(
+        manifest=manifest,
+        prior=read_prior(directory / PRIOR, manifest.latent.dim),
+        engine=proven.engine.name,
+        encoder=buckets,
+        decoder=decoder_buckets,
+        encoder_costs=buckets.warm(),
+        decoder_costs=decoder_buckets.warm(),
+        fallback_reason="; ".join(map(str, proven.refused)) or None,
+    )
+
+
+def call_largest_alone(directory: Path, loaded: LoadedVersion, engine: Engine) -> None:
+    """Load what gains by it once more, for batches of the largest size alone, and prove it like the rest.
+
+    Raises StoreError, GoldenMismatch or EngineError; nothing has changed then.
+    """
+    halves = (loaded.encoder, loaded.decoder)
+    golden = read_golden(directory / GOLDEN, loaded.manifest)
+    alone = load_and_prove(directory, engine, loaded.manifest, golden, loaded.encoder.sizes[-1])
+    for buckets, program in zip(halves, alone, strict=True):
+        if program.gains_by_batch:
+            buckets.call_largest(program)
+
+
+def prove_first(
+    directory: Path,
+    choice: EngineChoice,
+    get_engine: GetEngine,
+    hear: Callable[[Manifest, Refusal], None],
+    batch_of: Callable[[Manifest], int] | None = None,
+) -> Proven:
+    """Verify a published version and load it on the engine that was chosen, for `auto` the first that proves itself.
+
+    `hear` is told of every engine that `auto` does not take. With `batch_of`, every call has to have so many rows.
+    Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
+    """
+    manifest = verify_version(directory)
+    golden = read_golden(directory / GOLDEN, manifest)
+    refused: list[Refusal] = []
+    for name in ENGINES if choice == "auto" else (choice,):
+        try:
+            engine = get_engine(name)
+            batch = None if batch_of is None else batch_of(manifest)
+            encoder, decoder = load_and_prove(directory, engine, manifest, golden, batch)
+        except (EngineError, GoldenMismatch) as error:
+            if choice != "auto":
+                raise
+            refused.append(Refusal(name, str(error), cause_of(error)))
+            hear(manifest, refused[-1])
+        else:
+            return Proven(manifest, golden, engine, encoder, decoder, tuple(refused))
+    raise EngineError("no engine can run this version: " + "; ".join(map(str, refused)))
+
+
+def _log_refusal(manifest: Manifest, refusal: Refusal) -> None:
+    version = f"{manifest.name}@{manifest.version}"
+    log.warning("engine refused", model=version, engine=refusal.engine, reason=refusal.reason, cause=refusal.cause)
+
+
+def load_and_prove(
+    directory: Path, engine: Engine, body: ManifestBody, golden: Golden, batch: int | None = None
+) -> tuple[Program, Program]:
+    """Load both SavedModels and replay the goldens, preprocessing included; for calls of `batch` rows alone, or of any.
+
+    Raises EngineError, or GoldenMismatch naming what differs.
+    """
+    encoder, decoder = engine.load(directory / ENCODER, batch), engine.load(directory / DECODER, batch)
+    gaussian = body.latent.distribution == "gaussian"
+    codes = {"z_mean", "z_log_var"} if gaussian else {"z"}
+    labels = {"labels"} if body.input.conditional else set()
+    for half, program, inputs, outputs in (
+        (ENCODER, encoder, {"x"} | labels, codes),
+        (DECODER, decoder, {"z"} | labels, {"outputs"}),
+    ):
+        if (set(program.input_names), set(program.output_names)) != (inputs, outputs):
+            raise EngineError(
+                f"{half} takes {sorted(program.input_names)} and answers {sorted(program.output_names)},"
+                f" not {sorted(inputs)} and {sorted(outputs)}"
+            )
+    replay(
+        golden,
+        body,
+        partial(_infer, engine, encoder, batch),
+        partial(_infer, engine, decoder, batch),
+        bfloat16_tolerance if engine.precision == "bf16" else None,
+    )
+    return encoder, decoder
+
+
+def bfloat16_tolerance(recorded: Float32) -> Tolerance:
+    """How closely bfloat16 must come to an array recorded in float32: to 3 % of a value, and of the array's own size.
+
+    One rounding to seven bits of mantissa is off by up to 2⁻⁸, 0.4 %; a network makes a handful of them.
+    """
+    return Tolerance(rtol=_BFLOAT16, atol=_BFLOAT16 * float(np.sqrt(np.mean(np.square(recorded, dtype=np.float64)))))
+
+
+def _infer(engine: Engine, program: Program, batch: int | None, inputs: Rows) -> dict[str, Float32]:
+    try:
+        return program.infer(inputs) if batch is None else infer_in_calls_of(batch, program, inputs)
+    except Exception as error:
+        raise EngineError(f"the {engine.name} engine fails on the goldens ({type(error).__name__})") from error
+
+
+def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
+    """Hold a staged version to its goldens on an engine. Raises StoreError: what a trainer's check is to raise."""
+    try:
+        load_and_prove(
+            directory, create_engine(engine_name, usable_cpus()), body, read_golden(directory / GOLDEN, body)
+        )
+    except EngineError as error:
+        raise StoreError(f"{error}: {cause_of(error)}" if error.__cause__ else str(error)) from error

@@ -1,0 +1,236 @@
+"""The models of one store: what a request means, and what there is to say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from model_store import ModelStore
+from model_store import errors as store_errors
+from model_store.errors import StoreError
+from model_store.versions import LATEST, Reference, check_name, near, parse_reference
+from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
+from service.models.background import Background
+from service.models.following import Follower
+from service.models.served_model import Clock, ServedModel
+from service.models.shelf import Shelf, SwapObserver
+from service.models.slots import Model, Selector, Slot
+from service.settings import Settings
+
+
+class Registry:
+    """Used from one event loop; loading and looking at the store run in threads of their own."""
+
+    def __init__(self, settings: Settings, observer: SwapObserver) -> None:
+        self._settings = settings
+        store = ModelStore(settings.store)
+        self._background = Background()
+        self._shelf = Shelf(settings, store, self._background, observer)
+        self._follower = Follower(settings, store, self._shelf)
+        self._first_loads: list[asyncio.Task[None]] = []
+        self.draining = False
+        """Set when the process is told to stop: still answering, no longer ready."""
+        self.closing = False
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Look at the store; unless loading is lazy, begin to load what each bare name means; begin to watch."""
+        self._follower.first_look()
+        if self._settings.load == "eager":
+            for model in sorted(self._shelf.models.values(), key=lambda model: model.name != self.default_name):
+                self._first_loads.append(self._background.spawn(self._follower.first_load(model)))
+        if self._settings.watch_s:
+            self._background.spawn(self._follower.watch())
+
+    def flush(self) -> None:
+        """Run what is queued for the engines in this turn of the event loop."""
+        for slot in list(self.slots()):  # an answer may end the last lease of a version, which then goes
+            if slot.model is not None:
+                slot.model.flush()
+
+    async def settled(self) -> None:
+        """Wait until what `open` began to load is ready or has failed."""
+        if self._first_loads:
+            await asyncio.wait(self._first_loads)
+
+    async def close(self) -> None:
+        """Stop every queue; callers that wait get ShuttingDown."""
+        self.closing = True
+        await self._background.close()
+        await self._shelf.close()
+        self._follower.close()
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def slots(self) -> Iterator[Slot]:
+        """Every version known."""
+        return self._shelf.slots()
+
+    def models(self) -> list[Model]:
+        """Every model known, by name."""
+        return [self._shelf.models[name] for name in sorted(self._shelf.models)]
+
+    async def look(self) -> None:
+        """Look at the store, so that what is known of it is what it is now; what names mean stays as it is."""
+        await self._follower.look()
+
+    async def model(self, name: str) -> Model:
+        """One model; the store is looked at where it is not known. Raises UnknownModel with near names."""
+        if name not in self._shelf.models:
+            await self.look()
+        if name not in self._shelf.models:
+            raise self._unknown(name)
+        return self._shelf.models[name]
+
+    async def slot(self, name: str, version: int) -> Slot:
+        """One version; the store is looked at where it is not known. Raises UnknownModel."""
+        model = await self.model(name)
+        if version not in model.slots:
+            await self.look()
+        slot = model.slots.get(version)
+        if slot is None or (slot.removed and not model.serves(slot)):
+            known = ", ".join(str(slot.version) for slot in reversed(model.present()))
+            raise UnknownModel(f"{name} has no version {version} (it has {known or 'none'})")
+        return slot
+
+    @property
+    def default_name(self) -> str | None:
+        """The model that a request without `model` means, where that is determined."""
+        return self._shelf.default_name
+
+    def unready(self) -> list[str]:
+        """Why this process is not ready, or nothing: the default model, or else any, must be ready.
+
+        A version that was unloaded for want of memory counts as ready: it loads again at its next request.
+        """
+        if self.draining or self.closing:
+            return ["the service is stopping"]
+        if not self._shelf.engine_worker.alive:
+            return ["the engine is being restarted"]
+        if not self._shelf.models:
+            only = f" {self._settings.model!r}" if self._settings.model is not None else ""
+            return [f"the store has no model{only}: train one" + ("" if self._settings.watch_s else ", then reload")]
+        default = self.default_name
+        if default is not None and default not in self._shelf.models:
+            return [f"the default model {default!r} is not in the store"]
+        models = [self._shelf.models[default]] if default is not None else list(self._shelf.models.values())
+        lazy = self._settings.load == "lazy"
+        for model in models:
+            for slot in model.served()[:1]:
+                if slot.state == "ready" or slot.proven or (lazy and slot.state == "available"):
+                    return []
+        return [slot.why for model in models for slot in model.served()] or ["no version is served"]
+
+    def _unknown(self, name: str) -> UnknownModel:
+        known = sorted(self._shelf.models)
+        only = self._settings.model
+        if only is not None and name != parse_reference(only).name:
+            return UnknownModel(f"{name!r} is not served here (served: {', '.join(near(name, known) or known)})")
+        try:
+            return UnknownModel(str(store_errors.UnknownModel(check_name(name), near(name, known), known)))
+        except StoreError as error:
+            return UnknownModel(str(error))
+
+    # -- following the store -------------------------------------------------------------------------------
+
+    async def reload(self, name: str, timeout_s: float) -> Model:
+        """Let every name of a model mean what the store says now, also where that has failed before.
+
+        Raises UnknownModel, NotReady where nothing of the model can be served, or DeadlineExceeded; what was begun
+        then goes on.
+        """
+        task = self._background.spawn(self._follower.reload(name))
+        try:
+            async with asyncio.timeout(timeout_s):
+                model = await asyncio.shield(task)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{name} was not loaded within {timeout_s:g} s; loading goes on") from None
+        if model is None:
+            raise self._unknown(name)
+        if not any(slot.model is not None for slot in model.served()):
+            raise NotReady("; ".join(slot.why for slot in model.served()) or f"{name} has no version to serve")
+        return model
+
+    # -- what a request means ------------------------------------------------------------------------------
+
+    def lease(self, reference: str | None) -> ServedModel | None:
+        """The version that a reference means, where that is known and loaded, leased; for the hot path.
+
+        Whoever gets one calls its `release` once. None says nothing: `get` finds out.
+        """
+        model = self._shelf.meant.get(reference)
+        if model is not None:
+            model.leases += 1
+        return model
+
+    def known(self, reference: str | None) -> ServedModel | None:
+        """The same without a lease: for a look at it and no more."""
+        return self._shelf.meant.get(reference)
+
+    async def get(self, reference: str | None, clock: Clock) -> ServedModel:
+        """The version that a request names, leased, and loaded if it was not; waits for that until the deadline.
+
+        Whoever gets it calls its `release` once.
+        Raises UnknownModel, ModelNotDetermined, NotReady, DeadlineExceeded or ShuttingDown.
+        """
+        served = self.lease(reference)
+        if served is not None:
+            return served
+        if self.closing:
+            raise ShuttingDown("the service is stopping")
+        wanted = self._reference(reference)
+        try:
+            async with asyncio.timeout(clock.remaining_s):
+                model = await self.model(wanted.name)
+                served, lasts = await self._find(model, wanted.selector)
+        except TimeoutError:
+            raise DeadlineExceeded(f"{wanted} was not loaded before the request's deadline") from None
+        served.leases += 1
+        if lasts:
+            self._shelf.meant[reference] = served
+        self._shelf.fit()
+        return served
+
+    async def _find(self, model: Model, selector: int | Selector) -> tuple[ServedModel, bool]:
+        """The version that a name or a number means, loaded; and whether it is what that means from now on."""
+        if isinstance(selector, int):
+            slot = await self.slot(model.name, selector)
+            slot.retiring = False  # whoever names a version by its number wants this one
+            found = await self._shelf.load_first([slot])
+            if found is None:
+                raise NotReady(slot.why)
+            return found[1], True
+        if selector not in (None, LATEST) and selector not in model.aliases:
+            await self.look()
+            if selector not in model.aliases:
+                known = ", ".join([*model.aliases, LATEST])
+                raise UnknownModel(f"{model.name} has no alias {selector!r} (it has {known})")
+        candidates = model.candidates(selector)
+        found = await self._shelf.load_first(candidates)
+        if found is None:
+            key = model.key(selector)
+            if not candidates and key in model.aliases:
+                raise NotReady(f"{model.name}@{model.aliases[key]}, which is {key}, does not exist")
+            raise NotReady("; ".join(slot.why for slot in candidates) or f"{model.name} has no version")
+        slot, served = found
+        meant = model.slots.get(model.meaning(selector) or 0)
+        if meant is None or meant.state == "failed":
+            self._shelf.point(model, selector, slot)
+        elif meant.model is not None:
+            served = meant.model  # the name may have moved on while this one was loading
+        return served, served is model.slots[model.meaning(selector) or 0].model
+
+    def _reference(self, text: str | None) -> Reference:
+        text = text if text is not None else self._settings.default_model
+        if text is None:
+            names = sorted(self._shelf.models)
+            if not names:
+                raise NotReady("the store has no model")
+            if len(names) > 1:
+                raise ModelNotDetermined(f"the request must name a model: ?model= one of {', '.join(names)}")
+            return Reference(names[0])
+        try:
+            return parse_reference(text)
+        except StoreError as error:
+            raise from_store(error) from error

@@ -1,0 +1,234 @@
+"""Every version known, loading and unloading them, and which of them each name means.
+
+A version is unloaded when no name means it any more, when it was removed from the store, or when memory is short; in
+each case once its last lease has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Protocol
+
+import structlog
+from platformdirs import user_cache_path
+
+from model_store import ModelStore
+from model_store.errors import StoreError
+from model_store.machine import cpu_model
+from model_store.versions import parse_reference
+from service.batching import CostCache, EngineWorker
+from service.engines import EngineError, cause_of
+from service.engines.cpus import inline_limit_s, usable_cpus
+from service.models.background import Background
+from service.models.loaded_version import LoadedVersion
+from service.models.loading import Loader
+from service.models.memory import to_unload
+from service.models.served_model import SETTLE_S, Observer, ServedModel
+from service.models.slots import Model, Selector, Slot
+from service.settings import Settings
+
+log = structlog.get_logger("latent.registry")
+
+
+class SwapObserver(Observer, Protocol):
+    """Hears of swaps too."""
+
+    def observe_swap(self, model: str) -> None:
+        """A name of a model has moved from one version to another."""
+
+
+class Shelf:
+    """Used from one event loop."""
+
+    def __init__(self, settings: Settings, store: ModelStore, background: Background, observer: SwapObserver) -> None:
+        self._settings, self._store, self._background, self._observer = settings, store, background, observer
+        self._cpus = max(1, usable_cpus() // settings.workers)
+        self._loader = Loader(settings, self._cpus)
+        self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
+        self._machine = {
+            "cpu": cpu_model(),
+            "threads": str(settings.engine_threads or self._cpus),
+            "precision": settings.precision,
+        }
+        self.engine_worker = EngineWorker()
+        self.models: dict[str, Model] = {}
+        self.meant: dict[str | None, ServedModel] = {}
+        """What references meant when they were last asked for; emptied whenever that may have changed."""
+        self._over = False
+        """Whether more than the memory budget is loaded, and in use."""
+
+    @property
+    def default_name(self) -> str | None:
+        """The model that a request without `model` means, where that is determined."""
+        if self._settings.default_model is not None:
+            return parse_reference(self._settings.default_model).name
+        return next(iter(self.models)) if len(self.models) == 1 else None
+
+    def slots(self) -> Iterator[Slot]:
+        """Every version known."""
+        for model in self.models.values():
+            yield from model.slots.values()
+
+    async def close(self) -> None:
+        """Stop every queue, then the threads; what is being loaded is waited for."""
+        self.meant.clear()
+        for slot in self.slots():
+            if slot.loading is not None:
+                slot.loading.cancel()
+            if slot.model is not None:
+                await slot.model.close()
+        self._loader.close()
+        self.engine_worker.close()
+
+    # -- loading -------------------------------------------------------------------------------------------
+
+    async def load_first(self, candidates: Sequence[Slot]) -> tuple[Slot, ServedModel] | None:
+        """The first that is loaded or can be."""
+        for slot in candidates:
+            while slot.model is None and slot.state != "failed":
+                if slot.loading is None:
+                    slot.state, slot.reason = "loading", None
+                    slot.loading = asyncio.create_task(self._load(slot))
+                await asyncio.shield(slot.loading)
+            if slot.model is not None:
+                return slot, slot.model
+        return None
+
+    async def _load(self, slot: Slot) -> None:
+        started, cause = time.monotonic(), None
+        attempt = await self._loader.load(self._store.directory(slot.name, slot.version))
+        slot.loading = None
+        error = attempt.error
+        if attempt.loaded is not None:
+            self._admit(slot, attempt.loaded, attempt.memory_bytes)
+        elif isinstance(error, StoreError | EngineError):
+            slot.fail(f"{type(error).__name__}: {error}", attempt.files)
+            cause = cause_of(error)
+        else:
+            slot.fail("it cannot be loaded; the service's log has the cause", attempt.files)
+            log.error("load failed", model=slot.reference, exc_info=error)
+        log.log(
+            30 if slot.state == "failed" else 20,
+            "version loaded" if slot.state == "ready" else "version failed",
+            model=slot.reference,
+            engine=slot.model.engine if slot.model else None,
+            reason=slot.reason,
+            cause=cause,
+            memory_bytes=slot.memory_bytes,
+            milliseconds=round(1e3 * (time.monotonic() - started)),
+        )
+
+    def _admit(self, slot: Slot, loaded: LoadedVersion, memory_bytes: int) -> None:
+        slot.manifest = loaded.manifest
+        slot.model = ServedModel(
+            loaded,
+            self.engine_worker,
+            queue_items=self._settings.queue_items,
+            queue_bytes=self._settings.queue_bytes,
+            inline_s=inline_limit_s(self._cpus),
+            observer=self._observer,
+        )
+        slot.state, slot.reason, slot.proven, slot.memory_bytes = "ready", None, True, memory_bytes
+        self._background.spawn(self._settle_in(slot, slot.model, loaded))
+        if loaded.fallback_reason is not None:
+            slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
+            log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
+
+    async def _settle_in(self, slot: Slot, model: ServedModel, loaded: LoadedVersion) -> None:
+        """What can wait until it has answered somebody: a program for its largest batches, and what calls cost."""
+        if loaded.encoder.gains_by_batch or loaded.decoder.gains_by_batch:
+            await asyncio.sleep(SETTLE_S)
+            if slot.model is not model:
+                return
+            added = await self._loader.call_largest_alone(self._store.directory(slot.name, slot.version), loaded)
+            if slot.model is model and slot.memory_bytes is not None:
+                slot.memory_bytes += added
+                self.fit()
+        await model.calibrate(self._costs, self._machine)
+
+    # -- what names mean -----------------------------------------------------------------------------------
+
+    def point(self, model: Model, selector: Selector, slot: Slot) -> None:
+        """Let a name mean a version that is loaded; what it meant before is retired."""
+        before = model.meaning(selector)
+        if before == slot.version:
+            return
+        model.mean(selector, slot)
+        slot.retiring = False
+        self.meant.clear()
+        if before is None:
+            return
+        self._observer.observe_swap(model.name)
+        key = model.key(selector)
+        name = f"{model.name}@{key}" if key is not None else model.name
+        log.info("version took over", name=name, model=slot.reference, before=f"{model.name}@{before}")
+        old = model.slots.get(before)
+        if old is not None:
+            if slot.model is not None and not slot.in_use:
+                slot.model.last_used = old.used_at
+            self.retire(model, old)
+
+    # -- unloading -----------------------------------------------------------------------------------------
+
+    def retire(self, model: Model, slot: Slot) -> None:
+        """Unload a version that no name means, once its last lease ends; forget it where it was removed."""
+        if model.serves(slot) or slot.loading is not None:
+            return
+        if slot.model is None:
+            self._forget(model, slot)
+        elif slot.in_use:
+            slot.retiring = True
+            self.meant.clear()
+            slot.model.on_idle = partial(self._idle, model, slot)
+        else:
+            self._unload(model, slot)
+
+    def _idle(self, model: Model, slot: Slot) -> None:
+        """The last lease of a version has ended, and something waited for that."""
+        if slot.model is not None:
+            slot.model.on_idle = None
+            if slot.retiring and not model.serves(slot):
+                self._unload(model, slot)
+        self.fit()
+
+    def _unload(self, model: Model, slot: Slot) -> None:
+        served, slot.model = slot.model, None
+        if served is None:
+            return
+        served.on_idle = None
+        slot.state, slot.reason, slot.memory_bytes, slot.retiring = "available", None, None, False
+        slot.last_used = served.last_used
+        self.meant.clear()
+        log.info("version unloaded", model=slot.reference, removed=slot.removed)
+        self._background.spawn(self._let_go([served]))
+        self._forget(model, slot)
+
+    async def _let_go(self, served: list[ServedModel]) -> None:
+        await served[0].close()
+        await self._loader.let_go(served)
+
+    def _forget(self, model: Model, slot: Slot) -> None:
+        if slot.removed and model.slots.get(slot.version) is slot:
+            del model.slots[slot.version]
+            if not model.slots:
+                self.models.pop(model.name, None)
+
+    def fit(self) -> None:
+        """Unload what is over the memory budget, now or when its last lease ends."""
+        budget_bytes = self._settings.memory_budget_bytes
+        if not budget_bytes:
+            return
+        loaded = [slot for slot in self.slots() if slot.model is not None and not slot.retiring]
+        default = self.models.get(self.default_name or "")
+        going, fits = to_unload(loaded, budget_bytes, default.served()[:1] if default is not None else [])
+        if not fits and not self._over:
+            log.warning("over the memory budget", memory_bytes=sum(slot.occupied_bytes for slot in loaded))
+        self._over = not fits
+        for slot in going:
+            self._unload(self.models[slot.name], slot)
+        for slot in loaded:
+            if slot.model is not None:
+                slot.model.on_idle = None if fits else partial(self._idle, self.models[slot.name], slot)

@@ -1,0 +1,191 @@
+"""One version and its state; one model, its versions, and which of them each of its names means. No I/O, no waiting.
+
+A name of a model is an alias, `latest`, or nothing (the bare name). The store says where a name *should* point
+(`wanted`); where it *does* point (`serving`) changes only once the wanted version has been loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model_store import Manifest
+from model_store.errors import StoreError
+from model_store.versions import LATEST, PRODUCTION
+from service.models.served_model import ServedModel
+from service.models.watching import Signature
+
+State = Literal["available", "loading", "ready", "failed"]
+Selector = str | None
+"""An alias, `latest`, or None for the bare name."""
+
+
+@dataclass(eq=False)
+class Slot:
+    """One version and its state: `available` (in the store), `loading`, `ready` or `failed` (with the reason)."""
+
+    name: str
+    version: int
+    manifest: Manifest | None = None
+    state: State = "available"
+    reason: str | None = None
+    model: ServedModel | None = None
+    memory_bytes: int | None = None
+    """What it occupies while it is loaded."""
+    loading: asyncio.Task[None] | None = None
+    proven: bool = False
+    """It was loaded before, so it is expected to load again when it is asked for."""
+    removed: bool = False
+    """It is no longer in the store."""
+    retiring: bool = False
+    """To be unloaded when its last lease ends."""
+    last_used: float = 0.0
+    """On the clock of time.monotonic, while it is not loaded."""
+    failed_files: Signature | None = None
+    """Its files when it failed: it is not tried again until they are others."""
+    seen_files: Signature | None = None
+    """Its files at the last look: files that are still being written are not tried."""
+
+    @property
+    def reference(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def used_at(self) -> float:
+        """When a request last had it, on the clock of time.monotonic."""
+        return self.model.last_used if self.model is not None else self.last_used
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a request has it now."""
+        return self.model is not None and self.model.leases > 0
+
+    @property
+    def occupied_bytes(self) -> int:
+        """Its memory; 0 while it is not loaded."""
+        return self.memory_bytes or 0
+
+    @property
+    def why(self) -> str:
+        """Its state, for a person."""
+        return f"{self.reference} is {self.state}" + (f" ({self.reason})" if self.reason else "")
+
+    def fail(self, reason: str, files: Signature) -> None:
+        """This version cannot be served, as long as its files stay as they are."""
+        self.state, self.reason, self.proven = "failed", reason, False
+        self.failed_files = self.seen_files = files
+
+    def discover(self, manifest: Manifest | StoreError, files: Signature | None) -> None:
+        """Take what the store says of it; `files` where that is an error."""
+        if isinstance(manifest, StoreError):
+            self.manifest = None
+            self.fail(f"{type(manifest).__name__}: {manifest}", files or ())
+        else:
+            self.manifest, self.state, self.reason = manifest, "available", None
+
+    def try_again(self, manifest: Manifest | StoreError | None, files: Signature) -> bool:
+        """Whether a failed version has other files now, which nobody has written to since the last look."""
+        if manifest is None or files == self.failed_files:
+            return False
+        settled, self.seen_files = files == self.seen_files, files
+        if settled:
+            self.discover(manifest, files)
+        return settled
+
+
+@dataclass
+class Model:
+    """A model's versions, its aliases as the store has them, and what its names mean now."""
+
+    name: str
+    aliases: dict[str, int] = field(default_factory=dict)
+    aliases_error: str | None = None
+    """Why the aliases are those of an earlier look."""
+    slots: dict[int, Slot] = field(default_factory=dict)
+    serving: dict[Selector, int] = field(default_factory=dict)
+    """The version that each name in use means, by `key`."""
+    told: str | None = None
+    """What of `held_back` was logged last."""
+
+    # -- names ---------------------------------------------------------------------------------------------
+
+    def key(self, selector: Selector) -> Selector:
+        """The bare name is the alias `production` where that is set."""
+        return PRODUCTION if selector is None and PRODUCTION in self.aliases else selector
+
+    def take_aliases(self, aliases: Mapping[str, int]) -> None:
+        """Aliases as the store has them now. What the bare name means goes on until what it is to mean is loaded."""
+        before = self.key(None)
+        self.aliases = dict(aliases)
+        after = self.key(None)
+        if before != after and before in self.serving:
+            self.serving.setdefault(after, self.serving.pop(before))
+        for alias in [key for key in self.serving if key not in (None, LATEST) and key not in self.aliases]:
+            del self.serving[alias]
+
+    def wanted(self, selector: Selector) -> list[Slot]:
+        """What the store says that a name means, best first: one version, or for the bare name newest first."""
+        key = self.key(selector)
+        if key is None:
+            return self.present()
+        if key == LATEST:
+            return self.present()[:1]
+        slot = self.slots.get(self.aliases[key]) if key in self.aliases else None
+        return [slot] if slot is not None and not slot.removed else []
+
+    def candidates(self, selector: Selector) -> list[Slot]:
+        """What may answer a request: the version that serves, then what the store says."""
+        serving = self.meaning(selector)
+        first = [self.slots[serving]] if serving is not None else []
+        return first + [slot for slot in self.wanted(selector) if slot not in first]
+
+    def served(self) -> list[Slot]:
+        """What the bare name may mean, best first."""
+        return self.candidates(None)
+
+    def meaning(self, selector: Selector = None) -> int | None:
+        """The version that a name means now; None where it was not asked for yet."""
+        return self.serving.get(self.key(selector))
+
+    def mean(self, selector: Selector, slot: Slot) -> None:
+        """From now on a name means this version."""
+        self.serving[self.key(selector)] = slot.version
+
+    def aliases_of(self, version: int) -> list[str]:
+        """Aliases that mean a version now, sorted: as the store says, or as before where that is not loaded yet."""
+        return sorted(alias for alias, wanted in self.aliases.items() if self.serving.get(alias, wanted) == version)
+
+    # -- versions ------------------------------------------------------------------------------------------
+
+    def present(self) -> list[Slot]:
+        """Versions that are in the store, the newest first."""
+        return [self.slots[version] for version in sorted(self.slots, reverse=True) if not self.slots[version].removed]
+
+    def serves(self, slot: Slot) -> bool:
+        """Whether a name in use means this version."""
+        return slot.version in self.serving.values()
+
+    @property
+    def held_back(self) -> str | None:
+        """Why names do not mean what the store says, or None where every name does."""
+        said = [self._held_back(key) for key in {*self.serving, self.key(None)}]
+        return "; ".join(sorted(filter(None, said))) or None
+
+    def _held_back(self, key: Selector) -> str | None:
+        wanted, serving = self.wanted(key), self.serving.get(key)
+        if wanted and (serving is None or wanted[0].version == serving):
+            return None
+        name = self.name if key is None else f"{self.name}@{key}"
+        if wanted:
+            why = wanted[0].why
+        else:
+            why = f"{self.name}@{self.aliases[key]} does not exist" if key in self.aliases else "there is no other"
+        return f"{name} cannot be served: {why}" if serving is None else f"{name} goes on as version {serving}: {why}"
+
+    @property
+    def reason(self) -> str | None:
+        """What is wrong with the model's names, or None."""
+        return "; ".join(filter(None, (self.aliases_error, self.held_back))) or None

@@ -1,0 +1,232 @@
+"""Every metric, its unit in its name. Labels are bounded: routes, models of the store, status codes.
+
+Counting is a few additions to plain numbers, which several processes can send each other and add up; Prometheus' own
+types are made of them when somebody asks.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from service.models import Registry
+from service.observability.gauges import Standing, families
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ITEMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+Key = TypeVar("Key", bound=Hashable)
+Version = tuple[str, str]
+"""Name and number."""
+
+
+@dataclass(slots=True)
+class Distribution:
+    """How many observations lie between bounds, and their sum."""
+
+    bounds: Sequence[float]
+    counts: list[int]
+    sum: float = 0.0
+
+    @classmethod
+    def over(cls, bounds: Sequence[float]) -> Distribution:
+        """Of no observations yet."""
+        return cls(bounds, [0] * (len(bounds) + 1))
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """(upper bound, observations up to it), the last without a bound."""
+        total, found = 0, []
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            total += count
+            found.append((bound, float(total)))
+        return found
+
+
+@dataclass
+class Counts:
+    """What has been counted so far: it only grows."""
+
+    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    """By verb, model, status."""
+    items: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By verb, model."""
+    request_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    """By verb."""
+    queue_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    """By model, half; the next two too."""
+    infer_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    batch_items: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    swaps: Counter[str] = field(default_factory=Counter)
+    """By model."""
+
+    def add(self, other: Counts) -> None:
+        """Add what another process has counted."""
+        self.requests.update(other.requests)
+        self.items.update(other.items)
+        _add(self.request_seconds, other.request_seconds)
+        _add(self.queue_seconds, other.queue_seconds)
+        _add(self.infer_seconds, other.infer_seconds)
+        _add(self.batch_items, other.batch_items)
+        self.swaps.update(other.swaps)
+
+
+@dataclass(frozen=True)
+class State:
+    """How one process is at this moment."""
+
+    ready: bool
+    versions: Mapping[tuple[str, str, str], bool]
+    """Name, number, engine -> whether it is ready."""
+    waiting_items: Mapping[Version, int]
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Report:
+    """One process: what it has counted, and how it is; no state once it is gone."""
+
+    counts: Counts
+    state: State | None
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._registry: Registry | None = None
+
+    def watch(self, registry: Registry) -> None:
+        """Read the state of models and queues whenever metrics are asked for."""
+        self._registry = registry
+
+    def observe_request(self, verb: str, model: str, status: int, items: int, seconds: float) -> None:
+        """One answered request; `model` is empty where none was resolved."""
+        counts = self.counts
+        counts.requests[verb, model, status] += 1
+        _observe(counts.request_seconds, (verb,), SECONDS, seconds)
+        if items:
+            counts.items[verb, model] += items
+
+    def observe_wait(self, model: str, half: str, seconds: float) -> None:
+        """How long a job waited for the engine."""
+        _observe(self.counts.queue_seconds, (model, half), SECONDS, seconds)
+
+    def observe_call(self, model: str, half: str, seconds: float, rows: int) -> None:
+        """One engine call."""
+        _observe(self.counts.infer_seconds, (model, half), SECONDS, seconds)
+        _observe(self.counts.batch_items, (model, half), ITEMS, rows)
+
+    def observe_swap(self, model: str) -> None:
+        """A name of a model has moved from one version to another."""
+        self.counts.swaps[model] += 1
+
+    def report(self) -> Report:
+        """This process."""
+        if self._registry is None:
+            return Report(self.counts, None)
+        slots = list(self._registry.slots())
+        versions = {
+            (slot.name, str(slot.version), slot.model.engine if slot.model else ""): slot.state == "ready"
+            for slot in slots
+        }
+        waiting = {(slot.name, str(slot.version)): slot.model.waiting_items for slot in slots if slot.model}
+        standing = Standing.of(self._registry.models())
+        return Report(self.counts, State(not self._registry.unready(), versions, waiting, standing))
+
+
+def render(reports: Sequence[Report]) -> bytes:
+    """The text exposition format of one or several processes together."""
+    registry = CollectorRegistry()
+    registry.register(_Together(reports))
+    return generate_latest(registry)
+
+
+class _Together(Collector):
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self._counts = Counts()
+        for report in reports:
+            self._counts.add(report.counts)
+        self._states = [report.state for report in reports if report.state is not None]
+
+    def collect(self) -> Iterator[Metric]:
+        """As Prometheus has them: counts are sums, and ready is what is so in every process."""
+        counts, states = self._counts, self._states
+        build = GaugeMetricFamily("latent_build_info", "Version of this service.", labels=["version"])
+        build.add_metric([importlib.metadata.version("latent")], 1)
+        yield build
+        yield GaugeMetricFamily("latent_workers", "Processes that answer.", value=len(states))
+        ready = all(state.ready for state in states)
+        yield GaugeMetricFamily("latent_ready", "1 where /readyz answers 200.", value=int(ready))
+        versions = GaugeMetricFamily(
+            "latent_version_ready", "1 where a version is ready.", labels=["model", "version", "engine"]
+        )
+        for labels in dict.fromkeys(key for state in states for key in state.versions):
+            versions.add_metric(labels, int(all(state.versions.get(labels, False) for state in states)))
+        yield versions
+        waiting = GaugeMetricFamily(
+            "latent_waiting_items", "Items that wait for an engine.", labels=["model", "version"]
+        )
+        for version in dict.fromkeys(key for state in states for key in state.waiting_items):
+            waiting.add_metric(version, sum(state.waiting_items.get(version, 0) for state in states))
+        yield waiting
+        yield from families([state.standing for state in states])
+        swaps = CounterMetricFamily(
+            "latent_model_swaps", "Moves of a name from one version to another, in each process.", labels=["model"]
+        )
+        for model_name, moves in counts.swaps.items():
+            swaps.add_metric([model_name], moves)
+        yield swaps
+        requests = CounterMetricFamily("latent_requests", "Requests answered.", labels=["verb", "model", "status"])
+        for (verb, model, status), count in counts.requests.items():
+            requests.add_metric([verb, model, str(status)], count)
+        yield requests
+        items = CounterMetricFamily("latent_items", "Items in answered requests.", labels=["verb", "model"])
+        for labels_of_items, count in counts.items.items():
+            items.add_metric(labels_of_items, count)
+        yield items
+        text = "From the request's first byte to the answer's last."
+        yield _histogram("latent_request_seconds", text, ["verb"], counts.request_seconds)
+        halves = ["model", "half"]
+        yield _histogram("latent_queue_seconds", "A job's wait for its engine.", halves, counts.queue_seconds)
+        yield _histogram("latent_infer_seconds", "One engine call.", halves, counts.infer_seconds)
+        yield _histogram("latent_batch_items", "Items of one engine call.", halves, counts.batch_items)
+
+
+def _observe(found: dict[Key, Distribution], key: Key, bounds: Sequence[float], value: float) -> None:
+    distribution = found.get(key)
+    if distribution is None:
+        distribution = found[key] = Distribution.over(bounds)
+    distribution.observe(value)
+
+
+def _add(found: dict[Key, Distribution], others: Mapping[Key, Distribution]) -> None:
+    for key, other in others.items():
+        own = found.setdefault(key, Distribution.over(other.bounds))
+        own.counts = [a + b for a, b in zip(own.counts, other.counts, strict=True)]
+        own.sum += other.sum
+
+
+def _histogram(
+    name: str, text: str, labels: Sequence[str], found: Mapping[tuple[str, ...], Distribution]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for key, distribution in found.items():
+        family.add_metric(key, distribution.buckets(), distribution.sum)
+    return family

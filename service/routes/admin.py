@@ -1,0 +1,31 @@
+"""Who may ask for what changes the service: whoever has the key of LATENT_ADMIN_KEY (RFC 6750, bearer tokens)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from service.errors import Forbidden, NotFound, Unauthorized
+from service.routes.dependencies import ServicesDep
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="admin", description="The key of LATENT_ADMIN_KEY.")
+
+
+def require_admin(
+    request: Request, services: ServicesDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    """Let a request pass that carries the key.
+
+    Raises NotFound where there is no key, as if there were no such route; Unauthorized; Forbidden.
+    """
+    key = services.settings.admin_key
+    if key is None or not key.get_secret_value():
+        raise NotFound(f"there is nothing at {request.url.path[:200]}")
+    if given is None:
+        raise Unauthorized("this needs the header Authorization: Bearer KEY, with the key of LATENT_ADMIN_KEY")
+    # As bytes, which may be any; headers come as latin-1.
+    if not secrets.compare_digest(given.credentials.encode("latin-1"), key.get_secret_value().encode()):
+        raise Forbidden("the key is not that of LATENT_ADMIN_KEY")

@@ -1,0 +1,39 @@
+"""What a handler may ask for, as named aliases."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.models import Registry
+from service.models.heldout_maps import Maps
+from service.observability.metrics import Metrics, Report
+from service.verbs.answering import Services
+from service.workers.peers import Peers
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _registry(request: Request) -> Registry:
+    return _services(request).registry
+
+
+def _maps(request: Request) -> Maps:
+    maps: Maps = request.app.state.maps
+    return maps
+
+
+async def _reports(request: Request) -> list[Report]:
+    metrics: Metrics = request.app.state.metrics
+    peers: Peers | None = request.app.state.peers
+    return [metrics.report(), *(await peers.reports() if peers is not None else [])]
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+RegistryDep = Annotated[Registry, Depends(_registry)]
+MapsDep = Annotated[Maps, Depends(_maps)]
+ReportsDep = Annotated[list[Report], Depends(_reports)]

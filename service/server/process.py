@@ -1,0 +1,165 @@
+"""The process: binds the port, runs uvicorn, drains on SIGTERM and leaves with exit code 0."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+from uvicorn.server import ServerState
+
+from service.app import create_app
+from service.connections.guarded_protocol import GuardedProtocol
+from service.fast_path.dispatch import Entrance, refusing
+from service.fast_path.uvicorn_protocol import DirectProtocol
+from service.observability.logs import configure_logging
+from service.routes.inference import POSTS
+from service.server.listener import Listener
+from service.server.malloc import keep_freed_memory
+from service.settings import Settings, misspelt
+
+_TICKS_A_SECOND = 10
+_ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
+"""Connections a turn of the event loop, of a port of one's own and of one that several workers share evenly."""
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
+
+Connect = Callable[[uvicorn.Config, ServerState, dict[str, Any]], GuardedProtocol]
+
+log = structlog.get_logger("latent.server")
+
+
+class PortUnavailable(Exception):
+    """The address cannot be listened on."""
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
+
+    def __init__(
+        self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], connect: Connect, *, alone: bool
+    ) -> None:
+        """`drain` is called at the first signal; `connect` makes a connection of uvicorn's parts; `alone` where no
+        other process accepts from the same sockets."""
+        super().__init__(config)
+        self._connect = connect
+        self._drain_s, self._drain, self._draining = drain_s, drain, False
+        self._alone = alone
+        self._listeners: list[Listener] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
+        await super().startup([])
+        gc.freeze()
+        at_once = _ACCEPTED_AT_ONCE if self._alone else _SHARED_AT_ONCE
+        self._listeners = [Listener(bound, self._connected, at_once) for bound in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn, which closes the sockets."""
+        for listener in self._listeners:
+            await listener.close()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % _TICKS_A_SECOND == 0:
+            now = time.monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, GuardedProtocol):
+                    connection.hang_up_if_idle(now)
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by uvicorn from its signal handler. A second signal does not wait."""
+        del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
+        if self._draining:
+            self.should_exit = self.force_exit = True
+            return
+        self._draining = True
+        self._drain()
+        log.info("stopping", drain_s=self._drain_s)
+        asyncio.get_running_loop().call_later(self._drain_s, self._stop)
+
+    def _connected(self) -> GuardedProtocol:
+        return self._connect(self.config, self.server_state, self.lifespan.state)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address, before anything is loaded. Raises PortUnavailable with the reason."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise PortUnavailable(f"cannot listen on {host}:{port} ({error.strerror or error})") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _address(host: str, port: int) -> str:
+    """The address to open in a browser on this machine."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified or address.is_loopback:
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
+
+
+def run(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
+    listener = bind(settings.host, settings.port)
+    configure_logging(settings)
+    for name, meant in misspelt(os.environ).items():
+        log.warning("unknown setting is ignored", name=name, meant=meant)
+    host, port = listener.getsockname()[:2]
+    announce(_address(host, port))
+    if settings.workers > 1:
+        from service.workers.supervisor import Supervisor
+
+        Supervisor(settings, listener, work).run()
+    else:
+        _serve(settings, listener, None)
+
+
+def work(settings: Settings, listener: socket.socket, line: Connection) -> None:
+    """Be one of several workers, in a process of its own; `line` leads to the supervisor."""
+    configure_logging(settings)
+    listener.setblocking(False)
+    _serve(settings, listener, line)
+
+
+def _serve(settings: Settings, listener: socket.socket, line: Connection | None) -> None:
+    gc.set_threshold(*GC_THRESHOLDS)
+    keep_freed_memory()
+    app = create_app(settings, line)
+    config = uvicorn.Config(
+        Entrance(app, POSTS, settings.root_path, settings.allowed_origins),
+        log_config=None,
+        http=DirectProtocol,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
+    )
+
+    def drain() -> None:
+        app.state.services.registry.draining = True
+
+    connect = partial(DirectProtocol, refuse=refusing(app.state.account), write_timeout_s=settings.write_timeout_s)
+    DrainingServer(config, settings.drain_s, drain, connect, alone=line is None).run(sockets=[listener])

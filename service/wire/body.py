@@ -1,0 +1,69 @@
+"""Reading a request's bytes: whole, and never more than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from service.errors import BodyTooLarge, ServiceError, UnsupportedMediaType
+from service.wire.head import Head
+
+_LINGER_S = 0.5
+
+
+async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Callable[[int], None]) -> bytes:
+    """The body's bytes; `came` hears how many have come, where they come in pieces.
+
+    Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge or ClientDisconnect.
+    """
+    encoding = head.headers.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        text = encoding.decode("latin-1").strip().lower()
+        raise UnsupportedMediaType(f"Content-Encoding {text!r} is not supported: send the body as it is (identity)")
+    announced = head.content_length()
+    if announced is not None and announced > max_bytes:
+        raise _too_large(f"the body has {announced} bytes; at most {max_bytes} are accepted")
+    pieces: list[bytes] = []
+    total, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        total += len(piece)
+        if total > max_bytes:
+            raise _too_large(f"the body has more than the {max_bytes} bytes that are accepted")
+        if not more and not pieces:
+            return piece
+        pieces.append(piece)
+        came(total)
+    return b"".join(pieces)
+
+
+async def let_through(receive: Receive, head: Head, *, max_bytes: int) -> None:
+    """Let what a client is still sending come, for a moment, before its body is refused.
+
+    A connection that is closed with bytes unread is reset, and the client may never see the answer. A client that
+    waits for `100 Continue` has sent nothing and is answered at once.
+    """
+    if head.headers.get(b"expect", b"").lower() == b"100-continue":
+        return
+    discarded = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while discarded <= max_bytes:
+                message = await receive()
+                discarded += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    break
+
+
+def _too_large(detail: str) -> ServiceError:
+    error = BodyTooLarge(detail)
+    error.headers["Connection"] = "close"
+    return error

@@ -1,0 +1,72 @@
+"""Image files as bodies: one by itself, or many in a form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import ClassVar
+
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.errors import InvalidValue, TooManyItems, UnknownOption, UnreadableBody
+from service.wire.payload import Payload
+
+
+def parse_image(body: bytes) -> Payload:
+    """One image file."""
+    if not body:
+        raise UnreadableBody("the body is empty; an image was expected")
+    return Payload(source="files", images=[body])
+
+
+class _InMemory(MultiPartParser):
+    """Keeps files in memory: the body is there already, and a read-only root has no place to spool to."""
+
+    spool_max_size: ClassVar[int] = 1 << 40  # type: ignore[misc]
+
+
+async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> Payload:
+    """Many image files, in order, whatever their fields are called.
+
+    Raises UnreadableBody, TooManyItems, UnknownOption for a field that is no file, InvalidValue where there is none.
+    """
+
+    headers = Headers(raw=[(b"content-type", content_type)])
+    _require_end(body, headers)
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+        yield b""
+
+    try:
+        form = await _InMemory(headers, stream(), max_files=max_items + 1, max_fields=8).parse()
+    except MultiPartException as error:
+        if body.count(b"filename=") > max_items:
+            raise TooManyItems(f"the form has more than {max_items} files") from None
+        raise UnreadableBody("the form cannot be read: " + _known_reason(error)) from None
+    try:
+        images = [await _file(name, part) for name, part in form.multi_items()]
+    finally:
+        await form.close()
+    if not images:
+        raise InvalidValue.at(["files"], "the form has no files", expected="at least one image file", got="none")
+    return Payload(source="files", images=images)
+
+
+def _require_end(body: bytes, headers: Headers) -> None:
+    """A form that was cut short has no closing boundary (RFC 2046, 5.1.1); the parser itself would not notice."""
+    boundary = parse_options_header(headers.get("content-type"))[1].get(b"boundary", b"")
+    if boundary and b"--" + boundary + b"--" not in body:
+        raise UnreadableBody("the form cannot be read: its closing boundary is missing, it was cut short")
+
+
+async def _file(name: str, part: UploadFile | str) -> bytes:
+    if isinstance(part, str):
+        detail = "a form holds image files; options go into the query"
+        raise UnknownOption.at([name], detail, expected="a file", got=f"text {part[:60]!r}")
+    return await part.read()
+
+
+def _known_reason(error: MultiPartException) -> str:
+    return "its boundary is missing" if "boundary" in error.message.lower() else "it is damaged"

@@ -1,0 +1,161 @@
+"""JSON bodies: arrays become numpy arrays with one conversion; only a body that is wrong is walked.
+
+A body that is one regular array takes a shorter way still (`json_arrays.py`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from service.errors import (
+    InvalidValue,
+    NotFinite,
+    ServiceError,
+    UnreadableBody,
+    UnreadableImage,
+    WrongDtype,
+    WrongShape,
+)
+from service.wire.json_arrays import only_array
+from service.wire.payload import Payload
+
+ARRAY_FIELDS = ("inputs", "z")
+_MAX_RANK = 8
+_LARGEST_FLOAT = int(np.finfo(np.float64).max)
+
+
+def parse_only_array(body: bytes) -> Payload | None:
+    """The payload of a body that is one regular array and nothing else; None for any other, right or wrong."""
+    for name in ARRAY_FIELDS:
+        array = only_array(body, name)
+        if array is not None:
+            return Payload(source="json", arrays={name: array})
+    return None
+
+
+def parse_json(body: bytes) -> Payload:
+    """Read a JSON object: `inputs` and `z` as arrays, `images` as bytes, the rest as options.
+
+    Raises UnreadableBody for what is no JSON (NaN and Infinity are none), WrongShape for ragged rows, WrongDtype for
+    anything but numbers in an array.
+    """
+    if (payload := parse_only_array(body)) is not None:
+        return payload
+    if not body.strip():
+        raise UnreadableBody("the body is empty; a JSON object was expected")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f" at line {error.lineno}, column {error.colno}"
+        hint = " (NaN and Infinity are not JSON)" if b"NaN" in body or b"Infinity" in body else ""
+        raise UnreadableBody(f"the body is no JSON: it breaks{place}{hint}") from None
+    if not isinstance(document, dict):
+        raise InvalidValue.at([], "the body must be a JSON object", expected="an object", got=describe(document))
+    # numpy takes true for 1.0 among numbers; only a body that holds the word can hide one
+    booleans = b"true" in body or b"false" in body
+    arrays = {
+        name: numbers(document[name], name, booleans=booleans)
+        for name in ARRAY_FIELDS
+        if document.get(name) is not None
+    }
+    images = document.get("images")
+    return Payload(
+        source="json",
+        arrays=arrays,
+        images=None if images is None else _images(images),
+        options={name: value for name, value in document.items() if name not in (*ARRAY_FIELDS, "images")},
+    )
+
+
+def numbers(value: Any, name: str, *, booleans: bool = True) -> NDArray[Any]:  # noqa: ANN401 - any JSON
+    """A nested list of numbers as an array. Raises WrongShape or WrongDtype with the first place that is wrong."""
+    if not isinstance(value, list):
+        raise WrongShape.at([name], f"{name} must be an array", expected="nested arrays", got=describe(value))
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        array = None
+    if array is None or array.dtype.kind not in "iuf" or booleans:
+        shape = _shape_of_first(value)
+        if len(shape) > _MAX_RANK:
+            raise WrongShape.at(
+                [name], f"{name} is nested too deep", expected=f"at most {_MAX_RANK} levels", got="more"
+            )
+        _walk(value, shape, [name])
+        array = np.array(value, dtype=np.float64)
+    return array
+
+
+def _shape_of_first(value: Any) -> list[int]:  # noqa: ANN401
+    shape: list[int] = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else None
+    return shape
+
+
+def _walk(value: Any, shape: list[int], loc: list[str | int]) -> None:  # noqa: ANN401
+    """Find the first element that does not fit the shape that the first one has."""
+    if not shape:
+        if isinstance(value, list):
+            raise _ragged(loc, "a number", value)
+        if isinstance(value, int) and abs(value) > _LARGEST_FLOAT:
+            raise NotFinite.at(loc, f"{loc[0]} holds a number that is too large", expected="a float32", got="more")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise WrongDtype.at(
+                loc, f"{loc[0]} holds something that is no number", expected="a number", got=describe(value)
+            )
+        return
+    if not isinstance(value, list) or len(value) != shape[0]:
+        raise _ragged(loc, f"an array of {shape[0]}", value)
+    for index, item in enumerate(value):
+        _walk(item, shape[1:], [*loc, index])
+
+
+def _ragged(loc: list[str | int], expected: str, value: Any) -> ServiceError:  # noqa: ANN401
+    detail = f"{loc[0]} is ragged: its parts do not have one shape"
+    return WrongShape.at(loc, detail, expected=expected, got=describe(value))
+
+
+def _images(value: Any) -> list[bytes]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise InvalidValue.at(["images"], "images must be a list", expected="a list of base64", got=describe(value))
+    return [_image(item, index) for index, item in enumerate(value)]
+
+
+def _image(value: Any, index: int) -> bytes:  # noqa: ANN401
+    loc: list[str | int] = ["images", index]
+    if not isinstance(value, str):
+        raise InvalidValue.at(loc, "an image must be base64 text", expected="base64 text", got=describe(value))
+    if value[:5].lower() == "data:":
+        header, comma, value = value.partition(",")
+        if not comma or not header.endswith(";base64"):
+            raise UnreadableImage.at(
+                loc, "the data: address holds no base64", expected="data:…;base64,…", got=header[:60]
+            )
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)  # lines of 76 are base64's own habit
+    except (binascii.Error, ValueError):
+        raise UnreadableImage.at(
+            loc, "an image is no base64", expected="base64 of PNG, JPEG or WebP", got=f"{len(value)} characters"
+        ) from None
+
+
+def describe(value: Any) -> str:  # noqa: ANN401
+    """A JSON value, for an error message."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"

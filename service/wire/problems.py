@@ -1,0 +1,149 @@
+"""Errors on the wire: application/problem+json (RFC 9457), for everything that is raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from model_store.errors import StoreError
+from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
+from service.wire.negotiation import PROBLEM
+
+CLIENT_GONE = 499
+
+Headers = tuple[tuple[str, str], ...]
+Describe = Callable[[str, str], dict[str, Any]]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+log = structlog.get_logger("latent.request")
+
+
+def problem_response(error: ServiceError, request_id: str) -> Response:
+    """A problem as a response."""
+    return Response(
+        orjson.dumps(error.problem(request_id)), error.status, media_type=PROBLEM, headers=error.headers or None
+    )
+
+
+def as_problem(error: Exception) -> ServiceError:
+    """Whatever was raised, as the problem that a client is told of."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, StoreError):
+        return from_store(error)
+    return ServiceError("something went wrong; the service's log has the cause under this id")
+
+
+def logged_problem(
+    error: ServiceError, request_id: str, path: str, cause: BaseException | None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, headers and body of a problem; `cause`, or what lies behind it, is logged where it is the service's."""
+    if error.status == 500 and cause is not None:
+        log.error("failed", id=request_id, path=path, exc_info=cause.__cause__ or cause)
+    if error.errors:
+        content, own = orjson.dumps(error.problem(request_id)), _headers_of(tuple(error.headers.items()))
+    else:
+        content, own = _worded(error, request_id)
+    return error.status, [*own, (b"content-length", b"%d" % len(content))], content
+
+
+class Told:
+    """A problem that names no field and is told again and again, most often when there is no time: all of it but the
+    request's id is rendered once."""
+
+    def __init__(self, error: ServiceError) -> None:
+        self.error = error
+        self._kept: dict[tuple[str, int], tuple[bytes, bytes]] = {}
+
+    def rendered(self, request_id: str, model: str = "") -> bytes:
+        """Headers and body as they go over the wire after the status line's own."""
+        quoted = orjson.dumps(request_id)
+        before, after = self._kept.get((model, len(quoted))) or self._render(model, len(quoted))
+        return b"%b%b%b%b}" % (before, request_id.encode(), after, quoted)
+
+    def _render(self, model: str, id_bytes: int) -> tuple[bytes, bytes]:
+        """What comes before the id in the headers, and between that and the id in the body."""
+        error = self.error
+        content, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        before = b"%bcontent-length: %d\r\nx-request-id: " % (lines, len(content) + id_bytes + 1)
+        after = b"\r\n%b\r\n%b" % (b"x-latent-model: %b\r\n" % model.encode() if model else b"", content)
+        self._kept[model, id_bytes] = before, after
+        return before, after
+
+
+def _worded(error: ServiceError, request_id: str) -> tuple[bytes, RawHeaders]:
+    """Body and headers of a problem that names no field."""
+    before, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
+    return before + orjson.dumps(request_id) + b"}", headers
+
+
+@lru_cache(maxsize=256)
+def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, RawHeaders]:
+    """What comes before the id, which is the last thing in a problem that names no field.
+
+    The same few are told again and again, and most often when there is no time.
+    """
+    return orjson.dumps(describe(detail, "")).removesuffix(b'""}'), _headers_of(headers)
+
+
+@lru_cache(maxsize=256)
+def _headers_of(headers: Headers) -> RawHeaders:
+    given = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in headers)
+    return ((b"content-type", PROBLEM.encode()), *given)
+
+
+def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
+    """Methods of every route at a path: the framework names those of the first alone."""
+    methods: set[str] = set()
+    for route in routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Answer every error of ours, of the store and of the framework as a problem; `routes` beside the
+    application's own tell 405 what works."""
+
+    def respond(request: Request, error: ServiceError, cause: BaseException | None = None) -> Response:
+        request_id = request.scope["state"]["exchange"].request_id
+        if error.status == 500:
+            log.error("failed", id=request_id, path=request.url.path, exc_info=cause or error.__cause__ or error)
+        return problem_response(error, request_id)
+
+    async def service_error(request: Request, error: Exception) -> Response:
+        return respond(request, error if isinstance(error, ServiceError) else ServiceError("internal"))
+
+    async def store_error(request: Request, error: Exception) -> Response:
+        problem = from_store(error) if isinstance(error, StoreError) else ServiceError("internal")
+        return respond(request, problem, error)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        if error.status_code == 404:
+            return respond(request, NotFound(f"there is nothing at {request.url.path[:200]}"))
+        if error.status_code == 405:
+            allowed = ", ".join(_methods_at([*routes, *app.routes], request.scope))
+            detail = f"{request.method} does not work here; these do: {allowed}"
+            return respond(request, MethodNotAllowed(detail, headers={"Allow": allowed}))
+        return respond(request, UnreadableBody("the request cannot be read"))
+
+    async def gone(request: Request, error: Exception) -> Response:
+        del request, error
+        return Response(status_code=CLIENT_GONE)  # for the log and the metrics: nobody reads it
+
+    app.add_exception_handler(ServiceError, service_error)
+    app.add_exception_handler(StoreError, store_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(ClientDisconnect, gone)
