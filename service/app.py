@@ -13,15 +13,14 @@ import structlog
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
-from service.admission.deadlines import Watch
+from service.admission import Admission
 from service.errors import ServiceError
 from service.models import Registry
 from service.models.heldout_maps import Maps
-from service.observability.logs import RequestLog
+from service.observability.access_log import AccessLog
 from service.observability.metrics import Metrics
-from service.observability.request_record import Account
 from service.routes import document, health, inference, maps, models, pages
-from service.routes.middleware import ExchangeMiddleware
+from service.routes.middleware import RecordMiddleware
 from service.routes.schemas import Problem
 from service.settings import Settings
 from service.verbs.answering import Services
@@ -39,15 +38,15 @@ DESCRIPTION = (
 
 def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     """The application. Models load when its lifespan begins; `line` leads a worker to its supervisor."""
-    metrics, request_log = Metrics(), RequestLog(settings)
+    metrics = Metrics()
+    access_log = AccessLog(metrics, settings)
     peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = Registry(settings, metrics)
         metrics.watch(registry)
-        app.state.services = Services(settings, registry, Watch(settings.poll_us * 1e-6))
-        app.state.services.watch.congestion.after_turn = registry.flush
+        app.state.services = Services(settings, registry, Admission(settings.max_batch_items))
         registry.open()
         if peers is not None:
             peers.open(lambda name: _reload(registry, name, settings.timeout_s))
@@ -56,7 +55,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         await registry.close()
         if peers is not None:
             peers.close()
-        request_log.close()
+        access_log.close()
 
     app = FastAPI(
         title="Latent",
@@ -77,8 +76,8 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     )
     app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
     app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store)
-    app.state.account = Account(metrics, request_log)
-    app.add_middleware(ExchangeMiddleware, account=app.state.account)
+    app.state.access_log = access_log
+    app.add_middleware(RecordMiddleware, access_log=access_log)
     app.add_middleware(cross_origin, origins=settings.allowed_origins)
     routers = [module.router for module in (inference, models, maps, health, document, pages)]
     for router in routers:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 from model_store import errors as store
+from service.batching import errors as batching
 
 MAX_DETAIL = 1000
 """Characters: what a client sent is quoted, and may be long."""
@@ -339,6 +340,19 @@ def from_store(error: store.StoreError, loc: Location = ()) -> ServiceError:
     if isinstance(error, store.InputError):
         return kind.at([*loc, *error.loc], str(error), expected=error.expected, got=error.got)
     return kind(str(error))
+
+
+_OF_BATCHING: dict[type[batching.BatchingError], type[ServiceError]] = {
+    batching.QueueFull: Overloaded,
+    batching.QueueClosed: ShuttingDown,
+    batching.EngineThreadLost: EngineLost,
+}
+
+
+def from_batching(error: batching.BatchingError) -> ServiceError:
+    """The problem that an error of a queue is to an HTTP client."""
+    kind = _OF_BATCHING.get(type(error))
+    return EngineFailure(error.__cause__ or error) if kind is None else kind(str(error))
 
 
 def every_problem() -> Iterator[type[ServiceError]]:

@@ -113,11 +113,6 @@ class Settings(BaseSettings):
 
     timeout_s: PositiveFloat = Field(30.0, description="Deadline of a request without `X-Request-Timeout`, seconds.")
     max_timeout_s: PositiveFloat = Field(300.0, description="Longest deadline that `X-Request-Timeout` may ask for.")
-    poll_us: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        500,
-        description="How long to look for the next request of a client that asks alone, and again at once, before the"
-        " process sleeps, microseconds; 0 never looks.",
-    )
     keep_alive_s: PositiveInt = Field(
         75,
         description="How long a connection is kept on which nothing is asked, seconds: longer than what stands in front"
@@ -133,6 +128,11 @@ class Settings(BaseSettings):
     )
     write_timeout_s: PositiveFloat = Field(
         20.0, description="A client that takes nothing of its answer for this long is hung up on, seconds."
+    )
+
+    fast_path: bool = Field(
+        True,
+        description="`off` answers every request by FastAPI's routes: the same answers, for more CPU.",
     )
 
     drain_s: Annotated[float, Field(ge=0)] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ from latent.options import Engine as EngineChoice
 from model_store.arrays import Float32
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
-from service.engines.base import infer_in_calls_of
+from service.engines.base import BoundCall, infer_in_calls_of
 from service.models.loaded_version import Refusal, prove_first
 from service.models.served_model import Posterior
 
@@ -117,5 +117,5 @@ class _Guarded:
         with self._lock:
             return self._program.infer(inputs)
 
-    def bind(self, inputs: Rows) -> Callable[[], Rows]:
-        return partial(self.infer, inputs)
+    def bind(self, inputs: Rows) -> BoundCall:
+        return BoundCall(self._program.bind(inputs).names, partial(self.infer, inputs))

@@ -18,11 +18,10 @@ class CostCurve:
     """Ascending."""
     seconds: tuple[float, ...]
 
-    def seconds_of(self, rows: int) -> float:
-        """Of so many rows, in calls of the largest size where one does not hold them."""
-        largest = self.sizes[-1]
-        whole, rest = divmod(rows, largest) if rows > largest else (0, rows)
-        return whole * self.seconds[-1] + (self.seconds[bisect_left(self.sizes, rest)] if rest else 0.0)
+    @cached_property
+    def seconds_of(self) -> tuple[float, ...]:
+        """By the number of rows, from none to the largest size: a call has the next size that holds them."""
+        return (0.0, *(self.seconds[bisect_left(self.sizes, rows)] for rows in range(1, self.sizes[-1] + 1)))
 
     @cached_property
     def best_size(self) -> int:
@@ -33,11 +32,18 @@ class CostCurve:
                 best, rate = size, size / seconds
         return best
 
-    def size_for(self, rows: int) -> int:
-        """How many of one caller's rows to take at once: all of them where that takes no longer than best batches."""
-        best = self.best_size
+    @cached_property
+    def size_for(self) -> tuple[int, ...]:
+        """By the number of one caller's rows: how many of them to take at once.
+
+        All of them where that takes no longer than batches of the best size; for more than the largest size, the last.
+        """
+        return tuple(self._size_for(rows) for rows in range(self.sizes[-1] + 2))
+
+    def _size_for(self, rows: int) -> int:
+        best, seconds_of = self.best_size, self.seconds_of
         if best < rows <= self.sizes[-1]:
             whole, rest = divmod(rows, best)
-            if self.seconds_of(rows) <= whole * self.seconds_of(best) + self.seconds_of(rest):
+            if seconds_of[rows] <= whole * seconds_of[best] + seconds_of[rest]:
                 return rows
         return best

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from model_store.arrays import Float32
 from service.batching.costs import CostCurve
-from service.engines.base import Arrays, Program
+from service.engines.base import Arrays, BoundCall, Program
 
 Rows = Mapping[str, NDArray[np.float32]]
 
@@ -47,7 +47,7 @@ class BucketedProgram:
         self.gains_by_batch = program.gains_by_batch
         """Whether `call_largest` is worth its while."""
         self._inputs = {name: np.repeat(array[:1], self.sizes[-1], axis=0) for name, array in example.items()}
-        self._calls: dict[int, Callable[[], Arrays]] = {
+        self._calls: dict[int, BoundCall] = {
             size: program.bind({name: array[:size] for name, array in self._inputs.items()}) for size in self.sizes
         }
 
@@ -65,11 +65,13 @@ class BucketedProgram:
                 array[total:end] = rows[name][start:stop]
             total = end
         size = self.sizes[bisect_left(self.sizes, total)]
-        answers = self._calls[size]()
-        for name, array in answers.items():
+        bound = self._calls[size]
+        answers: dict[str, Float32] = {}
+        for name, array in zip(bound.names, bound.call().values(), strict=True):
             if len(array) != size:
                 raise RuntimeError(f"the engine answered {len(array)} rows of {name} to the {size} it was given")
-        return {name: array[:total].copy() for name, array in answers.items()}
+            answers[name] = array[:total].copy()
+        return answers
 
     def call_largest(self, program: Program) -> None:
         """Make calls of the largest size with a program that is loaded for these alone; others may call meanwhile."""
@@ -86,11 +88,11 @@ class BucketedProgram:
     def warm(self) -> CostCurve:
         """Run every size once unseen and once more; what the second took is a first idea of its cost."""
         for size in self.sizes:
-            self._calls[size]()
+            self._calls[size].call()
         return CostCurve(self.sizes, tuple(self.seconds_of(size) for size in self.sizes))
 
     def seconds_of(self, size: int) -> float:
         """How long a call with one of the sizes takes now."""
         started = time.perf_counter()
-        self._calls[size]()
+        self._calls[size].call()
         return max(time.perf_counter() - started, 1e-9)

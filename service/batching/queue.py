@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from model_store.arrays import Float32
 from service.batching.costs import CostCurve
+from service.batching.errors import BatchFailed, BatchingError, EngineThreadLost, QueueClosed, QueueFull
 from service.batching.program import Piece, Rows
 from service.batching.worker import EngineWorker, WorkerLost
-from service.errors import EngineFailure, EngineLost, Overloaded, ServiceError, ShuttingDown
 
 Run = Callable[[Sequence[Piece]], dict[str, NDArray[np.float32]]]
 
@@ -61,8 +61,6 @@ class Job:
     queued_at: float
     taken: int = 0
     """Rows that are in a batch, or through."""
-    listener: Callable[[], None] | None = None
-    """Called as soon as there is an answer, where its caller does not want to wait for another turn of the loop."""
     alone: bool = False
     """It was in a batch that failed: run by itself."""
     parts: list[dict[str, Float32]] = field(default_factory=list)
@@ -114,8 +112,6 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         self._waiting_items = 0
         self._scheduled = self._running = False
-        self._coming: asyncio.Handle | None = None
-        """Of the flush that is scheduled."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._in_thread: asyncio.Future[None] | None = None
@@ -128,31 +124,30 @@ class Batcher:
         """Rows that wait for the engine."""
         return self._waiting_items
 
-    @property
-    def full(self) -> bool:
-        """Whether `submit` would refuse whatever it is given."""
-        return self._waiting_items >= self._queue_items
+    def check_room(self, items: int = 1) -> None:
+        """Raise QueueFull where so many items more are not accepted; a queue that is empty accepts any number."""
+        waiting = self._waiting_items
+        if not waiting or waiting + items <= self._queue_items:
+            return
+        if waiting >= self._queue_items:
+            raise QueueFull("as many items are waiting for the model as may; nothing more is accepted")
+        raise QueueFull(f"{waiting} items are waiting; {items} more would be over the limit of {self._queue_items}")
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
         return self._idle.is_set()
 
-    def submit(self, rows: Rows, deadline: float, *, at_once: bool = False) -> Job:
+    def submit(self, rows: Rows, deadline: float) -> Job:
         """Queue rows (n, …) by name, n >= 1, all arrays of one n; `job.answer` will have what becomes of them.
 
-        `at_once` does not wait for what else may be read in this turn of the event loop.
-
         A caller that does not wait for it any longer, at the latest after `deadline` (time.monotonic), cancels it and
-        calls `forget`. Raises Overloaded or ShuttingDown.
+        calls `forget`. Raises QueueFull or QueueClosed.
         """
         count = len(next(iter(rows.values())))
         if self._closed:
-            raise ShuttingDown("this version is being unloaded")
-        if self._jobs and self._waiting_items + count > self._queue_items:
-            raise Overloaded(
-                f"{self._waiting_items} items are waiting; {count} more would be over the limit of {self._queue_items}"
-            )
+            raise QueueClosed("this version is being unloaded")
+        self.check_room(count)
         loop = asyncio.get_running_loop()
         job = Job(rows, count, deadline, loop.create_future(), time.monotonic())
         self._jobs.append(job)
@@ -160,16 +155,8 @@ class Batcher:
         self._idle.clear()
         if not (self._scheduled or self._running):
             self._scheduled = True
-            if at_once:
-                self._flush()
-            else:
-                self._coming = loop.call_soon(self._flush)
+            loop.call_soon(self._flush)
         return job
-
-    def flush(self) -> None:
-        """Run what is there in this turn of the loop."""
-        if self._scheduled and not self._running:
-            self._flush()
 
     def forget(self, job: Job) -> None:
         """Free the place of a caller that has left, if its job is still waiting."""
@@ -178,9 +165,9 @@ class Batcher:
             self._waiting_items -= job.count - job.taken
 
     async def close(self) -> None:
-        """Answer everyone who waits with ShuttingDown, and stop once the running batch is through."""
+        """Answer everyone who waits with QueueClosed, and stop once the running batch is through."""
         self._closed = True
-        self._fail_waiting(ShuttingDown("this version is being unloaded"))
+        self._fail_waiting(QueueClosed("this version is being unloaded"))
         if not self._running:
             self._idle.set()
         await self._idle.wait()
@@ -220,9 +207,6 @@ class Batcher:
         One batch a turn would not do: where many requests are waiting to be read, a turn takes long.
         """
         self._scheduled = False
-        if self._coming is not None:
-            self._coming.cancel()  # where somebody else was faster
-            self._coming = None
         if self._running:
             return  # what runs comes back here
         until = time.monotonic() + _TURN_S
@@ -255,7 +239,7 @@ class Batcher:
         self._in_thread.add_done_callback(lambda _: self._next())
 
     def _cost_of(self, batch: list[Share]) -> float:
-        return self.costs.seconds_of(sum(stop - start for _, start, stop in batch))
+        return self.costs.seconds_of[sum(stop - start for _, start, stop in batch)]
 
     def _next(self) -> None:
         self._running = False
@@ -263,7 +247,7 @@ class Batcher:
             self._idle.set()
         elif not self._scheduled:
             self._scheduled = True
-            self._coming = asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
 
     async def _run_in_thread(self, batches: list[list[Share]]) -> None:
         def compute_all() -> list[tuple[float, Outputs | Exception, float]]:
@@ -272,7 +256,7 @@ class Batcher:
         try:
             computed = await self._worker.run(compute_all)
         except WorkerLost:
-            error = EngineLost("the engine stopped and is being restarted")
+            error = EngineThreadLost("the engine stopped and is being restarted")
             for job, _, _ in itertools.chain.from_iterable(batches):
                 _fail(job, error)
             self._fail_waiting(error)
@@ -295,9 +279,9 @@ class Batcher:
         """Take what is there, up to the best batch; drop who has left or is too late."""
         jobs, costs = self._jobs, self.costs
         now = time.monotonic()
-        limit = costs.size_for(jobs[0].count - jobs[0].taken) if jobs else 0
+        limit = costs.size_for[min(jobs[0].count - jobs[0].taken, costs.sizes[-1] + 1)] if jobs else 0
         batch: list[Share] = []
-        total, patience_s = 0, float("inf")
+        total, left_s = 0, float("inf")
         while jobs and total < limit:
             job = jobs[0]
             left = job.count - job.taken
@@ -306,9 +290,9 @@ class Batcher:
                 self._waiting_items -= left
                 continue
             take = min(left, limit - total)
-            patience_s = min(patience_s, job.deadline - now)
+            left_s = min(left_s, job.deadline - now)
             if batch and (
-                (take < left <= limit) or job.alone or batch[0].job.alone or costs.seconds_of(total + take) > patience_s
+                (take < left <= limit) or job.alone or batch[0].job.alone or costs.seconds_of[total + take] > left_s
             ):
                 break
             jobs.popleft()
@@ -345,13 +329,12 @@ class Batcher:
                 own = {name: np.concatenate([part[name] for part in job.parts]) for name in own}
             if not job.answer.done():
                 job.answer.set_result(Answer(own, job.finite, job.queue_s, job.infer_s, rows))
-                _tell(job)
 
     def _failed(self, batch: list[Share], error: Exception) -> None:
         """The only one of a batch has failed; several are tried again one by one."""
         if len(batch) == 1:
             job = batch[0].job
-            _fail(job, EngineFailure(error))
+            _fail(job, BatchFailed(error))
             self.forget(job)
             return
         for job, _, _ in reversed(batch):
@@ -361,7 +344,7 @@ class Batcher:
             self._jobs.appendleft(job)
             self._waiting_items += job.count
 
-    def _fail_waiting(self, error: ServiceError) -> None:
+    def _fail_waiting(self, error: BatchingError) -> None:
         while self._jobs:
             job = self._jobs.popleft()
             self._waiting_items -= job.count - job.taken
@@ -379,18 +362,8 @@ def _is_whole(batch: list[Share]) -> bool:
     return stop == job.count
 
 
-def _fail(job: Job, error: ServiceError) -> None:
+def _fail(job: Job, error: BatchingError) -> None:
     """Answer a caller, unless it has left."""
     if not job.answer.done():
         job.answer.set_exception(error)
-        _tell(job)
-
-
-def _tell(job: Job) -> None:
-    listener, job.listener = job.listener, None
-    if listener is None:
-        return
-    try:
-        listener()
-    except Exception as error:  # noqa: BLE001 - the others of its batch get their answers all the same
-        asyncio.get_running_loop().call_exception_handler({"message": "a listener failed", "exception": error})
+    job.rows = {}  # the error's traceback leads back to the job: its caller's arrays would wait for the collector

@@ -10,13 +10,15 @@ import fcntl
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import HeadTooLarge, ServiceError
+from service.observability.access_log import AccessLog, request_id_of
+from service.wire.problems import RenderedProblem
 
 MAX_HEAD_BYTES = 64 << 10
 """Of a request line and header fields; of trailers; of one chunk's extensions."""
@@ -25,7 +27,6 @@ _LINGER_S, _LINGER_BYTES = 1.0, 1 << 20
 """A client that is still sending when it is refused may send so much more before it reads why (RFC 9112, 9.6)."""
 
 Headers = Sequence[tuple[bytes, bytes]]
-Refuse = Callable[[ServiceError], bytes]
 
 _INVALID = b"Invalid HTTP request received."
 _BAD_REQUEST = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
@@ -44,16 +45,16 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(
         self,
         *args: Any,  # noqa: ANN401 - uvicorn's own
-        refuse: Refuse,
+        access_log: AccessLog,
         write_timeout_s: float,
         **kwargs: Any,  # noqa: ANN401 - uvicorn's own
     ) -> None:
-        """`refuse` notes down a refusal that no application sees, and makes what follows the server's own headers.
+        """`access_log` gets what is refused before any application sees it.
 
         A client that takes nothing of its answer for `write_timeout_s` is hung up on.
         """
         super().__init__(*args, **kwargs)
-        self._refusal_of, self._write_timeout_s = refuse, write_timeout_s
+        self._access_log, self._write_timeout_s = access_log, write_timeout_s
         self._segment_bytes = self._framing_bytes = 0
         """Of what is being parsed; read since the last piece of a body, or the last end of a head or a body."""
         self._offer: tuple[bytes, bytes, str, Headers] | None = None
@@ -191,7 +192,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.logger.warning(_INVALID)
         answer = STATUS_LINE[400] if error is None else STATUS_LINE[error.status]
         answer += b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
-        answer += _BAD_REQUEST if error is None else self._refusal_of(error)
+        answer += _BAD_REQUEST if error is None else self._problem(error)
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._parting = answer if cycle is None or not cycle.more_body else b""
@@ -205,6 +206,12 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._parting = b"" if cycle.response_started else answer
         self._part()
+
+    def _problem(self, error: ServiceError) -> bytes:
+        """Note an error down that no application sees; its headers and body."""
+        request_id = request_id_of(None)
+        self._access_log.record_refused(request_id, "-", "-", "unmatched", error.status)
+        return RenderedProblem(error).rendered(request_id)
 
     def _part(self) -> None:
         """Send the last answer, and hang up soon."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,16 @@ def cause_of(error: BaseException) -> str | None:
     return None if error.__cause__ is None else f"{type(error.__cause__).__name__}: {error.__cause__}"
 
 
+class BoundCall(NamedTuple):
+    """A call on arrays that were given once."""
+
+    names: tuple[str, ...]
+    """Of what the call answers, in its order."""
+    call: Callable[[], Mapping[Any, NDArray[np.float32]]]
+    """Computes with whatever the arrays hold now. Its answers may be the runtime's own memory, which the program's next
+    call overwrites; only their order counts, not the keys."""
+
+
 class Program(Protocol):
     """One loaded SavedModel. Used by one thread at a time."""
 
@@ -45,11 +55,8 @@ class Program(Protocol):
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch: arrays (n, …) by name -> arrays (n, …) by name, the caller's own."""
 
-    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
-        """A call on these very arrays, C order, with whatever they hold when it is made.
-
-        What it answers may be the runtime's own memory, which the program's next call overwrites.
-        """
+    def bind(self, inputs: Arrays) -> BoundCall:
+        """A call on these very arrays, C order."""
 
 
 class Engine(Protocol):

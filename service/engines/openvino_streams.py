@@ -6,7 +6,6 @@ each thread has a batch of its own and waits for no other. Precision is the serv
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, Precision, as_float32
+from service.engines.base import Arrays, BoundCall, Precision, as_float32
 from service.engines.openvino_import import openvino
 from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
 
@@ -63,6 +62,6 @@ class OpenVinoStreamsProgram(NamedPorts):
         finally:
             self._idle.put(request)
 
-    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+    def bind(self, inputs: Arrays) -> BoundCall:
         """A call on these arrays; its answers are the caller's own."""
-        return partial(self.infer, inputs)
+        return BoundCall(tuple(self._outputs), partial(self.infer, inputs))

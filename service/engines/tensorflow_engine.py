@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engines.base import Arrays, EngineError, Precision, as_float32
+from service.engines.base import Arrays, BoundCall, EngineError, Precision, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
 
@@ -65,8 +65,8 @@ class TensorFlowProgram:
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Run a batch."""
         answer = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
-        return {name: as_float32(tensor.numpy()) for name, tensor in answer.items()}
+        return {name: as_float32(answer[name].numpy()) for name in sorted(self._outputs)}
 
-    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
+    def bind(self, inputs: Arrays) -> BoundCall:
         """TensorFlow copies what it is given, and answers arrays of its own."""
-        return lambda: self.infer(inputs)
+        return BoundCall(tuple(sorted(self._outputs)), partial(self.infer, inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from model_store import ModelStore
 from model_store import errors as store_errors
@@ -26,6 +26,11 @@ class Registry:
         store = ModelStore(settings.store)
         self._background = Background()
         self._shelf = Shelf(settings, store, self._background, observer)
+        self.meant: Mapping[str | None, ServedModel] = self._shelf.meant
+        """What references mean that were asked for before, loaded; for the hot path. Others are for `get` to find.
+
+        Who takes a version from here adds one to its `leases`, and calls its `release` once.
+        """
         self._follower = Follower(settings, store, self._shelf)
         self._first_loads: list[asyncio.Task[None]] = []
         self.draining = False
@@ -42,12 +47,6 @@ class Registry:
                 self._first_loads.append(self._background.spawn(self._follower.first_load(model)))
         if self._settings.watch_s:
             self._background.spawn(self._follower.watch())
-
-    def flush(self) -> None:
-        """Run what is queued for the engines in this turn of the event loop."""
-        for slot in list(self.slots()):  # an answer may end the last lease of a version, which then goes
-            if slot.model is not None:
-                slot.model.flush()
 
     async def settled(self) -> None:
         """Wait until what `open` began to load is ready or has failed."""
@@ -154,29 +153,12 @@ class Registry:
 
     # -- what a request means ------------------------------------------------------------------------------
 
-    def lease(self, reference: str | None) -> ServedModel | None:
-        """The version that a reference means, where that is known and loaded, leased; for the hot path.
-
-        Whoever gets one calls its `release` once. None says nothing: `get` finds out.
-        """
-        model = self._shelf.meant.get(reference)
-        if model is not None:
-            model.leases += 1
-        return model
-
-    def known(self, reference: str | None) -> ServedModel | None:
-        """The same without a lease: for a look at it and no more."""
-        return self._shelf.meant.get(reference)
-
     async def get(self, reference: str | None, clock: Clock) -> ServedModel:
         """The version that a request names, leased, and loaded if it was not; waits for that until the deadline.
 
         Whoever gets it calls its `release` once.
         Raises UnknownModel, ModelNotDetermined, NotReady, DeadlineExceeded or ShuttingDown.
         """
-        served = self.lease(reference)
-        if served is not None:
-            return served
         if self.closing:
             raise ShuttingDown("the service is stopping")
         wanted = self._reference(reference)

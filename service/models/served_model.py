@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 
 from model_store.arrays import Float32
 from model_store.verify import DECODER, ENCODER
-from service.batching import Answer, Batcher, BucketedProgram, CostCache, CostCurve, EngineWorker, Job, Rows
-from service.errors import Overflow
+from service.batching import Batcher, BatchingError, BucketedProgram, CostCache, CostCurve, EngineWorker, Rows
+from service.errors import Overflow, from_batching
 from service.models.loaded_version import LoadedVersion
 
 Half = Literal["encoder", "decoder"]
@@ -30,8 +29,6 @@ class Clock:
     """The deadline of one request, and where its time went, in seconds."""
 
     deadline: float
-    alone: bool = False
-    """No other request is being answered: there is nobody to wait for."""
     parse_s: float = 0.0
     queue_s: float = 0.0
     infer_s: float = 0.0
@@ -144,19 +141,17 @@ class ServedModel:
     def _batcher(self, half: Half) -> Batcher:
         return self._encoder if half == "encoder" else self._decoder
 
-    def refuses(self, half: Half) -> bool:
-        """Whether the queue of a half is full, so that a request need not be read any further."""
-        return self._batcher(half).full
+    def check_room(self, half: Half) -> None:
+        """Raise Overloaded where the queue of a half is full, so that a request need not be read any further."""
+        try:
+            self._batcher(half).check_room()
+        except BatchingError as error:
+            raise from_batching(error) from None
 
     async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
         """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
-        return self.posterior_of(await self._infer("encoder", {"x": x}, labels, clock))
-
-    def posterior_of(self, rows: Rows) -> Posterior:
-        """What the encoder's answer says."""
-        if not self.gaussian:
-            return Posterior(rows["z"], None)
-        return Posterior(rows["z_mean"], rows["z_log_var"])
+        rows = await self._infer("encoder", {"x": x}, labels, clock)
+        return Posterior(rows["z_mean"], rows["z_log_var"]) if self.gaussian else Posterior(rows["z"], None)
 
     async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
         """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
@@ -176,41 +171,22 @@ class ServedModel:
         await self._decoder.close()
 
     async def _infer(self, half: Half, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
+        """The half's answer to rows by the names of its inputs. Raises Overflow where it is no finite number."""
         if labels is not None:
             rows = {**rows, "labels": labels}
-        job = self.submit(half, rows, clock)
+        batcher = self._batcher(half)
+        job = None
         try:
+            job = batcher.submit(rows, clock.deadline)
             answer = await job.answer
         except asyncio.CancelledError:
-            self.forget(half, job)
+            if job is not None:
+                batcher.forget(job)
             raise
+        except BatchingError as error:
+            raise from_batching(error) from error.__cause__
         finally:
             del job  # its future has the error, which has this frame, which would have the rows for good
-        return self.taken(half, rows, answer, clock)
-
-    def submit(self, half: Half, rows: Rows, clock: Clock) -> Job:
-        """Queue rows by the names of the half's inputs; `taken` makes of the job's answer what they came to.
-
-        Raises Overloaded or ShuttingDown.
-        """
-        return self._batcher(half).submit(rows, clock.deadline, at_once=clock.alone)
-
-    def flush(self) -> None:
-        """Run what is queued in this turn of the loop."""
-        self._encoder.flush()
-        self._decoder.flush()
-
-    def forget(self, half: Half, job: Job) -> None:
-        """Nobody waits for a job any longer."""
-        self._batcher(half).forget(job)
-
-    def answer_bytes(self, half: Half) -> int:
-        """What the answer to one item takes in float32, at most."""
-        elements = 2 * self.latent_dim if half == "encoder" else math.prod(self.manifest.input.shape)
-        return 4 * elements
-
-    def taken(self, half: Half, rows: Rows, answer: Answer, clock: Clock) -> Rows:
-        """The rows of an answer, its times noted down. Raises Overflow where it is no finite number."""
         self._observer.observe_wait(self.manifest.name, half, answer.queue_s)
         clock.queue_s += answer.queue_s
         clock.infer_s += answer.infer_s

@@ -9,58 +9,19 @@ from fastapi import APIRouter, Request, Response
 from service.routes import schemas
 from service.routes.dependencies import ServicesDep
 from service.routes.openapi import Described
-from service.verbs.answering import CODE_BODIES, ITEM_BODIES, OPTION_BODIES, Verb, answer
-from service.verbs.call import OneCall
-from service.verbs.decode import begin as decode_at_once
-from service.verbs.decode import decode
-from service.verbs.decode import finish as decoded_at_once
-from service.verbs.encode import begin as encode_at_once
-from service.verbs.encode import encode
-from service.verbs.encode import finish as encoded_at_once
-from service.verbs.interpolate import interpolate
-from service.verbs.manifold import manifold
-from service.verbs.options import (
-    DecodeOptions,
-    EncodeOptions,
-    InterpolateOptions,
-    ManifoldOptions,
-    ReconstructOptions,
-    SampleOptions,
+from service.verbs.answering import answer_asgi
+from service.verbs.endpoints import (
+    DECODE,
+    ENCODE,
+    GET_MANIFOLD,
+    GET_SAMPLE,
+    INTERPOLATE,
+    RECONSTRUCT,
+    SAMPLE,
 )
-from service.verbs.reconstruct import reconstruct
-from service.verbs.sample import sample
-from service.wire.negotiation import GIF, PNG, WEBP
 
 router = APIRouter(tags=["latent space"])
 described = Described()
-
-ENCODE = Verb(encode, EncodeOptions, ITEM_BODIES, ("inputs", "images"), once=OneCall(encode_at_once, encoded_at_once))
-DECODE = Verb(
-    decode, DecodeOptions, CODE_BODIES, ("z",), "decoder", (PNG,), once=OneCall(decode_at_once, decoded_at_once)
-)
-RECONSTRUCT = Verb(reconstruct, ReconstructOptions, ITEM_BODIES, ("inputs", "images"), pictures=(PNG,))
-INTERPOLATE = Verb(interpolate, InterpolateOptions, ITEM_BODIES, ("z", "inputs", "images"), pictures=(PNG, GIF, WEBP))
-SAMPLE = Verb(sample, SampleOptions, OPTION_BODIES, (), "decoder", (PNG,))
-POSTS: dict[str, Verb[Any]] = {
-    "/encode": ENCODE,
-    "/decode": DECODE,
-    "/reconstruct": RECONSTRUCT,
-    "/interpolate": INTERPOLATE,
-    "/sample": SAMPLE,
-}
-"""The verbs that are posted, by path."""
-
-GET_SAMPLE = Verb(
-    sample,
-    SampleOptions,
-    half="decoder",
-    pictures=(PNG,),
-    picture_first=True,
-    repeats=lambda options: options.seed is not None,
-)
-GET_MANIFOLD = Verb(
-    manifold, ManifoldOptions, half="decoder", pictures=(PNG,), picture_first=True, repeats=lambda _: True
-)
 
 # Examples that work as they are with any image model, the codes with the default one: a stroke, and a seven.
 _STROKE = (
@@ -84,7 +45,7 @@ _PATH: dict[str, Any] = {"images": [_STROKE, _SEVEN], "steps": 8}
 )
 async def post_encode(request: Request, services: ServicesDep) -> Response:
     """The posterior of every item. Deterministic, unless `sample` is set."""
-    return await answer(request, services, ENCODE)
+    return await answer_asgi(request, services, ENCODE)
 
 
 @router.post(
@@ -95,7 +56,7 @@ async def post_encode(request: Request, services: ServicesDep) -> Response:
 )
 async def post_decode(request: Request, services: ServicesDep) -> Response:
     """What the decoder makes of every code."""
-    return await answer(request, services, DECODE)
+    return await answer_asgi(request, services, DECODE)
 
 
 @router.post(
@@ -106,7 +67,7 @@ async def post_decode(request: Request, services: ServicesDep) -> Response:
 )
 async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
     """Decodes z_mean; the anomaly score is the mean squared error, ranked among the held-out items."""
-    return await answer(request, services, RECONSTRUCT)
+    return await answer_asgi(request, services, RECONSTRUCT)
 
 
 @router.post(
@@ -117,7 +78,7 @@ async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
 )
 async def post_interpolate(request: Request, services: ServicesDep) -> Response:
     """From waypoint to waypoint through latent space or, to compare, through data space."""
-    return await answer(request, services, INTERPOLATE)
+    return await answer_asgi(request, services, INTERPOLATE)
 
 
 @router.post(
@@ -128,7 +89,7 @@ async def post_interpolate(request: Request, services: ServicesDep) -> Response:
 )
 async def post_sample(request: Request, services: ServicesDep) -> Response:
     """The same seed gives the same codes; the first k of n are those of n = k."""
-    return await answer(request, services, SAMPLE)
+    return await answer_asgi(request, services, SAMPLE)
 
 
 @router.get(
@@ -139,7 +100,7 @@ async def post_sample(request: Request, services: ServicesDep) -> Response:
 )
 async def get_sample(request: Request, services: ServicesDep) -> Response:
     """As POST /sample with its options in the query; a PNG unless Accept asks otherwise."""
-    return await answer(request, services, GET_SAMPLE)
+    return await answer_asgi(request, services, GET_SAMPLE)
 
 
 @router.get(
@@ -150,4 +111,4 @@ async def get_sample(request: Request, services: ServicesDep) -> Response:
 )
 async def get_manifold(request: Request, services: ServicesDep) -> Response:
     """A grid of decoded codes; a PNG unless Accept asks otherwise."""
-    return await answer(request, services, GET_MANIFOLD)
+    return await answer_asgi(request, services, GET_MANIFOLD)

@@ -17,7 +17,7 @@ from service.errors import AnswerTooLarge, NotReady
 from service.models import Slot
 from service.models.heldout_map import HeldoutMap, spread
 from service.models.heldout_maps import Maps
-from service.observability.request_record import exchange_of
+from service.observability.access_log import record_of
 from service.routes import schemas
 from service.routes.dependencies import MapsDep, ServicesDep
 from service.routes.models import find_served, find_slot
@@ -33,8 +33,8 @@ from service.routes.openapi import (
 from service.verbs.answering import Services
 from service.verbs.options import Options, read_options
 from service.wire.caching import ASK_AGAIN, FOR_EVER, RELEASE, Keeping, Precondition, not_modified, tag
-from service.wire.head import Head
-from service.wire.negotiation import ARRAYS, NPY, NPZ, PNG
+from service.wire.head import head_of
+from service.wire.negotiation import ARRAYS, NPY, NPZ, PNG, answer_type
 from service.wire.pictures import near_square, png, sheet
 from service.wire.replies import render_json, render_npy, render_npz
 
@@ -90,20 +90,20 @@ async def get_version_map(name: str, version: str, request: Request, services: S
 
 
 async def _answer(request: Request, services: Services, maps: Maps, slot: Slot, cache_control: str) -> Response:
-    head, exchange, manifest = Head(request.scope), exchange_of(request.scope), slot.manifest
-    exchange.model = slot.reference
+    head, record, manifest = head_of(request.scope), record_of(request.scope), slot.manifest
+    record.model = slot.reference
     options = read_options(MapOptions, {}, head.query)
     if manifest is None:
         raise NotReady(slot.why)
     offers = (*ARRAYS, PNG) if manifest.input.kind == "image" else ARRAYS
-    media_type = head.answer_type(offers, picture_first=False)
+    media_type = answer_type(head.accept, offers, False)
     etag = tag("map", manifest.digest, RELEASE, options.model_dump_json(), media_type)
     keeping, precondition = Keeping(etag, cache_control), Precondition(head)
     if precondition.names(keeping):
         return not_modified(keeping)
     found = await maps.get(slot, manifest)
     items = spread(found.heldout, options.items)
-    exchange.items = len(items.codes)
+    record.items = len(items.codes)
     answered = _answered(found, items, manifest, options, media_type)
     _limit(answered, services.settings.max_output_bytes)
     if precondition.holds(keeping):

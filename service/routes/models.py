@@ -13,13 +13,13 @@ from model_store.verify import REPORT
 from model_store.versions import parse_version
 from service.errors import NotFound, UnknownModel
 from service.models import Model, Registry, Slot
-from service.observability.request_record import exchange_of
+from service.observability.access_log import record_of
 from service.routes import schemas
 from service.routes.admin import require_admin
 from service.routes.dependencies import RegistryDep, ServicesDep
 from service.routes.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
 from service.wire.caching import FOR_EVER, Keeping, Precondition, at_hand, not_modified
-from service.wire.head import Head
+from service.wire.head import head_of
 from service.wire.negotiation import JSON
 from service.workers.peers import Peers
 
@@ -83,9 +83,9 @@ async def get_report(name: str, version: str, path: str, request: Request, servi
     file = services.settings.store / slot.name / str(slot.version) / listed
     if not file.is_file():
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
-    exchange_of(request.scope).model = slot.reference
+    record_of(request.scope).model = slot.reference
     keeping = Keeping(f'"{slot.manifest.files[listed].sha256[:32]}"', FOR_EVER, by_accept=False)
-    if Precondition(Head(request.scope)).holds(keeping):
+    if Precondition(head_of(request.scope)).holds(keeping):
         return not_modified(keeping)
     media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return FileResponse(file, media_type=media_type, headers=keeping.headers)
@@ -105,12 +105,12 @@ async def post_reload(name: str, request: Request, services: ServicesDep) -> Res
     if peers is not None:
         peers.reload(name)
     model = await services.registry.reload(name, services.settings.timeout_s)
-    exchange_of(request.scope).model = f"{name}@{model.meaning()}"
+    record_of(request.scope).model = f"{name}@{model.meaning()}"
     return JSONResponse(_listed(services.registry, model))
 
 
 def _answer(request: Request, registry: Registry, model: Model, slot: Slot) -> Response:
-    exchange_of(request.scope).model = slot.reference
+    record_of(request.scope).model = slot.reference
     return at_hand(request, orjson.dumps(_described(request, registry, model, slot)), JSON)
 
 

@@ -20,13 +20,13 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.connections.guarded_protocol import GuardedProtocol
-from service.fast_path.dispatch import Entrance, refusing
-from service.fast_path.uvicorn_protocol import DirectProtocol
+from service.fast_path.dispatch import Dispatch
+from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.observability.logs import configure_logging
-from service.routes.inference import POSTS
 from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
 from service.settings import Settings, misspelt
+from service.verbs.endpoints import POSTS
 
 _TICKS_A_SECOND = 10
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
@@ -148,9 +148,8 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     keep_freed_memory()
     app = create_app(settings, line)
     config = uvicorn.Config(
-        Entrance(app, POSTS, settings.root_path, settings.allowed_origins),
+        app,
         log_config=None,
-        http=DirectProtocol,
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -161,5 +160,9 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     def drain() -> None:
         app.state.services.registry.draining = True
 
-    connect = partial(DirectProtocol, refuse=refusing(app.state.account), write_timeout_s=settings.write_timeout_s)
+    guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
+    connect: Connect = partial(GuardedProtocol, **guards)
+    if settings.fast_path:
+        dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
+        connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
     DrainingServer(config, settings.drain_s, drain, connect, alone=line is None).run(sockets=[listener])

@@ -1,45 +1,44 @@
-"""One request of a verb, from its bytes to the answer's: model, Accept, body, options, verb, rendering."""
+"""One request of a verb, from its bytes to the answer's: model, Accept, body, options, verb, rendering.
+
+Both ways to a verb come here: FastAPI's routes by `answer_asgi`, the fast path by `respond`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal
+from typing import Any, Generic, Literal, Protocol
 
-from fastapi import Request, Response
-from starlette.types import Receive, Scope
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive
 
-from service.admission.deadlines import Patience, Watch
-from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption
+from service.admission import Admission
+from service.admission.deadlines import Deadline
+from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption, UnsupportedMediaType
 from service.models import Registry
 from service.models.served_model import Clock, ServedModel
-from service.observability.request_record import Exchange, exchange_of
+from service.observability.access_log import RequestRecord, record_of
 from service.settings import Settings
-from service.verbs.call import Call, OneCall, Result, Sheet
+from service.verbs.call import Call, Result
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 from service.wire import replies
 from service.wire.body import let_through, read_body
 from service.wire.caching import RELEASE, Keeping, Precondition, cache_control_of, tag
-from service.wire.head import Head, read_timeout_s
+from service.wire.head import Head, head_of
 from service.wire.image_body import parse_image, parse_multipart
+from service.wire.json_arrays import parse_only_array
 from service.wire.json_body import parse_json
-from service.wire.negotiation import ARRAYS, GIF, JPEG, JSON, MULTIPART, NPY, NPZ, PNG, WEBP
+from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG, answer_type, media_type
 from service.wire.npy_body import parse_npy
 from service.wire.payload import Payload
-from service.wire.pictures import moving, near_square, png, sheet
 
-IMAGES = (PNG, JPEG, WEBP)
-MOVING = (GIF, WEBP)
-ITEM_BODIES = (JSON, *IMAGES, MULTIPART, NPY)
-CODE_BODIES = (JSON, NPY)
-OPTION_BODIES = (JSON,)
-
-INLINE_BYTES = 512 << 10
+_INLINE_BODY_BYTES = 512 << 10
 """Bodies up to this size are read in the event loop: two milliseconds of JSON."""
-INLINE_ANSWER_BYTES = 128 << 10
+_INLINE_ANSWER_BYTES = 128 << 10
 """Answers up to this size, of numbers in float32, are written there."""
 
 
@@ -51,14 +50,12 @@ class Verb(Generic[O]):
     options: type[O]
     bodies: Sequence[str] = ()
     """Content types that are read; none for GET."""
-    fields: Sequence[str] = field(default=())
+    fields: Sequence[str] = ()
     """What a JSON body holds beside options."""
     half: Literal["encoder", "decoder"] = "encoder"
     """Whose queue a request comes to first."""
     pictures: Sequence[str] = ()
     """Picture types that an image model answers."""
-    once: OneCall | None = None
-    """How a request is answered that is one array and asks for nothing else, where one call of the engine does it."""
     picture_first: bool = False
     """Whether a client that does not say gets a picture."""
     repeats: Callable[[O], bool] | None = None
@@ -84,7 +81,18 @@ class Services:
 
     settings: Settings
     registry: Registry
-    watch: Watch
+    admission: Admission
+
+
+class Source(Protocol):
+    """Where a request's body comes from, and the news that its client has hung up."""
+
+    body: bytes | None
+    """All of it, where it is there already."""
+
+    @property
+    def receive(self) -> Receive:
+        """As ASGI has it."""
 
 
 @dataclass(slots=True)
@@ -96,19 +104,12 @@ class Reply:
     status: int = 200
 
 
-async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:
-    """Answer one request of a verb, before its deadline."""
-    reply = await respond(request.scope, request.receive, services, verb, exchange_of(request.scope))
-    response = Response(reply.content, reply.status)
-    response.raw_headers = reply.headers
-    return response
+@dataclass(slots=True)
+class _Asgi:
+    """A body that comes by ASGI's messages."""
 
-
-def time_of(header: bytes | None, settings: Settings) -> float:
-    """What X-Request-Timeout says, or what is meant without it, seconds. Raises BadHeader where it says no time."""
-    if header is None:
-        return settings.timeout_s
-    return read_timeout_s(header.decode("latin-1"), settings.timeout_s, settings.max_timeout_s)
+    receive: Receive
+    body: bytes | None = None
 
 
 def too_late() -> Overloaded:
@@ -116,28 +117,42 @@ def too_late() -> Overloaded:
     return Overloaded("more is waiting than can be answered before the request's deadline")
 
 
-def queue_full() -> Overloaded:
-    """What a request is told that would have to wait behind as many items as may wait."""
-    return Overloaded("as many items are waiting for the model as may; nothing more is accepted")
+async def answer_asgi(request: Request, services: Services, verb: Verb[O]) -> Response:
+    """Answer one request of a verb as a route does. Raises ServiceError or ClientDisconnect."""
+    head, settings = head_of(request.scope), services.settings
+    timeout_s = head.timeout_s(settings.timeout_s, settings.max_timeout_s)
+    if services.admission.should_shed(timeout_s):
+        services.admission.shedder.record_shed(timeout_s)
+        raise too_late()
+    reply = await respond(head, _Asgi(request.receive), services, verb, record_of(request.scope), timeout_s)
+    response = Response(reply.content, reply.status)
+    response.raw_headers = reply.headers
+    return response
 
 
-async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb[O], exchange: Exchange) -> Reply:
-    """Answer one request of a verb, before its deadline. Raises ServiceError or ClientDisconnect."""
-    head, settings = Head(scope), services.settings
-    clock = Clock(exchange.started + head.timeout_s(settings.timeout_s, settings.max_timeout_s))
-    patience = services.watch.begin(receive, clock.deadline, settings.body_timeout_s)
-    clock.alone = services.watch.alone(scope.get("client"))
+async def respond(
+    head: Head, source: Source, services: Services, verb: Verb[O], record: RequestRecord, timeout_s: float
+) -> Reply:
+    """Answer one request of a verb, within `timeout_s` of its start. Raises ServiceError or ClientDisconnect."""
+    clock, deadlines = Clock(record.started + timeout_s), services.admission.deadlines
+    deadline = deadlines.begin(source.receive, clock.deadline, services.settings.body_timeout_s)
     model = None
     try:
-        model = services.registry.lease(head.model) or await services.registry.get(head.model, clock)
-        return await _respond(model, head, receive, services, verb, exchange, clock, patience)
+        if len(head.models) > 1:
+            head.check_model()
+        model = services.registry.meant.get(head.model)
+        if model is None:
+            model = await services.registry.get(head.model, clock)
+        else:
+            model.leases += 1
+        return await _respond(model, head, source, services, verb, record, clock, deadline)
     except asyncio.CancelledError:
-        if patience.why is None:
+        if deadline.reason is None:
             raise
         asyncio.current_task().uncancel()  # type: ignore[union-attr]
-        raise patience.why() from None
+        raise deadline.reason() from None
     finally:
-        services.watch.end(patience)
+        deadlines.end(deadline)
         if model is not None:
             model.release()
 
@@ -145,34 +160,28 @@ async def respond(scope: Scope, receive: Receive, services: Services, verb: Verb
 async def _respond(
     model: ServedModel,
     head: Head,
-    receive: Receive,
+    source: Source,
     services: Services,
     verb: Verb[O],
-    exchange: Exchange,
+    record: RequestRecord,
     clock: Clock,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Reply:
     settings = services.settings
-    exchange.model = model.reference
-    if model.refuses(verb.half):
-        raise queue_full()
-    media_type = head.answer_type(verb.offers(model), picture_first=verb.picture_first)
+    record.model = model.reference
+    model.check_room(verb.half)
+    answered_as = answer_type(head.accept, verb.offers(model), verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:
-        body_type = head.body_type(verb.bodies)
-        try:
-            body = await read_body(receive, head, max_bytes=settings.max_body_bytes, came=patience.came)
-        except BodyTooLarge:
-            services.watch.end(patience)
-            await let_through(receive, head, max_bytes=settings.max_body_bytes)
-            raise
+        body_type = _body_type(head, verb)
+        body = await _read(head, source, services, deadline)
         started = time.perf_counter()
         payload = await _parse(body, body_type, head, settings)
-    patience.body_is_read()
+    deadline.body_is_read()
     if payload.source == "json":
-        check_fields(payload, verb)
-    query = head.options if head.query else []
+        _check_fields(payload, verb)
+    query = head.options
     if payload.options or query:
         options = read_options(verb.options, payload.options, query, verb.fields)
     else:
@@ -180,18 +189,18 @@ async def _respond(
     if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
         raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
     clock.parse_s = time.perf_counter() - started
-    keeping = _keeping(verb, options, model, media_type, head, settings)
+    keeping = _keeping(verb, options, model, answered_as, head, settings)
     if keeping is not None and Precondition(head).names(keeping):
         return _not_modified(keeping)
     call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
     result = await verb.run(call, options)
-    exchange.items = result.items
+    record.items = result.items
     started = time.perf_counter()
-    content = await _render(result, media_type, options)
+    content = await _render(result, answered_as, options)
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
         return _not_modified(keeping)
-    return Reply(content, headers_of(result, media_type, len(content), clock, keeping))
+    return Reply(content, _headers_of(result, answered_as, len(content), clock, keeping))
 
 
 _NOTHING = Payload(source="none")
@@ -201,19 +210,45 @@ _NO_NAMES: frozenset[str] = frozenset()
 # -- in ----------------------------------------------------------------------------------------------------
 
 
+def _body_type(head: Head, verb: Verb[O]) -> str:
+    given = media_type(head.content_type) if head.content_type is not None else ""
+    if not given and not head.has_body:
+        given = JSON  # a bare POST: the defaults of every option
+    if given not in verb.bodies:
+        raise UnsupportedMediaType(
+            f"the body's Content-Type must be one of {', '.join(verb.bodies)}, not {given[:60] or 'nothing'}"
+        )
+    return given
+
+
+async def _read(head: Head, source: Source, services: Services, deadline: Deadline) -> bytes:
+    max_bytes = services.settings.max_body_bytes
+    body = source.body
+    if body is not None and len(body) <= max_bytes and head.content_encoding is None:
+        return body
+    try:
+        return await read_body(source.receive, head, max_bytes=max_bytes, came=deadline.received)
+    except BodyTooLarge:
+        services.admission.deadlines.end(deadline)
+        await let_through(source.receive, head, max_bytes=max_bytes)
+        raise
+
+
 async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) -> Payload:
     if body_type == JSON:
-        if not body and b"content-type" not in head.headers:
+        if len(body) > _INLINE_BODY_BYTES:
+            return await asyncio.to_thread(parse_json, body)
+        if not body and head.content_type is None:
             return Payload(source="json")
-        return parse_json(body) if len(body) <= INLINE_BYTES else await asyncio.to_thread(parse_json, body)
+        return parse_only_array(body) or parse_json(body)
     if body_type == NPY:
         return parse_npy(body)
     if body_type == MULTIPART:
-        return await parse_multipart(body, head.headers.get(b"content-type", b""), settings.max_items)
+        return await parse_multipart(body, head.content_type or b"", settings.max_items)
     return parse_image(body)
 
 
-def check_fields(payload: Payload, verb: Verb[Any]) -> None:
+def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
     """Raise UnknownOption where a JSON body holds `inputs`, `images` or `z` and the verb does not read it."""
     given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
     for name in given:
@@ -226,39 +261,25 @@ def check_fields(payload: Payload, verb: Verb[Any]) -> None:
 # -- out ---------------------------------------------------------------------------------------------------
 
 
-async def _render(result: Result, media_type: str, options: Options) -> bytes:
-    if media_type == NPY:
-        return replies.render_npy(result.fields[result.main])
+async def _render(result: Result, answered_as: str, options: Options) -> bytes:
     looks = _PLAIN
     if isinstance(options, PictureOptions):
         fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
         looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
-
-    def render() -> bytes:
-        if media_type == JSON:
-            images = result.images() if looks.as_png and result.images is not None else None
-            return replies.render_json({"model": result.model, **result.all_fields()}, images, looks.scale)
-        if media_type == NPZ:
-            return replies.render_npz(result.all_fields())
-        if result.images is None:
-            raise RuntimeError("a picture was negotiated for an answer that has none")
-        images = result.images()
-        if media_type in MOVING:
-            return moving(images, media_type, looks.fps, looks.scale)
-        whole = result.sheet(images) if result.sheet is not None else Sheet(images, near_square(len(images)))
-        return png(sheet(whole.images, whole.columns), looks.scale)
-
-    small = result.fields[result.main].nbytes <= INLINE_ANSWER_BYTES and media_type not in MOVING
-    return render() if small else await asyncio.to_thread(render)
+    if (
+        result.fields[result.main].nbytes > _INLINE_ANSWER_BYTES and answered_as != NPY
+    ) or answered_as in replies.MOVING:
+        return await asyncio.to_thread(replies.render, result, answered_as, looks)
+    return replies.render(result, answered_as, looks)
 
 
 _PLAIN = replies.Looks()
 _VARY = [(b"vary", b"Accept")]
-_MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, *IMAGES, *MOVING)}
+_MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MOVING)}
 
 
 def _keeping(
-    verb: Verb[O], options: O, model: ServedModel, media_type: str, head: Head, settings: Settings
+    verb: Verb[O], options: O, model: ServedModel, answered_as: str, head: Head, settings: Settings
 ) -> Keeping | None:
     """What is said of an answer that is the same each time; None where it is not, or is no GET's.
 
@@ -267,7 +288,7 @@ def _keeping(
     if verb.repeats is None or not verb.repeats(options):
         return None
     by = (model.digest, RELEASE, model.engine, settings.precision)
-    etag = tag(verb.options.__name__, *by, options.model_dump_json(), media_type)
+    etag = tag(verb.options.__name__, *by, options.model_dump_json(), answered_as)
     return Keeping(etag, cache_control_of(head.model))
 
 
@@ -279,18 +300,15 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-def headers_of(
-    result: Result, media_type: str, size: int, clock: Clock, keeping: Keeping | None = None
+def _headers_of(
+    result: Result, answered_as: str, size: int, clock: Clock, keeping: Keeping | None
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, but for those that every answer has."""
+    timing = (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s)
     headers = [
-        (b"content-type", _MEDIA_TYPES[media_type]),
+        (b"content-type", _MEDIA_TYPES[answered_as]),
         (b"content-length", b"%d" % size),
-        (
-            b"server-timing",
-            b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, render;dur=%.3f"
-            % (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s),
-        ),
+        (b"server-timing", b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, render;dur=%.3f" % timing),
     ]
     headers += _VARY if keeping is None else _raw(keeping.headers)
     if "seed" in result.fields:

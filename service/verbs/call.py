@@ -24,7 +24,6 @@ from model_store.preprocess import (
     to_float32,
     to_uint8,
 )
-from service.batching import Rows
 from service.errors import (
     AnswerTooLarge,
     DeadlineExceeded,
@@ -42,19 +41,12 @@ from service.models.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
 from service.wire.payload import Payload
+from service.wire.pictures import Sheet
 
 _SMALL_NUMBER = re.compile("[0-9]{1,6}")
 
 _INLINE_PICTURES, _INLINE_PICTURE_BYTES, _INLINE_PIXELS = 16, 64 << 10, 1 << 16
 """So few pictures, bytes and pixels (the model's own included) are decoded in the event loop: 2 ms at most."""
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The contact sheet of an answer: images (k, h, w, c), and how many stand in a row."""
-
-    images: UInt8
-    columns: int
 
 
 Draw = Callable[[], UInt8]
@@ -115,10 +107,9 @@ class Call:
             raise _either("inputs or images", "neither")
         if images is not None:
             return await self._from_images(images, options)
-        return self.array_inputs(array)
+        return self._from_array(array)
 
-    def array_inputs(self, array: NDArray[Any] | None) -> Float32:
-        """What came as an array in the network's units: (n, …), n >= 1."""
+    def _from_array(self, array: NDArray[Any] | None) -> Float32:
         if array is None or array.ndim == 0:
             raise WrongShape.at(["inputs"], "inputs must be a batch", expected="(n, …)", got="a single number")
         self.limit_items(len(array), "inputs")
@@ -288,16 +279,6 @@ class Call:
     def images(self, outputs: NDArray[Any]) -> Draw | None:
         """Draws uint8 images (n, h, w, c), once they are wanted; None where the model has no pictures."""
         return partial(to_uint8, outputs, self.spec) if isinstance(self.spec, ImageInput) else None
-
-
-@dataclass(frozen=True)
-class OneCall:
-    """A verb with all its options left out, as what comes before its call of the engine and what comes after it."""
-
-    begin: Callable[[Call], dict[str, Float32]]
-    """The rows for the engine, by name. Raises ServiceError."""
-    finish: Callable[[Call, Rows], Result]
-    """The answer, of what the engine made of them. Raises ServiceError."""
 
 
 def drawn(seed: int | None) -> int:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from model_store.arrays import UInt8
 from service.errors import InvalidValue
-from service.verbs.call import Call, Result, Sheet
+from service.verbs.call import Call, Result
 from service.verbs.latent_ops import Method, path, path_positions
 from service.verbs.options import InterpolateOptions
+from service.wire.pictures import Sheet
 
 
 async def interpolate(call: Call, options: InterpolateOptions) -> Result:

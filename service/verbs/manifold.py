@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import InvalidValue, LatentSizeMismatch
-from service.verbs.call import Call, Result, Sheet
+from service.verbs.call import Call, Result
 from service.verbs.latent_ops import STANDARD_AXIS, Axis, grid, linear_spacing, mixture_axis, quantile_spacing
 from service.verbs.options import ManifoldOptions
+from service.wire.pictures import Sheet
 
 LOW = 0.05
 EXTENT = 4.0

@@ -10,8 +10,9 @@ from model_store import scoring
 from model_store.arrays import UInt8
 from model_store.manifest import VectorInput
 from service.errors import InvalidValue, LabelError
-from service.verbs.call import Call, Result, Sheet
+from service.verbs.call import Call, Result
 from service.verbs.options import ReconstructOptions
+from service.wire.pictures import Sheet
 
 SHEET_COLUMNS = 16
 

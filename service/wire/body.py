@@ -20,11 +20,11 @@ async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Calla
 
     Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge or ClientDisconnect.
     """
-    encoding = head.headers.get(b"content-encoding")
+    encoding = head.content_encoding
     if encoding is not None and encoding.strip().lower() != b"identity":
         text = encoding.decode("latin-1").strip().lower()
         raise UnsupportedMediaType(f"Content-Encoding {text!r} is not supported: send the body as it is (identity)")
-    announced = head.content_length()
+    announced = head.body_bytes()
     if announced is not None and announced > max_bytes:
         raise _too_large(f"the body has {announced} bytes; at most {max_bytes} are accepted")
     pieces: list[bytes] = []
@@ -51,7 +51,7 @@ async def let_through(receive: Receive, head: Head, *, max_bytes: int) -> None:
     A connection that is closed with bytes unread is reset, and the client may never see the answer. A client that
     waits for `100 Continue` has sent nothing and is answered at once.
     """
-    if head.headers.get(b"expect", b"").lower() == b"100-continue":
+    if head.waits_for_continue:
         return
     discarded = 0
     with suppress(TimeoutError):

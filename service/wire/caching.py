@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 
 from model_store.versions import parse_reference
-from service.wire.head import Head
+from service.wire.head import Head, head_of
 
 FOR_EVER = "public, max-age=31536000, immutable"
 """Under a URL that names a version by its number, of which nothing ever changes."""
@@ -47,7 +47,7 @@ class Precondition:
     """If-None-Match of a GET or HEAD request. What is no entity tag in it is passed over."""
 
     def __init__(self, head: Head) -> None:
-        given = head.text(b"if-none-match") or ""
+        given = (head.if_none_match or b"").decode("latin-1")
         self._anything = given.strip() == "*"
         self._tags = frozenset(_TAG.findall(given))
 
@@ -95,6 +95,6 @@ def at_hand(
     `etag` is that of the content, where it is known.
     """
     keeping = Keeping(etag or tag(content), ASK_AGAIN, by_accept=False)
-    if Precondition(Head(request.scope)).holds(keeping):
+    if Precondition(head_of(request.scope)).holds(keeping):
         return not_modified(keeping)
     return Response(content, media_type=media_type, headers={**(headers or {}), **keeping.headers})

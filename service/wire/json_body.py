@@ -22,21 +22,11 @@ from service.errors import (
     WrongDtype,
     WrongShape,
 )
-from service.wire.json_arrays import only_array
+from service.wire.json_arrays import ARRAY_FIELDS, parse_only_array
 from service.wire.payload import Payload
 
-ARRAY_FIELDS = ("inputs", "z")
 _MAX_RANK = 8
 _LARGEST_FLOAT = int(np.finfo(np.float64).max)
-
-
-def parse_only_array(body: bytes) -> Payload | None:
-    """The payload of a body that is one regular array and nothing else; None for any other, right or wrong."""
-    for name in ARRAY_FIELDS:
-        array = only_array(body, name)
-        if array is not None:
-            return Payload(source="json", arrays={name: array})
-    return None
 
 
 def parse_json(body: bytes) -> Payload:

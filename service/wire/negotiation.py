@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.errors import NotAcceptable
 
@@ -18,6 +19,7 @@ MULTIPART = "multipart/form-data"
 PROBLEM = "application/problem+json"
 
 ARRAYS = (JSON, NPY, NPZ)
+_ALIASES = {"image/jpg": JPEG}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,19 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
     if wildcards_fall_back and all(entry.subtype == "*" and entry.quality > 0 for entry in ranges):
         return offers[0]
     raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
+
+
+@lru_cache(maxsize=64)
+def answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
+    """`choose` for an Accept header as it came; clients send the same few again and again."""
+    return choose(None if accept is None else accept.decode("latin-1"), offers, wildcards_fall_back=wildcards_fall_back)
+
+
+@lru_cache(maxsize=64)
+def media_type(content_type: bytes) -> str:
+    """The media type that a Content-Type header names, without its parameters; empty where it names none."""
+    given = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    return _ALIASES.get(given, given)
 
 
 def _quality(parameters: Sequence[str]) -> float:

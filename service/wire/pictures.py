@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,14 @@ from PIL import Image
 from model_store.arrays import UInt8
 
 _LARGE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet: images (k, h, w, c), and how many stand in a row."""
+
+    images: UInt8
+    columns: int
 
 
 def near_square(n: int) -> int:

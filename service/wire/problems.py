@@ -18,20 +18,11 @@ from model_store.errors import StoreError
 from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
 from service.wire.negotiation import PROBLEM
 
-CLIENT_GONE = 499
-
 Headers = tuple[tuple[str, str], ...]
 Describe = Callable[[str, str], dict[str, Any]]
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 log = structlog.get_logger("latent.request")
-
-
-def problem_response(error: ServiceError, request_id: str) -> Response:
-    """A problem as a response."""
-    return Response(
-        orjson.dumps(error.problem(request_id)), error.status, media_type=PROBLEM, headers=error.headers or None
-    )
 
 
 def as_problem(error: Exception) -> ServiceError:
@@ -56,28 +47,27 @@ def logged_problem(
     return error.status, [*own, (b"content-length", b"%d" % len(content))], content
 
 
-class Told:
-    """A problem that names no field and is told again and again, most often when there is no time: all of it but the
-    request's id is rendered once."""
+class RenderedProblem:
+    """A problem that names no field, rendered once but for the request's id: it is told most when there is no time."""
 
     def __init__(self, error: ServiceError) -> None:
         self.error = error
-        self._kept: dict[tuple[str, int], tuple[bytes, bytes]] = {}
+        self._kept: dict[int, tuple[bytes, bytes]] = {}
 
-    def rendered(self, request_id: str, model: str = "") -> bytes:
-        """Headers and body as they go over the wire after the status line's own."""
+    def rendered(self, request_id: str) -> bytes:
+        """Headers and body as they go over the wire after the server's own headers."""
         quoted = orjson.dumps(request_id)
-        before, after = self._kept.get((model, len(quoted))) or self._render(model, len(quoted))
+        before, after = self._kept.get(len(quoted)) or self._render(len(quoted))
         return b"%b%b%b%b}" % (before, request_id.encode(), after, quoted)
 
-    def _render(self, model: str, id_bytes: int) -> tuple[bytes, bytes]:
+    def _render(self, id_bytes: int) -> tuple[bytes, bytes]:
         """What comes before the id in the headers, and between that and the id in the body."""
         error = self.error
         content, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         before = b"%bcontent-length: %d\r\nx-request-id: " % (lines, len(content) + id_bytes + 1)
-        after = b"\r\n%b\r\n%b" % (b"x-latent-model: %b\r\n" % model.encode() if model else b"", content)
-        self._kept[model, id_bytes] = before, after
+        after = b"\r\n\r\n%b" % content
+        self._kept[id_bytes] = before, after
         return before, after
 
 
@@ -116,10 +106,11 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     application's own tell 405 what works."""
 
     def respond(request: Request, error: ServiceError, cause: BaseException | None = None) -> Response:
-        request_id = request.scope["state"]["exchange"].request_id
-        if error.status == 500:
-            log.error("failed", id=request_id, path=request.url.path, exc_info=cause or error.__cause__ or error)
-        return problem_response(error, request_id)
+        request_id = request.scope["state"]["record"].request_id
+        status, headers, content = logged_problem(error, request_id, request.url.path, cause or error)
+        response = Response(content, status)
+        response.raw_headers = headers
+        return response
 
     async def service_error(request: Request, error: Exception) -> Response:
         return respond(request, error if isinstance(error, ServiceError) else ServiceError("internal"))
@@ -141,7 +132,7 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def gone(request: Request, error: Exception) -> Response:
         del request, error
-        return Response(status_code=CLIENT_GONE)  # for the log and the metrics: nobody reads it
+        return Response(status_code=499)  # for the log and the metrics: nobody reads it
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(StoreError, store_error)

@@ -1,20 +1,21 @@
-"""Rendering an answer: the same fields as JSON, npy, npz or a picture."""
+"""Rendering: an answer's fields as JSON, npy, npz, a picture, or a moving one."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from model_store.arrays import UInt8
-from service.wire.pictures import png
+from service.wire.negotiation import GIF, JSON, NPY, NPZ, WEBP
+from service.wire.pictures import Sheet, moving, near_square, png, sheet
 
 _PIECE_ELEMENTS = 1 << 15
 
@@ -26,6 +27,44 @@ class Looks:
     as_png: bool = False
     scale: int = 1
     fps: float = 12.0
+
+
+class Renderable(Protocol):
+    """An answer that can be rendered."""
+
+    model: str
+    """NAME@VERSION."""
+    fields: dict[str, Any]
+    main: str
+    """The array that an npy reply holds."""
+    images: Callable[[], UInt8] | None
+    """Draws one picture for each item, (n, h, w, c); None where the model has no pictures."""
+    sheet: Callable[[UInt8], Sheet] | None
+    """Draws the picture of the whole, where it is not a near-square sheet of `images`."""
+
+    def all_fields(self) -> dict[str, Any]:
+        """The JSON reply in its order."""
+
+
+MOVING = (GIF, WEBP)
+
+
+def render(answer: Renderable, media_type: str, looks: Looks) -> bytes:
+    """An answer's bytes. Raises RuntimeError for a picture of what has none."""
+    if media_type == NPY:
+        return render_npy(answer.fields[answer.main])
+    if media_type == JSON:
+        images = answer.images() if looks.as_png and answer.images is not None else None
+        return render_json({"model": answer.model, **answer.all_fields()}, images, looks.scale)
+    if media_type == NPZ:
+        return render_npz(answer.all_fields())
+    if answer.images is None:
+        raise RuntimeError("a picture was negotiated for an answer that has none")
+    images = answer.images()
+    if media_type in MOVING:
+        return moving(images, media_type, looks.fps, looks.scale)
+    whole = answer.sheet(images) if answer.sheet is not None else Sheet(images, near_square(len(images)))
+    return png(sheet(whole.images, whole.columns), looks.scale)
 
 
 def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1) -> bytes:

@@ -17,7 +17,7 @@ MS = 1e-3
 )
 def test_a_batch_costs_what_the_size_that_holds_it_does(rows: int, seconds: float) -> None:
     curve = CostCurve((1, 2, 4, 8), (1.0, 2.0, 3.0, 4.0))
-    assert curve.seconds_of(rows) == seconds
+    assert curve.seconds_of[rows] == seconds
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_batch_grows_while_throughput_does(seconds: tuple[float, ...], best: i
 def test_a_callers_rows_stay_together_where_that_costs_nothing(rows: int, taken: int) -> None:
     curve = CostCurve((1, 2, 3, 4, 8), (0.6, 0.7, 0.9, 1.0, 1.96))
     assert curve.best_size == 4
-    assert curve.size_for(rows) == taken
+    assert curve.size_for[min(rows, curve.sizes[-1] + 1)] == taken
 
 
 IDENTITY = {"version": "m@1", "half": "encoder"}

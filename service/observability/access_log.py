@@ -1,0 +1,190 @@
+"""The access log: what is known of a request while it is answered, and its line and metrics afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import structlog
+from starlette.types import Scope
+
+from service.observability.logs import for_people
+from service.observability.metrics import Metrics
+from service.settings import Settings
+
+CLIENT_GONE = 499
+"""In place of a status, where the client hung up before its answer."""
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+"""Routes that are asked every few seconds: no log line unless they fail."""
+_FLUSH_S = 0.05
+_ATOMIC = 4096  # bytes; PIPE_BUF on Linux (pipe(7)): longer writes of several workers may mix in one pipe
+_FULL = _ATOMIC - 256
+"""As much as one write takes, but for a line: what gathered for 50 ms would keep somebody waiting for ten writes."""
+_PLAIN = re.compile(r"[\w@/ .:+=-]*", re.ASCII)
+
+_made_ids = zip(itertools.repeat(secrets.token_hex(8)), itertools.count(secrets.randbits(31)), strict=False)
+
+
+def request_id_of(given: bytes | None) -> str:
+    """The id of a request: its X-Request-ID, or one that is made where that is no visible ASCII of 1 to 128."""
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    prefix, number = next(_made_ids)
+    return f"{prefix}{number:016x}"
+
+
+class RequestRecord:
+    """What is known of one request. Whoever answers it fills in what it learns."""
+
+    __slots__ = ("items", "model", "request_id", "started")
+
+    def __init__(self, given_id: bytes | None, started: float | None = None) -> None:
+        """`given_id` is the X-Request-ID as it came; `started` is on the clock of time.monotonic, now where None."""
+        self.request_id = request_id_of(given_id)
+        self.model = ""
+        self.items = 0
+        self.started = time.monotonic() if started is None else started
+
+
+def given_id(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+    """X-Request-ID as it came."""
+    return next((value for name, value in headers if name == b"x-request-id"), None)
+
+
+def record_of(scope: Scope) -> RequestRecord:
+    """The record of an ASGI request."""
+    record: RequestRecord = scope["state"]["record"]
+    return record
+
+
+class AccessLog:
+    """Writes a line for each request, and counts it."""
+
+    def __init__(self, metrics: Metrics, settings: Settings) -> None:
+        self._metrics, self._lines = metrics, _Lines(settings)
+
+    def record(self, record: RequestRecord, method: str, path: str, route: str, status: int) -> None:
+        """An answered request; `route` is its path as routes have it, one of few."""
+        seconds = time.monotonic() - record.started
+        self._note(record.request_id, record.model, f"{method} {path}", route, record.items, status, seconds)
+
+    def record_refused(self, request_id: str, method: str, path: str, route: str, status: int) -> None:
+        """A request that was refused as it came: nothing of it has begun, and it took no time."""
+        self._note(request_id, "", f"{method} {path}", route, 0, status, 0.0)
+
+    def close(self) -> None:
+        """Write what is left; the event loop is about to end."""
+        self._lines.close()
+
+    def _note(
+        self, request_id: str, model: str, verb: str, route: str, items: int, status: int, seconds: float
+    ) -> None:
+        self._metrics.observe_request(route, model.partition("@")[0], status, items, seconds)
+        if status >= 500 or route not in _QUIET:
+            self._lines.write(request_id, model, verb, items, status, seconds)
+
+
+class _Lines:
+    """The log's lines. As JSON each is made in a microsecond, and written with others of the moment."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._on = settings.log_level in ("debug", "info")
+        self._people = for_people(settings)
+        self._structured = structlog.get_logger("latent.request")
+        self._lines: list[str] = []
+        self._size = 0
+        self._pieces: list[str] = []
+        """Texts of whole lines, each as long as one write may be; the lines are of the next one."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing = False
+        self._second, self._prefix = -1, ""
+        self._tick, self._end = -1, ""
+
+    def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
+        """Note an answered request. Lines come at the latest 50 ms afterwards, and in order.
+
+        What fills a write goes out once the event loop has sent its answers, while clients are busy with theirs.
+        """
+        if not self._on:
+            return
+        if self._people:
+            self._structured.info(
+                "request",
+                id=request_id,
+                model=model or None,
+                verb=verb,
+                items=items,
+                status=status,
+                milliseconds=round(1e3 * seconds, 3),
+            )
+            return
+        what = _what(model, verb, items, status)
+        line = f'{{"id":{_quoted(request_id)},{what},"milliseconds":{1e3 * seconds:.3f},{self._ending()}'
+        size = self._size + len(line)
+        if size > _ATOMIC and self._lines:  # a longer line stands alone
+            self._pieces.append("".join(self._lines))
+            self._lines, size = [], len(line)
+        self._lines.append(line)
+        self._size = size
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
+        if not self._flushing and (size > _FULL or self._pieces):  # after the answers of this turn of the loop are out
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def _write_in_time(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def close(self) -> None:
+        """Write what is left; the event loop is about to end."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
+        self._flushing = False
+        pieces, self._pieces = self._pieces, []
+        if self._lines:
+            pieces.append("".join(self._lines))
+            self._lines, self._size = [], 0
+        for piece in pieces:
+            sys.stderr.write(piece)
+            sys.stderr.flush()
+
+    def _ending(self) -> str:
+        """What a line ends with: the moment (UTC, ISO 8601), the same for a tenth of a millisecond."""
+        tick = time.time_ns() // 100_000
+        if tick != self._tick:
+            self._tick = tick
+            second, tenths = divmod(tick, 10_000)
+            if second != self._second:
+                self._second = second
+                self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            moment = f"{self._prefix}.{tenths:04d}00Z"
+            self._end = f'"event":"request","level":"info","timestamp":"{moment}"}}\n'
+        return self._end
+
+
+@lru_cache(maxsize=1024)
+def _what(model: str, verb: str, items: int, status: int) -> str:
+    """What most lines have in common with others."""
+    quoted = _quoted(model) if model else "null"
+    return f'"model":{quoted},"verb":{_quoted(verb)},"items":{items},"status":{status}'
+
+
+def _quoted(text: str) -> str:
+    """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
+    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)
