@@ -187,7 +187,7 @@ def _notes(placed: dict[int, Cpus], given: Cpus | None) -> list[str]:
     crowded = [workers for workers, shares in placed.items() if shares.server & shares.driver or not shares.pinned]
     if crowded:
         notes.append(
-            f"With {_named(crowded[0])} or more the driver has no CPU of its own: it takes from theirs what it needs."
+            f"With {_named(crowded[0])} or more the load comes from the workers' own CPUs: what it takes, they lack."
         )
     return notes
 
