@@ -36,7 +36,8 @@ check: install  ## Format, lint, types, import directions
 	$(BIN)/lint-imports
 
 bench: install  ## Speed beside a naive service, an empty route and the bare engine (QUICK=1: one minute; ONLY=part)
-	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(SERVER_CPUS),--server-cpus $(SERVER_CPUS)) $(if $(DRIVER_CPUS),--driver-cpus $(DRIVER_CPUS))
 
 screenshots: install  ## The explorer's pictures for the README, of the store's mnist-vae (make demo trains it)
 	$(BIN)/python -m benchmarks.screenshots --store '$(LATENT_STORE)'

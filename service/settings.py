@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         description="`bf16` computes in bfloat16 (OpenVINO): faster where the CPU has it, off by up to a few percent.",
     )
     engine_threads: Annotated[int, Field(ge=0)] = Field(
-        0, description="Threads of one engine call; 0 takes the CPUs that the process may use."
+        0, description="Threads of one engine call; 0 takes the usable CPUs divided by the workers."
     )
     max_batch_items: PositiveInt = Field(64, description="Most items in one engine call; larger requests are split.")
     queue_items: PositiveInt = Field(

@@ -1,6 +1,7 @@
 """Latent beside a naive service, an empty route and the bare engine, on this machine.
 
     python -m benchmarks.serving [--quick] [--only PART…] [--write] [--latent PATH]
+    python -m benchmarks.serving --only workers --server-cpus 0-7 --driver-cpus 8-15
 
 Servers run on one CPU, the load comes from the others; what is compared is measured in turns, so compare ratios. A
 whole run takes under 20 minutes and writes docs/performance.json and the part of docs/performance.md between its marks;
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = given.only or (QUICK if given.quick else tuple(PARTS))
     keeps = given.write or not (given.only or given.quick)
     try:
+        for_workers = cpus.given(shares.every, given.server_cpus, given.driver_cpus)
         require_wrk()
         if not are_made(CACHE):
             console.print("training the models: about a minute, once", style="dim")
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="latent-bench-") as scratch, cpus.on(shares.driver):
             if not shares.pinned:
                 console.print("only one CPU: server and load share it, so the figures say little", style="yellow")
-            bench = Bench(shares, models, given.latent, Path(scratch), given.quick, keeps, console)
+            bench = Bench(shares, models, given.latent, Path(scratch), given.quick, keeps, console, for_workers)
             results, failed = _measure(parts, bench)
         show_targets(console, judgements(results.figures()))
         if keeps and results.parts:
@@ -101,7 +103,18 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="the command of another environment, such as one without TensorFlow",
     )
+    for who, what in (("server", "up to so many worker processes run on"), ("driver", "the load comes from")):
+        parser.add_argument(
+            f"--{who}-cpus", type=_cpus, metavar="CPUS", help=f"part workers: the CPUs that {what}, such as 0-7"
+        )
     return parser.parse_args(given)
+
+
+def _cpus(text: str) -> frozenset[int]:
+    try:
+        return cpus.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _measure(parts: Sequence[str], bench: Bench) -> tuple[Results, list[str]]:

@@ -42,6 +42,8 @@ class Bench:
     keeps: bool
     """Whether pictures go to where the docs show them."""
     console: Console
+    for_workers: Cpus | None = None
+    """The CPUs that the part about workers was given, if any."""
 
     @property
     def rounds(self) -> int:
@@ -69,12 +71,14 @@ class Bench:
         allowed = closeness or Closeness(model.tolerance.rtol, model.tolerance.atol)
         return compare(server.server.name, case, response.content, model.items, allowed)
 
-    def drive(self, server: Running, case: Case, seconds: int, cpus: AbstractSet[int] | None = None) -> Drive:
+    def drive(
+        self, server: Running, case: Case, seconds: int, cpus: AbstractSet[int] | None = None, threads: int = 1
+    ) -> Drive:
         """Put `case` to a server for so long, from the driver's CPUs or others. Raises BenchError for any error."""
         shot = server.server.shot(case, self.models[case.model].items)
         before = server.cpu_s()
         with on(self.cpus.driver if cpus is None else cpus):
-            load = drive(server.url, shot, connections=case.connections, seconds=seconds)
+            load = drive(server.url, shot, connections=case.connections, seconds=seconds, threads=threads)
         cpu_s = server.cpu_s() - before
         server.settle()
         load.require_good(f"{server.server.name}, {case.name}")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from benchmarks.serving.errors import BenchError
+
+_RUN = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,50 @@ def shared_out(cpus: AbstractSet[int], servers: int = 1) -> Cpus:
     if len(ordered) <= servers:
         return Cpus(every, every, every)
     return Cpus(every, frozenset(ordered[-servers:]), frozenset(ordered[:-servers]))
+
+
+def parse(text: str) -> frozenset[int]:
+    """The CPUs of a list as the kernel writes it: `0-2,5` is 0, 1, 2 and 5. Raises ValueError for anything else."""
+    found: set[int] = set()
+    for part in text.split(","):
+        run = _RUN.fullmatch(part)
+        numbers = range(int(run[1]), int(run[2] or run[1]) + 1) if run else range(0)
+        if not numbers:
+            raise ValueError(f"{text!r} is no list of CPUs such as 0-7 or 0-2,5")
+        found.update(numbers)
+    return frozenset(found)
+
+
+def as_list(cpus: AbstractSet[int]) -> str:
+    """What `parse` reads: `0-2,5`."""
+    runs: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if runs and cpu == runs[-1][-1] + 1:
+            runs[-1].append(cpu)
+        else:
+            runs.append([cpu])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def given(cpus: AbstractSet[int], server: AbstractSet[int] | None, driver: AbstractSet[int] | None) -> Cpus | None:
+    """The CPUs that were named for the server and for the driver; who was not named gets the rest. None: nobody was.
+
+    Raises BenchError where this process may not use one of them, or nothing is left.
+    """
+    if server is None and driver is None:
+        return None
+    if not cpus:
+        raise BenchError("this system does not keep processes on CPUs: name none")
+    named = frozenset(server or ()) | frozenset(driver or ())
+    if not named <= cpus:
+        raise BenchError(f"this process may not use CPU {as_list(named - cpus)} (it may use {as_list(cpus)})")
+    rest = frozenset(cpus) - named
+    shares = Cpus(
+        named | rest, frozenset(rest if server is None else server), frozenset(rest if driver is None else driver)
+    )
+    if not shares.server or not shares.driver:
+        raise BenchError(f"no CPU is left beside {as_list(named)}: name the server's and the driver's")
+    return shares
 
 
 @contextmanager

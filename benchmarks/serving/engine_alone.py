@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 import openvino
 
+from service.engines.openvino_models import UNPINNED
 from service.engines.openvino_rewrite import widen
 
+_PRECISE = {"INFERENCE_PRECISION_HINT": "f32", **UNPINNED}
+"""And not tied to CPUs, as in the service."""
 _WARM_CALLS = 5
 _ITEMS_AT_ONCE = (64, 256, 1024)
 
@@ -54,7 +57,7 @@ def request(directory: Path, batch: int, *, threads: int, rewritten: bool = Fals
     model = core.read_model(directory)
     if rewritten:
         widen(model)
-    compiled = core.compile_model(model, "CPU", {**config, "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(model, "CPU", {**config, **_PRECISE})
     ready = compiled.create_infer_request()
     ready.set_input_tensor(openvino.Tensor(example(compiled, batch)))
     for _ in range(_WARM_CALLS):
@@ -96,7 +99,7 @@ def _a_call_a_cpu(directory: Path, batch: int, cpus: int, seconds: float) -> flo
     """Images a second of as many calls at once as there are CPUs."""
     core = openvino.Core()
     config = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(cpus), "INFERENCE_NUM_THREADS": str(cpus)}
-    compiled = core.compile_model(core.read_model(directory), "CPU", {**config, "INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core.compile_model(core.read_model(directory), "CPU", {**config, **_PRECISE})
     queue = openvino.AsyncInferQueue(compiled, cpus)
     tensor = openvino.Tensor(example(compiled, batch))
     for ready in queue:

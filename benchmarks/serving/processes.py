@@ -77,6 +77,11 @@ class Running:
             raise BenchError(f"{self.server.name} answers {response.status_code}: {response.text[:200]}")
         return response
 
+    def workers(self) -> list[psutil.Process]:
+        """The processes that answer: itself, or the workers that it has started (not Python's helper processes)."""
+        children = [one for one in self._process.children() if any("spawn_main" in part for part in one.cmdline())]
+        return children or [self._process]
+
     def _family(self) -> list[psutil.Process]:
         return [self._process, *self._process.children(recursive=True)]
 

@@ -74,14 +74,15 @@ def require_wrk() -> None:
         raise BenchError(MISSING)
 
 
-def drive(url: str, shot: Shot, *, connections: int, seconds: int) -> Load:
-    """Send `shot` for so long. Raises BenchError where wrk is missing or fails."""
+def drive(url: str, shot: Shot, *, connections: int, seconds: int, threads: int = 1) -> Load:
+    """Send `shot` for so long, the connections shared out among threads. Raises BenchError where wrk is missing or
+    fails."""
     require_wrk()
     with tempfile.TemporaryDirectory() as directory:
         body, lua = Path(directory, "body"), Path(directory, "shot.lua")
         body.write_bytes(shot.body)
         lua.write_text(script(shot, body), encoding="utf-8")
-        options = [f"-t1 -c{connections} -d{seconds}s --timeout {PATIENCE_S}s -s", str(lua), url]
+        options = [f"-t{threads} -c{connections} -d{seconds}s --timeout {PATIENCE_S}s -s", str(lua), url]
         done = subprocess.run(["wrk", *options[0].split(), *options[1:]], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"wrk failed: {' '.join((done.stderr or done.stdout).split())[:200]}")

@@ -20,6 +20,11 @@ def inline_limit_s(cpus: int) -> float:
     return _INLINE_S_ALONE if cpus == 1 else _INLINE_S
 
 
+def cpus_of_each(workers: int, quota: Path = CGROUP_MAX) -> int:
+    """CPUs for each of so many processes that share what this one may use: engine threads follow it. At least 1."""
+    return max(1, usable_cpus(quota) // workers)
+
+
 def usable_cpus(quota: Path = CGROUP_MAX) -> int:
     """At least 1. The quota is cgroup v2's `cpu.max`: microseconds a period, and the period."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,6 +11,9 @@ from service.engines.base import EngineError
 from service.engines.openvino_import import openvino
 from service.engines.openvino_rewrite import widen
 
+UNPINNED = {"ENABLE_CPU_PINNING": "NO"}
+"""Every program has it. Otherwise the thread that calls `infer` is tied to the first CPU that its process may use, so
+all workers on one machine compute on the same CPU."""
 _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 
 
@@ -36,7 +39,7 @@ def compile_directory(
         convolves = any("Convolution" in node.get_type_name() for node in model.get_ops())
         if batch is not None and convolves:
             model.reshape({port: [batch, *list(port.get_partial_shape())[1:]] for port in model.inputs})
-        return Compiled(core.compile_model(model, "CPU", dict(config)), convolves)
+        return Compiled(core.compile_model(model, "CPU", {**config, **UNPINNED}), convolves)
     except Exception as error:
         lacking = _UNCONVERTED.search(str(error))
         reason = f"it lacks {lacking[1]}" if lacking else type(error).__name__

@@ -33,8 +33,6 @@ class OpenVinoStreamsEngine:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": str(streams),
             "INFERENCE_NUM_THREADS": str(streams),
-            # Reading and writing go on beside the streams: a stream that is tied to a busy CPU would hold up the rest.
-            "ENABLE_CPU_PINNING": "NO",
         }
 
     def load(self, directory: Path, batch: int | None = None) -> OpenVinoStreamsProgram:

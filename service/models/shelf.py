@@ -21,7 +21,7 @@ from model_store.machine import cpu_model
 from model_store.versions import parse_reference
 from service.batching import CostCache, EngineWorker
 from service.engines import EngineError, cause_of
-from service.engines.cpus import inline_limit_s, usable_cpus
+from service.engines.cpus import cpus_of_each, inline_limit_s
 from service.models.background import Background
 from service.models.loaded_version import LoadedVersion
 from service.models.loading import Loader
@@ -45,7 +45,7 @@ class Shelf:
 
     def __init__(self, settings: Settings, store: ModelStore, background: Background, observer: SwapObserver) -> None:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
-        self._cpus = max(1, usable_cpus() // settings.workers)
+        self._cpus = cpus_of_each(settings.workers)
         self._loader = Loader(settings, self._cpus)
         self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
         self._machine = {

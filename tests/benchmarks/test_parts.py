@@ -9,6 +9,7 @@ import pytest
 from benchmarks.serving import parts
 from benchmarks.serving.__main__ import main
 from benchmarks.serving.cases import Case
+from benchmarks.serving.cpus import Cpus, shared_out
 from benchmarks.serving.models import CONVOLUTIONAL, DENSE
 from benchmarks.serving.parts import requests, workers
 from benchmarks.serving.servers import CONSTANT, EMPTY, ENGINE, LATENT, NAIVE
@@ -61,6 +62,38 @@ def test_the_limits_are_measured_where_a_figure_refers_to_them() -> None:
 )
 def test_workers_leave_the_driver_a_cpu(cpus: int, counts: list[int]) -> None:
     assert workers.counts(cpus) == counts
+
+
+def test_without_lists_workers_are_placed_as_ever() -> None:
+    placed = workers.placings(frozenset({0, 1}), None)
+    assert placed == {1: shared_out({0, 1}, 1), 2: shared_out({0, 1}, 2)}
+    assert placed[2].driver == placed[2].server == {0, 1}
+
+
+@pytest.mark.parametrize(("server", "numbers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4]), (8, [1, 2, 4, 8])])
+def test_workers_take_the_first_of_the_cpus_that_are_named(server: int, numbers: list[int]) -> None:
+    driver = frozenset(range(8, 16))
+    placed = workers.placings(frozenset(range(16)), Cpus(frozenset(range(16)), frozenset(range(server)), driver))
+    assert list(placed) == numbers
+    assert all(shares.server == set(range(count)) and shares.driver == driver for count, shares in placed.items())
+
+
+def test_workers_are_waited_for_until_all_report_and_all_are_ready() -> None:
+    said = "# TYPE latent_workers gauge\nlatent_workers {}\nlatent_workers_more 9.0\nlatent_ready {}\n"
+    assert workers._all_ready(said.format("2.0", "1.0"), 2)
+    assert not workers._all_ready(said.format("1.0", "1.0"), 2)
+    assert not workers._all_ready(said.format("2.0", "0.0"), 2)
+
+
+def test_a_list_of_cpus_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--only", "workers", "--server-cpus", "eight"])
+    assert "--server-cpus: 'eight' is no list of CPUs" in capsys.readouterr().err
+
+
+def test_cpus_that_this_machine_lacks_are_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--only", "workers", "--server-cpus", "5000"]) == 2
+    assert capsys.readouterr().err.startswith("bench: this process may not use CPU 5000")
 
 
 def test_without_wrk_the_command_says_so_in_one_line(

@@ -93,4 +93,26 @@ def test_npy_is_held_to_the_naive_service_in_json() -> None:
 
 def test_names_are_told_apart() -> None:
     names = [one.what for one in TARGETS]
-    assert len(set(names)) == len(names) == 34
+    assert len(set(names)) == len(names) == 35
+
+
+@pytest.mark.parametrize(
+    ("what", "wanted"),
+    [
+        ("encode, 1 image, c=64, json: to the empty route", "≥ 1 ×"),
+        ("encode, 1 image, c=16, json: to the empty route", "≥ 0.9 ×"),
+        ("encode, 1 image, c=64, npy: to the empty route", "≥ 1.35 ×"),
+        ("encode, 1 image, c=1, json: to the naive service", "≥ 3 ×"),
+        ("encode, 1 image, c=1, npy: to the naive service", "≥ 3.3 ×"),
+        ("2 workers, convolutional, 64 images, npy", "≥ 1.5"),
+    ],
+)
+def test_bounds(what: str, wanted: str) -> None:
+    assert target(what).wanted == wanted
+
+
+def test_workers_are_held_to_the_cpus_that_they_use_together() -> None:
+    pinned: Figures = {"workers/2/convolutional/encode/npy/64x4/cpus": [0.96, 0.97, 0.95]}
+    free: Figures = {"workers/2/convolutional/encode/npy/64x4/cpus": [1.8, 1.4, 1.7]}
+    assert target("2 workers").judge(pinned).reached is False
+    assert target("2 workers").judge(free).reached is True

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from model_store.arrays import Float32
 from service.engines.openvino_import import openvino
+from service.engines.openvino_models import UNPINNED
 from service.engines.openvino_rewrite import Model, Node, widen
 
 Tail = Callable[[Node, int], Node]
@@ -19,7 +20,7 @@ Tail = Callable[[Node, int], Node]
 
 op = openvino.opset13
 CORE = openvino.Core()
-CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
+CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1", **UNPINNED}
 
 
 def numbers(*shape: int, seed: int = 0) -> Float32:

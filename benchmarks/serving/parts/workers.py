@@ -1,17 +1,25 @@
-"""Throughput against the number of worker processes."""
+"""Throughput against the number of worker processes, and what each of them does of it."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
+import time
 from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import psutil
 
 from benchmarks.serving.bench import Bench
 from benchmarks.serving.cases import Case
 from benchmarks.serving.children import ROOT
-from benchmarks.serving.cpus import shared_out
-from benchmarks.serving.figures import number, ratios, spread
-from benchmarks.serving.models import CONVOLUTIONAL, DENSE
-from benchmarks.serving.processes import running
+from benchmarks.serving.cpus import Cpus, as_list, shared_out
+from benchmarks.serving.errors import BenchError
+from benchmarks.serving.figures import Figures, number, ratios, spread
+from benchmarks.serving.models import CONVOLUTIONAL, DENSE, NAMES
+from benchmarks.serving.processes import START_S, Running, running
 from benchmarks.serving.results import Outcome, Table
 from benchmarks.serving.servers import latent
 
@@ -20,8 +28,12 @@ CASES = (
     Case(DENSE, "encode", "npy", 1, 64),
     Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
 )
+"""With so many connections a worker."""
 DOCS = ROOT / "docs"
 CHART = "images/workers.png"
+_SECONDS = 2
+_POLL_S = 0.05
+_GAUGES = re.compile(r"^(latent_workers|latent_ready) (\S+)$", re.MULTILINE)
 
 
 def counts(cpus: int) -> list[int]:
@@ -32,44 +44,155 @@ def counts(cpus: int) -> list[int]:
     return found
 
 
+def placings(every: frozenset[int], given: Cpus | None) -> dict[int, Cpus]:
+    """Who runs where, by the number of workers: each has a CPU.
+
+    Where CPUs were given, the workers have the first of the server's, and 1, 2, 4 … of them are measured until those
+    are used up; the load comes from all of the driver's.
+    """
+    if given is None:
+        return {workers: shared_out(every, workers) for workers in counts(len(every))}
+    server = sorted(given.server)
+    numbers = [2**power for power in range(len(server).bit_length())]
+    return {workers: Cpus(given.every, frozenset(server[:workers]), given.driver) for workers in numbers}
+
+
 def measure(bench: Bench) -> Outcome:
-    """Every count on as many CPUs as it has workers, round after round."""
+    """Every number of workers on as many CPUs, round after round."""
     figures: dict[str, list[float]] = defaultdict(list)
-    numbers = counts(len(bench.cpus.every))
-    crowded = [workers for workers in numbers if not shared_out(bench.cpus.every, workers).pinned]
+    placed = placings(bench.cpus.every, bench.for_workers)
     for turn in range(1 if bench.quick else 3):
-        for workers in numbers:
+        for workers, shares in placed.items():
             bench.tell(f"workers: round {turn + 1}, {workers} of them")
-            for model in (DENSE, CONVOLUTIONAL):
-                _measure(bench, model, workers, figures)
+            for model in NAMES:
+                _measure(bench, model, workers, shares, figures)
+    _draw(figures, list(placed), DOCS / CHART if bench.keeps else bench.scratch / Path(CHART).name)
+    tables = [_throughput(figures, list(placed)), _each(figures, list(placed)), _start(figures, list(placed))]
+    return Outcome(tables=tables, figures=dict(figures), notes=_notes(placed, bench.for_workers), pictures=[CHART])
+
+
+def _measure(bench: Bench, model: str, workers: int, shares: Cpus, figures: dict[str, list[float]]) -> None:
+    server = latent(bench.models[model].store, bench.latent, ("--workers", str(workers)))
+    threads = max(1, min(workers, len(shares.driver - shares.server)))
+    with running(server, shares.server, bench.scratch) as started:
+        figures[f"workers/{workers}/{model}/ready_s"].append(_until_all_answer(started, workers))
+        started.settle()
+        for case in (one for one in CASES if one.model == model):
+            bench.check(started, case)
+            crowd = dataclasses.replace(case, connections=workers * case.connections)
+            processes, port = started.workers(), int(started.url.rpartition(":")[2])
+            before = [_cpu_s(one) for one in processes]
+            with ThreadPoolExecutor(1) as pool:
+                counted = pool.submit(_connections, processes, port, after_s=_SECONDS / 2)
+                load = bench.drive(started, crowd, _SECONDS, cpus=shares.driver, threads=threads).load
+            used = [(_cpu_s(one) - earlier) / load.seconds for one, earlier in zip(processes, before, strict=True)]
+            name = f"workers/{workers}/{case.name}"
+            figures[f"{name}/images_per_s"].append(case.images * load.per_second)
+            figures[f"{name}/cpus"].append(sum(used))
+            busiest_first = sorted(zip(used, counted.result(), strict=True), reverse=True)
+            for place, (cpus, connections) in enumerate(busiest_first, 1):
+                figures[f"{name}/worker/{place}/cpus"].append(cpus)
+                figures[f"{name}/worker/{place}/connections"].append(connections)
+
+
+def _until_all_answer(server: Running, workers: int) -> float:
+    """Wait for every worker; seconds from the start of the service until then. Raises BenchError where one is missing.
+
+    A service is ready with its first worker.
+    """
+    started = time.perf_counter()
+    while not _all_ready(server.http.get("/metrics").text, workers):
+        if time.perf_counter() - started > START_S:
+            raise BenchError(f"not all of {workers} workers were ready after {START_S:g} s")
+        time.sleep(_POLL_S)
+    return server.ready_s + time.perf_counter() - started
+
+
+def _all_ready(metrics: str, workers: int) -> bool:
+    """Whether so many processes report, and all that do are ready, by one of them's /metrics."""
+    gauges = {name: float(value) for name, value in _GAUGES.findall(metrics)}
+    return gauges["latent_workers"] == workers and gauges["latent_ready"] == 1
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """User and system, of all threads."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _connections(processes: Sequence[psutil.Process], port: int, *, after_s: float) -> list[int]:
+    """How many connections to a port each process has accepted and still holds, in the middle of the load."""
+    time.sleep(after_s)
+    return [
+        sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in process.net_connections("tcp"))
+        for process in processes
+    ]
+
+
+# -- what is shown -----------------------------------------------------------------------------------------
+
+
+def _named(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
+
+
+def _throughput(figures: Figures, numbers: Sequence[int]) -> Table:
     rows = []
     for case in CASES:
-        one = figures[f"workers/1/{case.name}/images_per_s"]
+        one = figures[f"workers/{numbers[0]}/{case.name}/images_per_s"]
         found = [figures[f"workers/{workers}/{case.name}/images_per_s"] for workers in numbers]
         cells = [f"{number(spread(rates).median)} ({spread(ratios(rates, one)).median:.2f} ×)" for rates in found]
         rows.append([f"{case.model}, {case.format}, {case.images} × {case.connections}", *cells])
-    headings = ["images/s", *(f"{workers} workers" if workers > 1 else "1 worker" for workers in numbers)]
-    notes = []
+    return Table(title="Workers", headings=["images/s", *map(_named, numbers)], rows=rows)
+
+
+def _each(figures: Figures, numbers: Sequence[int]) -> Table:
+    rows = []
+    for case in CASES:
+        for workers in numbers:
+            name = f"workers/{workers}/{case.name}"
+            cells = [
+                ", ".join(
+                    text.format(spread(figures[f"{name}/worker/{place}/{what}"]).median)
+                    for place in range(1, workers + 1)
+                )
+                for what, text in (("cpus", "{:.2f}"), ("connections", "{:g}"))
+            ]
+            label = f"{case.model}, {case.format}, {case.images} × {case.connections}"
+            rows.append([label, str(workers), str(spread(figures[f"{name}/cpus"])), *cells])
+    headings = ["", "workers", "CPUs used", "by each, the busiest first", "connections of each"]
+    return Table(title="What each worker does", headings=headings, rows=rows)
+
+
+def _start(figures: Figures, numbers: Sequence[int]) -> Table:
+    rows = [
+        [model, *(str(spread(figures[f"workers/{workers}/{model}/ready_s"])) for workers in numbers)] for model in NAMES
+    ]
+    return Table(title="Until every worker answers, s", headings=["", *map(_named, numbers)], rows=rows)
+
+
+def _notes(placed: dict[int, Cpus], given: Cpus | None) -> list[str]:
+    notes = [
+        "Images × connections: of a request, and a worker; two workers have twice the connections of one.",
+        (
+            "CPUs used are seconds of CPU, user and system, that the workers took for a second of the load. Connections"
+            " are those that a worker holds in the middle of the load. Both are medians of the rounds."
+        ),
+    ]
+    if given is not None:
+        notes.append(
+            f"N workers run on the first N of the CPUs {as_list(given.server)}, the load comes from"
+            f" {as_list(given.driver)}."
+        )
+    crowded = [workers for workers, shares in placed.items() if shares.server & shares.driver or not shares.pinned]
     if crowded:
-        notes = [
-            f"With {crowded[0]} workers or more the driver has no CPU of its own: it takes from theirs what it needs."
-        ]
-    _draw(figures, numbers, DOCS / CHART if bench.keeps else bench.scratch / Path(CHART).name)
-    tables = [Table(title="Workers", headings=headings, rows=rows)]
-    return Outcome(tables=tables, figures=dict(figures), notes=notes, pictures=[CHART])
+        notes.append(
+            f"With {_named(crowded[0])} or more the load comes from the workers' own CPUs: what it takes, they lack."
+        )
+    return notes
 
 
-def _measure(bench: Bench, model: str, workers: int, figures: dict[str, list[float]]) -> None:
-    shares = shared_out(bench.cpus.every, workers)
-    server = latent(bench.models[model].store, bench.latent, ("--workers", str(workers)))
-    with running(server, shares.server, bench.scratch) as started:
-        for case in (one for one in CASES if one.model == model):
-            bench.check(started, case)
-            load = bench.drive(started, case, 1, cpus=shares.driver).load
-            figures[f"workers/{workers}/{case.name}/images_per_s"].append(case.images * load.per_second)
-
-
-def _draw(figures: dict[str, list[float]], numbers: list[int], path: Path) -> None:
+def _draw(figures: Figures, numbers: list[int], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
