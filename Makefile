@@ -30,16 +30,17 @@ test: install  ## The whole test suite, a process a core (PROCESSES=1: one after
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && \
 	  TMPDIR="$$scratch" $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 
-# Verbs, body formats, limits and errors over HTTP. TensorFlow is large and stays out: .venv exports the models.
+# Verbs, body formats, limits and errors over HTTP, and the command line. TensorFlow is large and stays out, so .venv
+# exports the models.
 LOWEST_TESTS := $(addprefix tests/service/test_, verbs_encode.py verbs_decode.py verbs_reconstruct.py \
   verbs_interpolate.py verbs_manifold.py bad_requests.py limits.py protocol.py headers.py caching.py json_body.py \
   npy_body.py forms.py pictures.py problems.py negotiation.py settings.py openapi.py pages.py logs.py listening.py) \
-  tests/contracts/test_error_shape.py
+  tests/contracts/test_error_shape.py tests/latent/test_verbs.py
 
 test-lowest: $(LOWEST)/.installed  ## A quick part of it over the lowest versions that pyproject.toml allows
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && export TMPDIR="$$scratch" && \
 	  TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.support.affine "$$scratch/store" && \
-	  AFFINE_STORE="$$scratch/store" $(LOWEST)/bin/python -m pytest -k 'not tensorflow' \
+	  AFFINE_STORE="$$scratch/store" $(LOWEST)/bin/python -m pytest -k 'not tensorflow and not both_engines' \
 	    --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile $(LOWEST_TESTS)
 
 # Direct dependencies of the service at their lowest. All else (their own dependencies, the tests' tools) is as in
