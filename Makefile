@@ -6,12 +6,13 @@ PYTHON ?= python3
 PROCESSES ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test check format bench screenshots clean
+.PHONY: help install demo test test-lowest check format bench screenshots clean
 
 help:  ## What there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 install: $(VENV)/.installed  ## Everything, into .venv
 
@@ -28,6 +29,35 @@ demo: install  ## Train the default model if the store is empty, serve it, print
 test: install  ## The whole test suite, a process a core (PROCESSES=1: one after another)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && \
 	  TMPDIR="$$scratch" $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
+
+# Verbs, body formats, limits and errors over HTTP, and the command line. TensorFlow is large and stays out, so .venv
+# exports the models.
+LOWEST_TESTS := $(addprefix tests/service/test_, verbs_encode.py verbs_decode.py verbs_reconstruct.py \
+  verbs_interpolate.py verbs_manifold.py bad_requests.py limits.py protocol.py headers.py caching.py json_body.py \
+  npy_body.py forms.py pictures.py problems.py negotiation.py settings.py openapi.py pages.py logs.py listening.py) \
+  tests/contracts/test_error_shape.py tests/latent/test_verbs.py
+
+test-lowest: $(LOWEST)/.installed  ## A quick part of it over the lowest versions that pyproject.toml allows
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && export TMPDIR="$$scratch" && \
+	  TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m tests.support.affine "$$scratch/store" && \
+	  AFFINE_STORE="$$scratch/store" $(LOWEST)/bin/python -m pytest -k 'not tensorflow and not both_engines' \
+	    --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile $(LOWEST_TESTS)
+
+# Direct dependencies of the service at their lowest. All else (their own dependencies, the tests' tools) is as in
+# constraints.txt where that fits: uv prefers the versions that its output file has already. uv does not read pip's
+# configuration, so it is given pip's index, if one is set, and the system's certificates.
+$(LOWEST)/.installed: $(VENV)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	@sed -n '/^dependencies = \[/,/^]/s/^ *"\([a-z0-9-]*\).*/^\1==/p' pyproject.toml | sed 's/-/[-_]/g' >$(LOWEST)/direct
+	@grep -vif $(LOWEST)/direct constraints.txt >$(LOWEST)/requirements.txt
+	@index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+	  export UV_DEFAULT_INDEX="$$index" UV_SYSTEM_CERTS=true && \
+	  grep -iE '^(pytest|pytest-[a-z]+|hypothesis|openapi-spec-validator|psutil|pyyaml)==' constraints.txt | \
+	    $(BIN)/uv pip compile --quiet --python $(BIN)/python --resolution lowest-direct \
+	      --output-file $(LOWEST)/requirements.txt pyproject.toml - && \
+	  $(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps \
+	    --requirements $(LOWEST)/requirements.txt --editable .
+	@touch $@
 
 check: install  ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -47,5 +77,6 @@ format: install  ## Put the code into its format
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove what was installed and built; models in the store stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .bench
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+	  .hypothesis .bench
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,7 +30,10 @@ def affine_store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """One version of every affine model, shared by the whole session: read only.
 
     Exported by a process of its own, so that TensorFlow is in none of the others unless a test asks for it.
+    `AFFINE_STORE` names a store that was exported before: `make test-lowest` sets it, for it has no TensorFlow.
     """
+    if made_before := os.environ.get("AFFINE_STORE"):
+        return ModelStore(Path(made_before))
     path = tmp_path_factory.mktemp("affine") / "store"
     made = subprocess.run(
         [sys.executable, "-m", "tests.support.affine", str(path)],
