@@ -37,19 +37,20 @@ class Dispatch:
     def __init__(
         self, app: FastAPI, posts: Mapping[str, Verb[Any]], root_path: str = "", origins: Sequence[str] = ()
     ) -> None:
-        """`posts` are the verbs by the path that they are posted to, below `root_path` or not; `origins` are those
-        whose pages may read the answers: the application answers what pages ask."""
+        """`posts` are the verbs by the path that they are posted to, below `root_path` or not.
+
+        Where pages of other `origins` may read the answers, the application answers everything: it knows CORS.
+        """
         self._app = app
         self._posts = {
             (prefix + path).encode(): (path, verb) for path, verb in posts.items() for prefix in {"", root_path}
         }
-        self._cross_origin = bool(origins)
         self.known_heads = KnownHeads()
 
     def posted(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> PostedHead | None:
         """What the head of a POST asks for; None where it goes through the application."""
         found = self._posts.get(path)
-        if found is None or (self._cross_origin and any(name == b"origin" for name, _ in headers)):
+        if found is None:
             return None
         route, verb = found
         head, settings = Head(headers, query), self.services.settings

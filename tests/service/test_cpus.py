@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from service.metrics import Metrics
+from service.registry import Registry, loading
 
 from service import cpus as service_cpus
 from service.engines.cpus import cpus_of_each, usable_cpus
-from service.metrics import Metrics
-from service.registry import Registry, loading
 from service.settings import Settings
 
 AFFINITY = set(range(16))
