@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -18,6 +19,7 @@ from service.errors import BodyTimeout, DeadlineExceeded
 
 LOOK_S = 0.05
 """Between two looks at the requests in flight."""
+_LATE = partial(DeadlineExceeded, "the answer was not ready before the request's deadline")
 
 
 class Deadline:
@@ -84,7 +86,7 @@ class Deadline:
             self._timer = None
             self.look(now)
         elif now >= self._deadline:
-            self._cancel(_deadline_exceeded)
+            self._cancel(_LATE)
         else:
             self._cancel(self._body_late)
 
@@ -154,7 +156,3 @@ class Deadlines:
         now = time.monotonic()
         for deadline in self.requests:
             deadline.look(now)
-
-
-def _deadline_exceeded() -> Exception:
-    return DeadlineExceeded("the answer was not ready before the request's deadline")

@@ -16,6 +16,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from service.connections.answer import Answer
 from service.errors import HeadTooLarge, ServiceError
 from service.observability.access_log import AccessLog, request_id_of
 from service.wire.problems import RenderedProblem
@@ -23,6 +24,7 @@ from service.wire.problems import RenderedProblem
 MAX_HEAD_BYTES = 64 << 10
 """Of a request line and header fields; of trailers; of one chunk's extensions."""
 MAX_HEAD_FIELDS = 100
+_ONE_WRITE_BYTES = 1 << 14
 _LINGER_S, _LINGER_BYTES = 1.0, 1 << 20
 """A client that is still sending when it is refused may send so much more before it reads why (RFC 9112, 9.6)."""
 
@@ -33,6 +35,10 @@ _BAD_REQUEST = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r
     len(_INVALID),
     _INVALID,
 )
+
+
+_openings: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+"""By status: the server's own headers, and what an answer with them begins with."""
 
 
 class _StopParsing(Exception):
@@ -151,6 +157,32 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._parting is not None:
             self._part()
 
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def opening(self, status: int) -> bytes:
+        """The status line and the server's own headers, which uvicorn makes anew once a second."""
+        own = self.server_state.default_headers
+        kept = _openings.get(status)
+        if kept is None or kept[0] is not own:
+            kept = _openings[status] = own, STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % header for header in own)
+        return kept[1]
+
+    def write_answer(self, answer: Answer, *, keep_alive: bool) -> None:
+        """Write a whole answer, and hang up where it says so, or the connection is not kept."""
+        lines, says_so = [self.opening(answer.status)], False
+        for name, value in answer.headers:
+            lines += (name, b": ", value, b"\r\n")
+            says_so = says_so or (name == b"connection" and value.lower() == b"close")
+        lines.append(b"\r\n" if keep_alive or says_so else b"connection: close\r\n\r\n")
+        if len(answer.content) <= _ONE_WRITE_BYTES:
+            lines.append(answer.content)
+            self.transport.write(b"".join(lines))
+        else:
+            self.transport.write(b"".join(lines))
+            self.transport.write(answer.content)
+        if says_so or not keep_alive:
+            self.transport.close()
+
     # -- what is refused -----------------------------------------------------------------------------------
 
     def _parse(self, data: bytes | memoryview) -> int | None:
@@ -190,9 +222,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer what can't be read, after all that came before it, and hang up; None is a request that is no HTTP."""
         if error is None:
             self.logger.warning(_INVALID)
-        answer = STATUS_LINE[400] if error is None else STATUS_LINE[error.status]
-        answer += b"".join(b"%b: %b\r\n" % header for header in self.server_state.default_headers)
-        answer += _BAD_REQUEST if error is None else self._problem(error)
+        answer = (
+            self.opening(400) + _BAD_REQUEST if error is None else self.opening(error.status) + self._problem(error)
+        )
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._parting = answer if cycle is None or not cycle.more_body else b""

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 
+from service.connections.answer import Answer
 from service.errors import ServiceError
 from service.fast_path.known_heads import KnownHeads, PostedHead
-from service.observability.access_log import CLIENT_GONE, AccessLog, RequestRecord, given_id, request_id_of
-from service.verbs.answering import Services, Source, Verb, respond, too_late
+from service.observability.access_log import CLIENT_GONE, RequestRecord, given_id, request_id_of
+from service.verbs.answering import Services, Source, respond, too_late
+from service.verbs.verb import Verb
 from service.wire.head import Head
 from service.wire.problems import RenderedProblem, as_problem, logged_problem
 
 _TOO_LATE = RenderedProblem(too_late())
-
-
-class Answer(NamedTuple):
-    """What goes back."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    content: bytes
 
 
 class Dispatch:
@@ -41,10 +35,9 @@ class Dispatch:
 
         Where pages of other `origins` may read the answers, the application answers everything: it knows CORS.
         """
-        self._app = app
-        self._posts = {
-            (prefix + path).encode(): (path, verb) for path, verb in posts.items() for prefix in {"", root_path}
-        }
+        self._app, self._access_log = app, app.state.access_log
+        prefixes = set() if origins else {"", root_path}
+        self._posts = {(prefix + path).encode(): (path, verb) for path, verb in posts.items() for prefix in prefixes}
         self.known_heads = KnownHeads()
 
     def posted(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> PostedHead | None:
@@ -53,9 +46,9 @@ class Dispatch:
         if found is None:
             return None
         route, verb = found
-        head, settings = Head(headers, query), self.services.settings
+        head = Head(headers, query)
         try:
-            timeout_s = head.timeout_s(settings.timeout_s, settings.max_timeout_s)
+            timeout_s = self._timeout_s(head)
         except ServiceError:
             timeout_s = None
         return PostedHead(verb, path.decode("ascii"), route, head, given_id(headers), timeout_s)
@@ -79,12 +72,10 @@ class Dispatch:
 
     async def answer(self, posted: PostedHead, source: Source, came: float) -> Answer | None:
         """Answer one request that `came` then (time.monotonic), and note it down; None where its client has gone."""
-        record = RequestRecord(posted.request_id, came)
-        timeout_s = posted.timeout_s
+        record, timeout_s = RequestRecord(posted.request_id, came), posted.timeout_s
         try:
             if timeout_s is None:
-                settings = self.services.settings
-                timeout_s = posted.head.timeout_s(settings.timeout_s, settings.max_timeout_s)
+                timeout_s = self._timeout_s(posted.head)  # which raises what is wrong with it
             reply = await respond(posted.head, source, self.services, posted.verb, record, timeout_s)
         except ClientDisconnect:
             self.gone(posted, record)
@@ -100,6 +91,10 @@ class Dispatch:
         """Note down a request whose client has hung up."""
         self._access_log.record(record, "POST", posted.path, posted.route, CLIENT_GONE)
 
+    def _timeout_s(self, head: Head) -> float:
+        settings = self.services.settings
+        return head.timeout_s(settings.timeout_s, settings.max_timeout_s)
+
     def _answer(self, answer: Answer, posted: PostedHead, record: RequestRecord) -> Answer:
         """Say who asked and who answered, and note it down."""
         answer.headers.append((b"x-request-id", record.request_id.encode()))
@@ -113,8 +108,3 @@ class Dispatch:
         """What a request may ask for; there once the application's lifespan has begun."""
         services: Services = self._app.state.services
         return services
-
-    @cached_property
-    def _access_log(self) -> AccessLog:
-        access_log: AccessLog = self._app.state.access_log
-        return access_log

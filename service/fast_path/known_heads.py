@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from service.verbs.answering import Verb
+from service.verbs.verb import Verb
 from service.wire.head import Head
 
 MAX_HEAD_BYTES = 4096

@@ -13,38 +13,17 @@ import time
 from typing import Any
 
 from starlette.types import Message
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.connections.guarded_protocol import GuardedProtocol
 from service.errors import ServiceError
-from service.fast_path.dispatch import Answer, Dispatch
+from service.fast_path.dispatch import Dispatch
 from service.fast_path.known_heads import MAX_HEAD_BYTES, PostedHead
 from service.observability.access_log import RequestRecord
 
 _WHOLE_S = 0.05
 """How long a body may take to be whole before uvicorn waits for it."""
 _WHOLE_BYTES = 1 << 20
-_ONE_WRITE_BYTES = 1 << 14
-
-
-class _HangUp:
-    """Stands where uvicorn has an event, which it sets when the connection is lost or an answer is complete."""
-
-    __slots__ = ("_is_set", "_waiting")
-
-    def __init__(self) -> None:
-        self._is_set = False
-        self._waiting: asyncio.Future[None] | None = None
-
-    def set(self) -> None:
-        self._is_set = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def wait(self) -> None:
-        if not self._is_set:
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
 
 
 class _WholeRequest(RequestResponseCycle):
@@ -54,7 +33,7 @@ class _WholeRequest(RequestResponseCycle):
         self.disconnected = False
         self.keep_alive = True
         self.response_started = self.response_complete = False
-        self.message_event: Any = _HangUp()
+        self.message_event = asyncio.Event()
         self.more_body = False
         self.body: Any = body
         self.posted, self._protocol = posted, protocol
@@ -206,7 +185,7 @@ class FastPathProtocol(GuardedProtocol):
         """Let a request in that is whole, or refuse it."""
         refusal = self._dispatch.refusal(posted)
         if refusal is not None:
-            self._write_refusal(refusal)
+            self.transport.write(self.opening(503) + refusal)
             self.on_response_complete()
             return
         self.cycle = self._begun = request = _WholeRequest(self, posted, body)
@@ -225,7 +204,7 @@ class FastPathProtocol(GuardedProtocol):
         """Refuse a request whose turn has come too late."""
         refusal = self._dispatch.shed(request.posted, request.timeout_s)
         if not request.disconnected:
-            self._write_refusal(refusal, keep_alive=request.keep_alive)
+            self.transport.write(self.opening(503) + refusal)
         self._complete(request)
 
     async def _answer(self, request: _WholeRequest) -> None:
@@ -235,7 +214,7 @@ class FastPathProtocol(GuardedProtocol):
             self.transport.close()
             raise
         if answer is not None and not request.disconnected:
-            self._write(answer, keep_alive=request.keep_alive)
+            self.write_answer(answer, keep_alive=request.keep_alive)
         self._complete(request)
 
     def _complete(self, request: _WholeRequest) -> None:
@@ -243,38 +222,3 @@ class FastPathProtocol(GuardedProtocol):
         request.body = b""  # a connection keeps its last request while it is idle
         request.message_event.set()
         self.on_response_complete()
-
-    def _write_refusal(self, refusal: bytes, *, keep_alive: bool = True) -> None:
-        self.transport.write(_opening(503, self.server_state.default_headers) + refusal)
-        if not keep_alive:
-            self.transport.close()
-
-    def _write(self, answer: Answer, *, keep_alive: bool) -> None:
-        """Write an answer, and hang up where it says so, or the server is about to stop."""
-        lines, says_so = [_opening(answer.status, self.server_state.default_headers)], False
-        for name, value in answer.headers:
-            lines += (name, b": ", value, b"\r\n")
-            says_so = says_so or (name == b"connection" and value.lower() == b"close")
-        keep_alive = keep_alive and not says_so
-        lines.append(b"\r\n" if keep_alive or says_so else b"connection: close\r\n\r\n")
-        if len(answer.content) <= _ONE_WRITE_BYTES:
-            lines.append(answer.content)
-            self.transport.write(b"".join(lines))
-        else:
-            self.transport.write(b"".join(lines))
-            self.transport.write(answer.content)
-        if not keep_alive:
-            self.transport.close()
-
-
-_openings: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
-"""By status: the server's own headers, and what an answer with them begins with."""
-
-
-def _opening(status: int, own: list[tuple[bytes, bytes]]) -> bytes:
-    """The status line and the server's own headers, which uvicorn makes anew once a second."""
-    kept = _openings.get(status)
-    if kept is None or kept[0] is not own:
-        lines = [b"%b: %b\r\n" % header for header in own]
-        kept = _openings[status] = own, b"".join((STATUS_LINE[status], *lines))
-    return kept[1]

@@ -103,12 +103,9 @@ class _Lines:
         self._structured = structlog.get_logger("latent.request")
         self._lines: list[str] = []
         self._size = 0
-        self._pieces: list[str] = []
-        """Texts of whole lines, each as long as one write may be; the lines are of the next one."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing = False
         self._second, self._prefix = -1, ""
-        self._tick, self._end = -1, ""
 
     def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
         """Note an answered request. Lines come at the latest 50 ms afterwards, and in order.
@@ -128,54 +125,49 @@ class _Lines:
                 milliseconds=round(1e3 * seconds, 3),
             )
             return
-        what = _what(model, verb, items, status)
-        line = f'{{"id":{_quoted(request_id)},{what},"milliseconds":{1e3 * seconds:.3f},{self._ending()}'
-        size = self._size + len(line)
-        if size > _ATOMIC and self._lines:  # a longer line stands alone
-            self._pieces.append("".join(self._lines))
-            self._lines, size = [], len(line)
+        timing = (
+            f'"milliseconds":{1e3 * seconds:.3f},"event":"request","level":"info","timestamp":"{self._timestamp()}"'
+        )
+        line = f'{{"id":{_quoted(request_id)},{_what(model, verb, items, status)},{timing}}}\n'
         self._lines.append(line)
-        self._size = size
+        self._size += len(line)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._write_in_time)
-        if not self._flushing and (size > _FULL or self._pieces):  # after the answers of this turn of the loop are out
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self.close)
+        if self._size > _FULL and not self._flushing:  # after the answers of this turn of the loop are out
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self.flush)
-
-    def _write_in_time(self) -> None:
-        self._timer = None
-        self.flush()
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def close(self) -> None:
-        """Write what is left; the event loop is about to end."""
+        """Write what is left."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.flush()
+        self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
-        self._flushing = False
-        pieces, self._pieces = self._pieces, []
-        if self._lines:
-            pieces.append("".join(self._lines))
-            self._lines, self._size = [], 0
-        for piece in pieces:
-            sys.stderr.write(piece)
-            sys.stderr.flush()
+        lines, self._lines, self._size, self._flushing = self._lines, [], 0, False
+        piece = ""
+        for line in lines:
+            if piece and len(piece) + len(line) > _ATOMIC:  # a longer line stands alone
+                _write(piece)
+                piece = ""
+            piece += line
+        if piece:
+            _write(piece)
 
-    def _ending(self) -> str:
-        """What a line ends with: the moment (UTC, ISO 8601), the same for a tenth of a millisecond."""
-        tick = time.time_ns() // 100_000
-        if tick != self._tick:
-            self._tick = tick
-            second, tenths = divmod(tick, 10_000)
-            if second != self._second:
-                self._second = second
-                self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            moment = f"{self._prefix}.{tenths:04d}00Z"
-            self._end = f'"event":"request","level":"info","timestamp":"{moment}"}}\n'
-        return self._end
+    def _timestamp(self) -> str:
+        """The moment (UTC, ISO 8601)."""
+        second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._prefix}.{microseconds:06d}Z"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 @lru_cache(maxsize=1024)

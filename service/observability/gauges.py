@@ -3,63 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
 
-from service.models.slots import Model, Slot
+from service.models import Registry
 
 Labels = tuple[str, ...]
-"""A model's name, and a version's number."""
+Values = Mapping[str, Mapping[Labels, int]]
+"""By metric, then by label values."""
+Together = Callable[[Iterable[int]], int]
+
+_VERSION = ("model", "version")
 
 
-@dataclass(frozen=True)
-class Standing:
-    """The models of one process at one moment."""
-
-    failed: Mapping[Labels, int]
-    """1 where a version has failed; every version is there."""
-    memory_bytes: Mapping[Labels, int]
-    """Of loaded versions, as the next."""
-    leases: Mapping[Labels, int]
-    held_back: Mapping[Labels, int]
-    """1 where a name of a model does not mean what the store says."""
-
-    @classmethod
-    def of(cls, models: Iterable[Model]) -> Standing:
-        """The models as they are now."""
-        models = list(models)
-        slots: dict[Labels, Slot] = {
-            (slot.name, str(slot.version)): slot for model in models for slot in model.slots.values()
-        }
-        return cls(
-            failed={version: int(slot.state == "failed") for version, slot in slots.items()},
-            memory_bytes={version: slot.occupied_bytes for version, slot in slots.items() if slot.model is not None},
-            leases={version: slot.model.leases for version, slot in slots.items() if slot.model is not None},
-            held_back={(model.name,): int(model.reason is not None) for model in models},
-        )
+class _Gauge(NamedTuple):
+    text: str
+    labels: Sequence[str]
+    together: Together
+    """Makes one value of those of several processes; a process without the labels counts as 0."""
 
 
-def families(standings: Sequence[Standing]) -> Iterator[GaugeMetricFamily]:
-    """Gauges of all processes together: failed and held back where it is so in any, memory and leases added up."""
-    version = ["model", "version"]
-    yield _gauge("latent_version_failed", "1 where a version has failed.", version, max, [s.failed for s in standings])
-    text = "Memory of a loaded version."
-    yield _gauge("latent_version_memory_bytes", text, version, sum, [s.memory_bytes for s in standings])
-    text = "Requests that have a version."
-    yield _gauge("latent_version_leases", text, version, sum, [s.leases for s in standings])
-    text = "1 where a name does not mean what the store says."
-    yield _gauge("latent_model_held_back", text, ["model"], max, [s.held_back for s in standings])
+_GAUGES = {
+    "latent_version_ready": _Gauge("1 where a version is ready.", (*_VERSION, "engine"), min),
+    "latent_waiting_items": _Gauge("Items that wait for an engine.", _VERSION, sum),
+    "latent_version_failed": _Gauge("1 where a version has failed.", _VERSION, max),
+    "latent_version_memory_bytes": _Gauge("Memory of a loaded version.", _VERSION, sum),
+    "latent_version_leases": _Gauge("Requests that have a version.", _VERSION, sum),
+    "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
+}
 
 
-def _gauge(
-    name: str,
-    text: str,
-    labels: Sequence[str],
-    together: Callable[[Iterable[int]], int],
-    found: Sequence[Mapping[Labels, int]],
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for key in dict.fromkeys(key for one in found for key in one):
-        family.add_metric(key, together(one[key] for one in found if key in one))
-    return family
+def values_of(registry: Registry) -> Values:
+    """The gauges of one process at this moment."""
+    values: dict[str, dict[Labels, int]] = {name: {} for name in _GAUGES}
+    for model in registry.models():
+        values["latent_model_held_back"][model.name,] = int(model.reason is not None)
+    for slot in registry.slots():
+        version = (slot.name, str(slot.version))
+        engine = slot.model.engine if slot.model is not None else ""
+        values["latent_version_ready"][*version, engine] = int(slot.state == "ready")
+        values["latent_version_failed"][version] = int(slot.state == "failed")
+        if slot.model is not None:
+            values["latent_waiting_items"][version] = slot.model.waiting_items
+            values["latent_version_memory_bytes"][version] = slot.occupied_bytes
+            values["latent_version_leases"][version] = slot.model.leases
+    return values
+
+
+def families(found: Sequence[Values]) -> Iterator[GaugeMetricFamily]:
+    """The gauges of all processes together."""
+    for name, gauge in _GAUGES.items():
+        family = GaugeMetricFamily(name, gauge.text, labels=gauge.labels)
+        for labels in dict.fromkeys(labels for values in found for labels in values[name]):
+            family.add_metric(labels, gauge.together(values[name].get(labels, 0) for values in found))
+        yield family

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib.metadata
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -19,16 +19,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.models import Registry
-from service.observability.gauges import Standing, families
+from service.observability.gauges import Values, families, values_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ITEMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
-Key = TypeVar("Key", bound=Hashable)
-Version = tuple[str, str]
-"""Name and number."""
+
+Key = tuple[str, ...]
+"""Label values."""
 
 
 @dataclass(slots=True)
@@ -66,12 +66,12 @@ class Counts:
     """By verb, model, status."""
     items: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By verb, model."""
-    request_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    request_seconds: dict[Key, Distribution] = field(default_factory=dict)
     """By verb."""
-    queue_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    queue_seconds: dict[Key, Distribution] = field(default_factory=dict)
     """By model, half; the next two too."""
-    infer_seconds: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
-    batch_items: dict[tuple[str, ...], Distribution] = field(default_factory=dict)
+    infer_seconds: dict[Key, Distribution] = field(default_factory=dict)
+    batch_items: dict[Key, Distribution] = field(default_factory=dict)
     swaps: Counter[str] = field(default_factory=Counter)
     """By model."""
 
@@ -91,10 +91,7 @@ class State:
     """How one process is at this moment."""
 
     ready: bool
-    versions: Mapping[tuple[str, str, str], bool]
-    """Name, number, engine -> whether it is ready."""
-    waiting_items: Mapping[Version, int]
-    standing: Standing
+    gauges: Values
 
 
 @dataclass(frozen=True)
@@ -141,14 +138,7 @@ class Metrics:
         """This process."""
         if self._registry is None:
             return Report(self.counts, None)
-        slots = list(self._registry.slots())
-        versions = {
-            (slot.name, str(slot.version), slot.model.engine if slot.model else ""): slot.state == "ready"
-            for slot in slots
-        }
-        waiting = {(slot.name, str(slot.version)): slot.model.waiting_items for slot in slots if slot.model}
-        standing = Standing.of(self._registry.models())
-        return Report(self.counts, State(not self._registry.unready(), versions, waiting, standing))
+        return Report(self.counts, State(not self._registry.unready(), values_of(self._registry)))
 
 
 def render(reports: Sequence[Report]) -> bytes:
@@ -174,33 +164,12 @@ class _Together(Collector):
         yield GaugeMetricFamily("latent_workers", "Processes that answer.", value=len(states))
         ready = all(state.ready for state in states)
         yield GaugeMetricFamily("latent_ready", "1 where /readyz answers 200.", value=int(ready))
-        versions = GaugeMetricFamily(
-            "latent_version_ready", "1 where a version is ready.", labels=["model", "version", "engine"]
-        )
-        for labels in dict.fromkeys(key for state in states for key in state.versions):
-            versions.add_metric(labels, int(all(state.versions.get(labels, False) for state in states)))
-        yield versions
-        waiting = GaugeMetricFamily(
-            "latent_waiting_items", "Items that wait for an engine.", labels=["model", "version"]
-        )
-        for version in dict.fromkeys(key for state in states for key in state.waiting_items):
-            waiting.add_metric(version, sum(state.waiting_items.get(version, 0) for state in states))
-        yield waiting
-        yield from families([state.standing for state in states])
-        swaps = CounterMetricFamily(
-            "latent_model_swaps", "Moves of a name from one version to another, in each process.", labels=["model"]
-        )
-        for model_name, moves in counts.swaps.items():
-            swaps.add_metric([model_name], moves)
-        yield swaps
-        requests = CounterMetricFamily("latent_requests", "Requests answered.", labels=["verb", "model", "status"])
-        for (verb, model, status), count in counts.requests.items():
-            requests.add_metric([verb, model, str(status)], count)
-        yield requests
-        items = CounterMetricFamily("latent_items", "Items in answered requests.", labels=["verb", "model"])
-        for labels_of_items, count in counts.items.items():
-            items.add_metric(labels_of_items, count)
-        yield items
+        yield from families([state.gauges for state in states])
+        text = "Moves of a name from one version to another, in each process."
+        yield _counter("latent_model_swaps", text, ["model"], {(name,): moves for name, moves in counts.swaps.items()})
+        requests = {(verb, model, str(status)): count for (verb, model, status), count in counts.requests.items()}
+        yield _counter("latent_requests", "Requests answered.", ["verb", "model", "status"], requests)
+        yield _counter("latent_items", "Items in answered requests.", ["verb", "model"], counts.items)
         text = "From the request's first byte to the answer's last."
         yield _histogram("latent_request_seconds", text, ["verb"], counts.request_seconds)
         halves = ["model", "half"]
@@ -223,9 +192,14 @@ def _add(found: dict[Key, Distribution], others: Mapping[Key, Distribution]) -> 
         own.sum += other.sum
 
 
-def _histogram(
-    name: str, text: str, labels: Sequence[str], found: Mapping[tuple[str, ...], Distribution]
-) -> HistogramMetricFamily:
+def _counter(name: str, text: str, labels: Sequence[str], found: Mapping[Any, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for key, count in found.items():
+        family.add_metric(key, count)
+    return family
+
+
+def _histogram(name: str, text: str, labels: Sequence[str], found: Mapping[Key, Distribution]) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, text, labels=labels)
     for key, distribution in found.items():
         family.add_metric(key, distribution.buckets(), distribution.sum)

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from service.routes import schemas
+from service.routes.answer import answer
 from service.routes.dependencies import ServicesDep
 from service.routes.openapi import Described
-from service.verbs.answering import answer_asgi
 from service.verbs.endpoints import (
     DECODE,
     ENCODE,
@@ -45,7 +45,7 @@ _PATH: dict[str, Any] = {"images": [_STROKE, _SEVEN], "steps": 8}
 )
 async def post_encode(request: Request, services: ServicesDep) -> Response:
     """The posterior of every item. Deterministic, unless `sample` is set."""
-    return await answer_asgi(request, services, ENCODE)
+    return await answer(request, services, ENCODE)
 
 
 @router.post(
@@ -56,7 +56,7 @@ async def post_encode(request: Request, services: ServicesDep) -> Response:
 )
 async def post_decode(request: Request, services: ServicesDep) -> Response:
     """What the decoder makes of every code."""
-    return await answer_asgi(request, services, DECODE)
+    return await answer(request, services, DECODE)
 
 
 @router.post(
@@ -67,7 +67,7 @@ async def post_decode(request: Request, services: ServicesDep) -> Response:
 )
 async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
     """Decodes z_mean; the anomaly score is the mean squared error, ranked among the held-out items."""
-    return await answer_asgi(request, services, RECONSTRUCT)
+    return await answer(request, services, RECONSTRUCT)
 
 
 @router.post(
@@ -78,7 +78,7 @@ async def post_reconstruct(request: Request, services: ServicesDep) -> Response:
 )
 async def post_interpolate(request: Request, services: ServicesDep) -> Response:
     """From waypoint to waypoint through latent space or, to compare, through data space."""
-    return await answer_asgi(request, services, INTERPOLATE)
+    return await answer(request, services, INTERPOLATE)
 
 
 @router.post(
@@ -89,7 +89,7 @@ async def post_interpolate(request: Request, services: ServicesDep) -> Response:
 )
 async def post_sample(request: Request, services: ServicesDep) -> Response:
     """The same seed gives the same codes; the first k of n are those of n = k."""
-    return await answer_asgi(request, services, SAMPLE)
+    return await answer(request, services, SAMPLE)
 
 
 @router.get(
@@ -100,7 +100,7 @@ async def post_sample(request: Request, services: ServicesDep) -> Response:
 )
 async def get_sample(request: Request, services: ServicesDep) -> Response:
     """As POST /sample with its options in the query; a PNG unless Accept asks otherwise."""
-    return await answer_asgi(request, services, GET_SAMPLE)
+    return await answer(request, services, GET_SAMPLE)
 
 
 @router.get(
@@ -111,4 +111,4 @@ async def get_sample(request: Request, services: ServicesDep) -> Response:
 )
 async def get_manifold(request: Request, services: ServicesDep) -> Response:
     """A grid of decoded codes; a PNG unless Accept asks otherwise."""
-    return await answer_asgi(request, services, GET_MANIFOLD)
+    return await answer(request, services, GET_MANIFOLD)

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.errors import every_problem
-from service.verbs.answering import Verb
 from service.verbs.options import Options
+from service.verbs.verb import Verb
 from service.wire.negotiation import ARRAYS, JSON, MULTIPART, PROBLEM
 
 BINARY = {"type": "string", "format": "binary"}

@@ -1,19 +1,15 @@
 """One request of a verb, from its bytes to the answer's: model, Accept, body, options, verb, rendering.
 
-Both ways to a verb come here: FastAPI's routes by `answer_asgi`, the fast path by `respond`.
+Both ways to a verb come here: FastAPI's routes (`routes/answer.py`) and the fast path (`fast_path/dispatch.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Generic, Literal, Protocol
+from typing import Any, Protocol
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import Receive
 
 from service.admission import Admission
@@ -21,16 +17,18 @@ from service.admission.deadlines import Deadline
 from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption, UnsupportedMediaType
 from service.models import Registry
 from service.models.served_model import Clock, ServedModel
-from service.observability.access_log import RequestRecord, record_of
+from service.observability.access_log import RequestRecord
 from service.settings import Settings
 from service.verbs.call import Call, Result
+from service.verbs.keeping import keeping_of
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
+from service.verbs.verb import Verb
 from service.wire import replies
 from service.wire.body import let_through, read_body
-from service.wire.caching import RELEASE, Keeping, Precondition, cache_control_of, tag
-from service.wire.head import Head, head_of
+from service.wire.caching import Keeping, Precondition
+from service.wire.head import Head
 from service.wire.image_body import parse_image, parse_multipart
-from service.wire.json_arrays import parse_only_array
+from service.wire.json_arrays import parse_only_array, write_json
 from service.wire.json_body import parse_json
 from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG, answer_type, media_type
 from service.wire.npy_body import parse_npy
@@ -40,39 +38,6 @@ _INLINE_BODY_BYTES = 512 << 10
 """Bodies up to this size are read in the event loop: two milliseconds of JSON."""
 _INLINE_ANSWER_BYTES = 128 << 10
 """Answers up to this size, of numbers in float32, are written there."""
-
-
-@dataclass(frozen=True)
-class Verb(Generic[O]):
-    """What an endpoint runs, reads and can answer."""
-
-    run: Callable[[Call, O], Coroutine[Any, Any, Result]]
-    options: type[O]
-    bodies: Sequence[str] = ()
-    """Content types that are read; none for GET."""
-    fields: Sequence[str] = ()
-    """What a JSON body holds beside options."""
-    half: Literal["encoder", "decoder"] = "encoder"
-    """Whose queue a request comes to first."""
-    pictures: Sequence[str] = ()
-    """Picture types that an image model answers."""
-    picture_first: bool = False
-    """Whether a client that does not say gets a picture."""
-    repeats: Callable[[O], bool] | None = None
-    """Of a GET: whether such options are always answered alike, so that the answer may be kept."""
-
-    def offers(self, model: ServedModel) -> tuple[str, ...]:
-        """Types that can be answered for a model, the default first."""
-        return self._with_pictures if model.manifest.input.kind == "image" else ARRAYS
-
-    @cached_property
-    def _with_pictures(self) -> tuple[str, ...]:
-        return (*self.pictures, *ARRAYS) if self.picture_first else (*ARRAYS, *self.pictures)
-
-    @cached_property
-    def defaults(self) -> O:
-        """The options of a request that has none."""
-        return read_options(self.options, {}, ())
 
 
 @dataclass(frozen=True)
@@ -104,30 +69,9 @@ class Reply:
     status: int = 200
 
 
-@dataclass(slots=True)
-class _Asgi:
-    """A body that comes by ASGI's messages."""
-
-    receive: Receive
-    body: bytes | None = None
-
-
 def too_late() -> Overloaded:
     """What a request is told that would not be answered in time."""
     return Overloaded("more is waiting than can be answered before the request's deadline")
-
-
-async def answer_asgi(request: Request, services: Services, verb: Verb[O]) -> Response:
-    """Answer one request of a verb as a route does. Raises ServiceError or ClientDisconnect."""
-    head, settings = head_of(request.scope), services.settings
-    timeout_s = head.timeout_s(settings.timeout_s, settings.max_timeout_s)
-    if services.admission.should_shed(timeout_s):
-        services.admission.shedder.record_shed(timeout_s)
-        raise too_late()
-    reply = await respond(head, _Asgi(request.receive), services, verb, record_of(request.scope), timeout_s)
-    response = Response(reply.content, reply.status)
-    response.raw_headers = reply.headers
-    return response
 
 
 async def respond(
@@ -170,7 +114,8 @@ async def _respond(
     settings = services.settings
     record.model = model.reference
     model.check_room(verb.half)
-    answered_as = answer_type(head.accept, verb.offers(model), verb.picture_first)
+    offers = verb.with_pictures if model.manifest.input.kind == "image" else ARRAYS
+    answered_as = answer_type(head.accept, offers, verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:
@@ -189,9 +134,9 @@ async def _respond(
     if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
         raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
     clock.parse_s = time.perf_counter() - started
-    keeping = _keeping(verb, options, model, answered_as, head, settings)
+    keeping = None if verb.repeats is None else keeping_of(verb, options, model, answered_as, head, settings)
     if keeping is not None and Precondition(head).names(keeping):
-        return _not_modified(keeping)
+        return Reply(b"", keeping.raw_headers, 304)
     call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
     result = await verb.run(call, options)
     record.items = result.items
@@ -199,7 +144,7 @@ async def _respond(
     content = await _render(result, answered_as, options)
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
-        return _not_modified(keeping)
+        return Reply(b"", keeping.raw_headers, 304)
     return Reply(content, _headers_of(result, answered_as, len(content), clock, keeping))
 
 
@@ -262,42 +207,21 @@ def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
 
 
 async def _render(result: Result, answered_as: str, options: Options) -> bytes:
+    large = result.fields[result.main].nbytes > _INLINE_ANSWER_BYTES and answered_as != NPY
     looks = _PLAIN
     if isinstance(options, PictureOptions):
         fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
         looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
-    if (
-        result.fields[result.main].nbytes > _INLINE_ANSWER_BYTES and answered_as != NPY
-    ) or answered_as in replies.MOVING:
+    if large or answered_as in replies.MOVING:
         return await asyncio.to_thread(replies.render, result, answered_as, looks)
+    if answered_as == JSON and not looks.as_png:
+        return write_json({"model": result.model, **result.all_fields()})
     return replies.render(result, answered_as, looks)
 
 
 _PLAIN = replies.Looks()
 _VARY = [(b"vary", b"Accept")]
 _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MOVING)}
-
-
-def _keeping(
-    verb: Verb[O], options: O, model: ServedModel, answered_as: str, head: Head, settings: Settings
-) -> Keeping | None:
-    """What is said of an answer that is the same each time; None where it is not, or is no GET's.
-
-    Whatever decides the answer is in its tag, so that it is known before anything is computed.
-    """
-    if verb.repeats is None or not verb.repeats(options):
-        return None
-    by = (model.digest, RELEASE, model.engine, settings.precision)
-    etag = tag(verb.options.__name__, *by, options.model_dump_json(), answered_as)
-    return Keeping(etag, cache_control_of(head.model))
-
-
-def _not_modified(keeping: Keeping) -> Reply:
-    return Reply(b"", _raw(keeping.headers), 304)
-
-
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 def _headers_of(
@@ -310,7 +234,7 @@ def _headers_of(
         (b"content-length", b"%d" % size),
         (b"server-timing", b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, render;dur=%.3f" % timing),
     ]
-    headers += _VARY if keeping is None else _raw(keeping.headers)
+    headers += _VARY if keeping is None else keeping.raw_headers
     if "seed" in result.fields:
         headers.append((b"x-latent-seed", b"%d" % result.fields["seed"]))
     if not result.repeatable:

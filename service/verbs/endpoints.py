@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.verbs.answering import Verb
 from service.verbs.decode import decode
 from service.verbs.encode import encode
 from service.verbs.interpolate import interpolate
@@ -19,6 +18,7 @@ from service.verbs.options import (
 )
 from service.verbs.reconstruct import reconstruct
 from service.verbs.sample import sample
+from service.verbs.verb import Verb
 from service.wire.negotiation import GIF, JPEG, JSON, MULTIPART, NPY, PNG, WEBP
 
 _ITEM_BODIES = (JSON, PNG, JPEG, WEBP, MULTIPART, NPY)

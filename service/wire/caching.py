@@ -42,6 +42,11 @@ class Keeping:
         vary = {"Vary": "Accept"} if self.by_accept else {}
         return {"ETag": self.etag, "Cache-Control": self.cache_control, **vary}
 
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The same as they go over the wire."""
+        return [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
+
 
 class Precondition:
     """If-None-Match of a GET or HEAD request. What is no entity tag in it is passed over."""

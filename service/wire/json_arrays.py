@@ -8,10 +8,12 @@ regular array of two rows of three has the skeleton `[[,,],[,,]]`, and in a body
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import orjson
 import simdjson
 from numpy.typing import NDArray
 
@@ -27,6 +29,8 @@ _LARGE_BYTES = 1 << 15
 """From here on numpy counts commas faster than a skeleton is made."""
 _MAX_COUNTED = 256
 _OPEN, _CLOSE, _COMMA = b"[],"
+
+_PIECE_ELEMENTS = 1 << 15
 
 _kept = simdjson.Parser()
 
@@ -138,3 +142,41 @@ _kept_shape_of = lru_cache(maxsize=256)(_shape_of)
 _KEPT_OUTLINE_BYTES = 1 << 12
 """Clients send the same few shapes again and again."""
 _kept_layout_of = lru_cache(maxsize=256)(_layout_of)
+
+
+def write_json(fields: Mapping[str, Any]) -> bytes:
+    """An object of numbers, text, arrays, nulls and such objects as JSON; float32 in its shortest form."""
+    if sum(map(_elements, fields.values())) <= _PIECE_ELEMENTS:
+        return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
+    return b"".join(_json(fields))
+
+
+def _elements(value: Any) -> int:  # noqa: ANN401 - a field of any kind
+    if isinstance(value, np.ndarray):
+        return value.size if value.flags.c_contiguous else _PIECE_ELEMENTS + 1
+    return sum(map(_elements, value.values())) if isinstance(value, dict) else 0
+
+
+def _json(fields: Mapping[str, Any]) -> Iterator[bytes]:
+    """An object in pieces: no one call holds the interpreter's lock for long, so that others are answered meanwhile."""
+    separator = b"{"
+    for name, value in fields.items():
+        yield separator + orjson.dumps(name) + b":"
+        if isinstance(value, dict):
+            yield from _json(value)
+        elif isinstance(value, np.ndarray):
+            yield from _json_array(value)
+        else:
+            yield orjson.dumps(value)
+        separator = b","
+    yield b"}" if fields else b"{}"
+
+
+def _json_array(array: NDArray[Any]) -> Iterator[bytes]:
+    rows = max(1, _PIECE_ELEMENTS * len(array) // max(1, array.size))
+    separator = b"["
+    for start in range(0, len(array), rows):
+        piece = np.ascontiguousarray(array[start : start + rows])
+        yield separator + orjson.dumps(piece, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        separator = b","
+    yield b"]" if len(array) else b"[]"

@@ -10,14 +10,12 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from model_store.arrays import UInt8
+from service.wire.json_arrays import write_json
 from service.wire.negotiation import GIF, JSON, NPY, NPZ, WEBP
 from service.wire.pictures import Sheet, moving, near_square, png, sheet
-
-_PIECE_ELEMENTS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -76,9 +74,7 @@ def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: i
         encoded = [base64.b64encode(png(image, scale)).decode() for image in images]
         fields = {("images" if name == "outputs" else name): value for name, value in fields.items()}
         fields["images"] = encoded
-    if sum(map(_elements, fields.values())) <= _PIECE_ELEMENTS:
-        return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join(_json(fields))
+    return write_json(fields)
 
 
 def render_npy(array: NDArray[Any]) -> bytes:
@@ -101,37 +97,6 @@ def render_npz(fields: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **dict(_flat(fields)))
     return buffer.getvalue()
-
-
-def _elements(value: Any) -> int:  # noqa: ANN401 - a field of any kind
-    if isinstance(value, np.ndarray):
-        return value.size if value.flags.c_contiguous else _PIECE_ELEMENTS + 1
-    return sum(map(_elements, value.values())) if isinstance(value, dict) else 0
-
-
-def _json(fields: Mapping[str, Any]) -> Iterator[bytes]:
-    """An object in pieces: no one call holds the interpreter's lock for long, so that others are answered meanwhile."""
-    separator = b"{"
-    for name, value in fields.items():
-        yield separator + orjson.dumps(name) + b":"
-        if isinstance(value, dict):
-            yield from _json(value)
-        elif isinstance(value, np.ndarray):
-            yield from _json_array(value)
-        else:
-            yield orjson.dumps(value)
-        separator = b","
-    yield b"}" if fields else b"{}"
-
-
-def _json_array(array: NDArray[Any]) -> Iterator[bytes]:
-    rows = max(1, _PIECE_ELEMENTS * len(array) // max(1, array.size))
-    separator = b"["
-    for start in range(0, len(array), rows):
-        piece = np.ascontiguousarray(array[start : start + rows])
-        yield separator + orjson.dumps(piece, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-        separator = b","
-    yield b"]" if len(array) else b"[]"
 
 
 def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
