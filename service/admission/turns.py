@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 
 class Entry(Protocol):
@@ -25,11 +25,6 @@ class Entry(Protocol):
 
     def expire(self) -> None:
         """Give up: its turn has come too late."""
-
-
-class _Waiting(NamedTuple):
-    entry: Entry
-    until: float
 
 
 class Turns:
@@ -46,13 +41,13 @@ class Turns:
         self._most, self._longest_wait_s, self._clock = most, longest_wait_s, clock
         self.begun = 0
         """Requests that this turn has begun."""
-        self.waiting: deque[_Waiting] = deque()
-        """Requests that wait for their turn."""
+        self.waiting: deque[tuple[Entry, float]] = deque()
+        """Requests that wait for their turn, and until when."""
 
     def enter(self, entry: Entry) -> None:
         """Begin a request in this turn of the loop, or in a later one."""
         if self.waiting or self.begun >= self._most:
-            self.waiting.append(_Waiting(entry, self._clock() + self._longest_wait_s(entry.timeout_s)))
+            self.waiting.append((entry, self._clock() + self._longest_wait_s(entry.timeout_s)))
             return
         if not self.begun:
             asyncio.get_running_loop().call_soon(self._next_turn)

@@ -156,7 +156,7 @@ class _Lines:
         if piece:
             _write(piece)
 
-    def _timestamp(self) -> str:
+    def _now(self) -> str:
         """The moment (UTC, ISO 8601)."""
         second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
         if second != self._second:
