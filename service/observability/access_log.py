@@ -125,9 +125,7 @@ class _Lines:
                 milliseconds=round(1e3 * seconds, 3),
             )
             return
-        timing = (
-            f'"milliseconds":{1e3 * seconds:.3f},"event":"request","level":"info","timestamp":"{self._timestamp()}"'
-        )
+        timing = f'"milliseconds":{1e3 * seconds:.3f},"event":"request","level":"info","timestamp":"{self._now()}"'
         line = f'{{"id":{_quoted(request_id)},{_what(model, verb, items, status)},{timing}}}\n'
         self._lines.append(line)
         self._size += len(line)
