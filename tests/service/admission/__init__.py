@@ -1,0 +1,1 @@
+"""Admission control by itself: clocks that are moved by hand, no server."""
