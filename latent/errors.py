@@ -17,6 +17,7 @@ _TOLD = {
     "latent_client.errors": "LatentError",
     "service.server.process": "PortUnavailable",
     "service.engines.base": "EngineError",
+    "service.unstable_names": "IncompatiblePackage",
 }
 
 

@@ -19,7 +19,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from service.connections.answer import Answer
 from service.errors import HeadTooLarge, ServiceError
 from service.observability.access_log import AccessLog, request_id_of
+from service.unstable_names import require
 from service.wire.problems import RenderedProblem
+
+require("uvicorn")
+require("httptools")
 
 MAX_HEAD_BYTES = 64 << 10
 """Of a request line and header fields; of trailers; of one chunk's extensions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.engines.base import Engine, EngineError, Precision, Program, cause_of
+from service.unstable_names import IncompatiblePackage
 
 __all__ = ["ENGINES", "Engine", "EngineError", "Precision", "Program", "cause_of", "create_engine"]
 
@@ -20,6 +21,8 @@ def create_engine(name: str, threads: int, precision: Precision = "f32") -> Engi
             from service.engines.tensorflow_engine import TensorFlowEngine
 
             return TensorFlowEngine(threads, precision)
+    except IncompatiblePackage as error:
+        raise EngineError(str(error)) from error
     except ImportError as error:
         raise EngineError(f"the {name} engine is not installed ({error.name})") from error
     raise EngineError(f"there is no engine {name!r} (there are {', '.join(ENGINES)})")

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from service.engines.base import Arrays, BoundCall, Precision, as_float32
 from service.engines.openvino_import import openvino
 from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
+from service.unstable_names import require
+
+require("openvino")
 
 
 class OpenVinoEngine:

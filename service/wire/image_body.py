@@ -10,7 +10,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.errors import InvalidValue, TooManyItems, UnknownOption, UnreadableBody
+from service.unstable_names import require
 from service.wire.payload import Payload
+
+require("starlette")
 
 
 def parse_image(body: bytes) -> Payload:
