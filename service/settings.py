@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     memory_budget_bytes: Annotated[int, Field(ge=0)] = Field(
         0, description="Memory of all loaded versions; beyond it the least recently used are unloaded. 0: no limit."
     )
+    fast_path: Literal["on", "off"] = Field(
+        "on",
+        description="`on` answers posted verbs past FastAPI's routing; `off` answers all by its routes, the same for more"
+        " CPU.",
+    )
     admin_key: SecretStr | None = Field(
         None, description="Key of `POST /models/NAME/reload`, sent as `Authorization: Bearer KEY`; off without one."
     )
@@ -128,11 +133,6 @@ class Settings(BaseSettings):
     )
     write_timeout_s: PositiveFloat = Field(
         20.0, description="A client that takes nothing of its answer for this long is hung up on, seconds."
-    )
-
-    fast_path: bool = Field(
-        True,
-        description="`off` answers every request by FastAPI's routes: the same answers, for more CPU.",
     )
 
     drain_s: Annotated[float, Field(ge=0)] = Field(

@@ -162,7 +162,7 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
 
     guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
     connect: Connect = partial(GuardedProtocol, **guards)
-    if settings.fast_path:
+    if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
     DrainingServer(config, settings.drain_s, drain, connect, alone=line is None).run(sockets=[listener])
