@@ -215,9 +215,10 @@ class GuardedProtocol(HttpToolsProtocol):
         (method, target, version, headers), self._offer = self._offer, None
         lines = [b"%b %b HTTP/%b\r\n" % (method, target, version.encode())]
         for name, value in headers:
-            kept = _without_upgrade(value) if name == b"connection" else value
-            if name != b"upgrade" and kept:
-                lines.append(b"%b: %b\r\n" % (name, kept))
+            if b"\r" in value or b"\n" in value:
+                raise httptools.HttpParserError("a folded header")
+            if name != b"upgrade":
+                lines.append(b"%b: %b\r\n" % (name, _without_upgrade(value) if name == b"connection" else value))
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         self.parser.feed_data(b"".join([*lines, b"\r\n"]))
@@ -278,7 +279,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _untaken_bytes(self) -> int:
-        """What the client has not taken yet, where more is to be sent than the kernel holds; else 0."""
+        """What the client has not taken yet, where that is more than the kernel holds; else 0."""
         buffered: int = self.transport.get_write_buffer_size()
         if not buffered:
             return 0
@@ -296,8 +297,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
 
 def _without_upgrade(connection: bytes) -> bytes:
-    """The other options of a Connection header."""
-    return b",".join(option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
+    """The other options of a Connection header; keep-alive, which is meant anyway, where there is none."""
+    options = (option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
+    return b",".join(options) or b"keep-alive"
 
 
 def _too_large() -> HeadTooLarge:
