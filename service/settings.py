@@ -91,8 +91,7 @@ class Settings(BaseSettings):
     )
     fast_path: Literal["on", "off"] = Field(
         "on",
-        description="`on` answers posted verbs past FastAPI's routing; `off` answers all by its routes, the same for more"
-        " CPU.",
+        description="`on` answers posted verbs past FastAPI's routing; `off` answers all by its routes, for more CPU.",
     )
     admin_key: SecretStr | None = Field(
         None, description="Key of `POST /models/NAME/reload`, sent as `Authorization: Bearer KEY`; off without one."

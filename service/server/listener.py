@@ -17,6 +17,8 @@ import structlog
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """No file descriptors or memory: those who wait go on waiting."""
 _RETRY_S = 1.0
+_YIELD_S = 0.001
+"""A worker that holds more connections than another leaves the next one to it for so long."""
 
 log = structlog.get_logger("latent.server")
 
@@ -24,9 +26,19 @@ log = structlog.get_logger("latent.server")
 class Listener:
     """Accepts the connections of a bound socket; made and used in an event loop."""
 
-    def __init__(self, bound: socket.socket, connected: Callable[[], asyncio.Protocol], at_once: int) -> None:
-        """`connected` makes a connection's protocol; up to `at_once` are accepted in a turn of the loop."""
-        self._socket, self._connected, self._at_once = bound, connected, at_once
+    def __init__(
+        self,
+        bound: socket.socket,
+        connected: Callable[[], asyncio.Protocol],
+        at_once: int,
+        is_ahead: Callable[[int], bool] = lambda _: False,
+    ) -> None:
+        """`connected` makes a connection's protocol; up to `at_once` are accepted in a turn of the loop.
+
+        `is_ahead` says whether another process that accepts from the socket should have the next connection. It is
+        told how many are just being opened.
+        """
+        self._socket, self._connected, self._at_once, self._is_ahead = bound, connected, at_once, is_ahead
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -43,6 +55,18 @@ class Listener:
         self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
+        if self._is_ahead(len(self._opening)):
+            self._loop.remove_reader(self._socket)
+            self._retry = self._loop.call_later(_YIELD_S, self._accept_late)
+        else:
+            self._accept_waiting()
+
+    def _accept_late(self) -> None:
+        """Whoever should have had it did not take it."""
+        self._listen()
+        self._accept_waiting()
+
+    def _accept_waiting(self) -> None:
         for _ in range(self._at_once):
             try:
                 connection, _ = self._socket.accept()

@@ -27,6 +27,7 @@ from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
 from service.settings import Settings, misspelt
 from service.verbs.endpoints import POSTS
+from service.workers.connection_counts import ConnectionCounts
 
 _TICKS_A_SECOND = 10
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
@@ -47,31 +48,38 @@ class DrainingServer(uvicorn.Server):
     """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
 
     def __init__(
-        self, config: uvicorn.Config, drain_s: float, drain: Callable[[], None], connect: Connect, *, alone: bool
+        self,
+        config: uvicorn.Config,
+        drain_s: float,
+        drain: Callable[[], None],
+        connect: Connect,
+        counts: ConnectionCounts | None,
     ) -> None:
-        """`drain` is called at the first signal; `connect` makes a connection of uvicorn's parts; `alone` where no
-        other process accepts from the same sockets."""
+        """`drain` is called at the first signal; `connect` makes a connection of uvicorn's parts; `counts` are those of
+        all processes that accept from the same socket, None where there is no other."""
         super().__init__(config)
-        self._connect = connect
+        self._connect, self._counts = connect, counts
         self._drain_s, self._drain, self._draining = drain_s, drain, False
-        self._alone = alone
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
         await super().startup([])
         gc.freeze()
-        at_once = _ACCEPTED_AT_ONCE if self._alone else _SHARED_AT_ONCE
-        self._listeners = [Listener(bound, self._connected, at_once) for bound in sockets or ()]
+        at_once = _ACCEPTED_AT_ONCE if self._counts is None else _SHARED_AT_ONCE
+        self._listeners = [Listener(bound, self._connected, at_once, self._is_ahead) for bound in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn, which closes the sockets."""
         for listener in self._listeners:
             await listener.close()
+        if self._counts is not None:
+            self._counts.close()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
+        self._is_ahead(0)
         if counter % _TICKS_A_SECOND == 0:
             now = time.monotonic()
             for connection in list(self.server_state.connections):
@@ -92,6 +100,13 @@ class DrainingServer(uvicorn.Server):
 
     def _connected(self) -> GuardedProtocol:
         return self._connect(self.config, self.server_state, self.lifespan.state)
+
+    def _is_ahead(self, opening: int) -> bool:
+        """Count this process' connections; whether another one should have the next."""
+        if self._counts is None or self._draining:
+            return False
+        self._counts.report(opening + len(self.server_state.connections))
+        return self._counts.is_ahead
 
     def _stop(self) -> None:
         self.should_exit = True
@@ -133,17 +148,19 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
 
         Supervisor(settings, listener, work).run()
     else:
-        _serve(settings, listener, None)
+        _serve(settings, listener)
 
 
-def work(settings: Settings, listener: socket.socket, line: Connection) -> None:
+def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
     """Be one of several workers, in a process of its own; `line` leads to the supervisor."""
     configure_logging(settings)
     listener.setblocking(False)
-    _serve(settings, listener, line)
+    _serve(settings, listener, line, counts)
 
 
-def _serve(settings: Settings, listener: socket.socket, line: Connection | None) -> None:
+def _serve(
+    settings: Settings, listener: socket.socket, line: Connection | None = None, counts: ConnectionCounts | None = None
+) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     keep_freed_memory()
     app = create_app(settings, line)
@@ -165,4 +182,4 @@ def _serve(settings: Settings, listener: socket.socket, line: Connection | None)
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, alone=line is None).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts).run(sockets=[listener])

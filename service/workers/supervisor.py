@@ -21,9 +21,10 @@ import structlog
 
 from service.observability.metrics import Counts, Report
 from service.settings import Settings
+from service.workers.connection_counts import ConnectionCounts, no_counts
 from service.workers.messages import Ask, Collect, Collected, Reload, Tell
 
-Work = Callable[[Settings, socket.socket, Connection], None]
+Work = Callable[[Settings, socket.socket, Connection, ConnectionCounts], None]
 
 _ANSWER_S = 0.5
 _SHORT_LIFE_S = 5.0
@@ -52,10 +53,13 @@ class Supervisor:
     """Keeps a number of workers alive until it is told to stop."""
 
     def __init__(self, settings: Settings, listener: socket.socket, work: Work) -> None:
-        """Each worker runs `work`, a function of a module, with the settings, the socket and a line to here."""
+        """Each worker runs `work`, a function of a module, with the settings, the socket, a line to here and the counts
+        of all workers' connections."""
         self._settings, self._listener, self._work = settings, listener, work
         self._context = multiprocessing.get_context("spawn")
         self._workers = [Worker(number) for number in range(settings.workers)]
+        shared = self._context.RawArray("i", no_counts(settings.workers))
+        self._counts = [ConnectionCounts(shared, worker.number) for worker in self._workers]
         self._past = Counts()
         self._stop_signals = 0
 
@@ -90,7 +94,7 @@ class Supervisor:
                 here, there = self._context.Pipe()
                 worker.process = self._context.Process(
                     target=self._work,
-                    args=(self._settings, self._listener, there),
+                    args=(self._settings, self._listener, there, self._counts[worker.number]),
                     name=f"latent-worker-{worker.number}",
                     daemon=True,
                 )
@@ -108,6 +112,7 @@ class Supervisor:
         if worker.process is None:
             return
         worker.process.join()
+        self._counts[worker.number].close()
         if worker.line is not None:
             while worker.line.poll():
                 try:
