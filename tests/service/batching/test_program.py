@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 
 from model_store.arrays import Float32
 from service.batching.program import BucketedProgram, Piece, bucket_sizes
-from service.engines.base import Arrays
+from service.engines.base import Arrays, BoundCall
 
 EXAMPLE = {"x": np.zeros((1, 2), np.float32)}
 
@@ -31,8 +29,8 @@ class Doubling:
         self.sizes.append(len(inputs["x"]))
         return {"y": np.multiply(2, inputs["x"], out=self._memory[: len(inputs["x"])])}
 
-    def bind(self, inputs: Arrays) -> Callable[[], Arrays]:
-        return lambda: self.infer(inputs)
+    def bind(self, inputs: Arrays) -> BoundCall:
+        return BoundCall(("y",), lambda: self.infer(inputs))
 
 
 @pytest.mark.parametrize(
