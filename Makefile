@@ -32,9 +32,11 @@ test: install  ## The whole test suite, a process a core (PROCESSES=1: one after
 
 # Verbs, body formats, limits and errors over HTTP, and the command line. TensorFlow is large and stays out, so .venv
 # exports the models.
-LOWEST_TESTS := $(addprefix tests/service/test_, verbs_encode.py verbs_decode.py verbs_reconstruct.py \
-  verbs_interpolate.py verbs_manifold.py bad_requests.py limits.py protocol.py headers.py caching.py json_body.py \
-  npy_body.py forms.py pictures.py problems.py negotiation.py settings.py openapi.py pages.py logs.py listening.py) \
+LOWEST_TESTS := $(addprefix tests/service/, test_bad_requests.py test_headers.py test_limits.py test_settings.py \
+    $(addprefix test_verbs_, encode.py decode.py reconstruct.py interpolate.py manifold.py) \
+    connections/test_protocol.py observability/test_logs.py server/test_listening.py \
+    $(addprefix routes/test_, openapi.py pages.py) \
+    $(addprefix wire/test_, caching.py forms.py json_body.py negotiation.py npy_body.py pictures.py problems.py)) \
   tests/contracts/test_error_shape.py tests/latent/test_verbs.py
 
 test-lowest: $(LOWEST)/.installed  ## A quick part of it over the lowest versions that pyproject.toml allows
