@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service.metrics import Metrics
-from service.registry import Registry, loading
 
-from service import cpus as service_cpus
+from service.engines import cpus as engine_cpus
 from service.engines.cpus import cpus_of_each, usable_cpus
+from service.models import Registry, loading
+from service.observability.metrics import Metrics
 from service.settings import Settings
 
 AFFINITY = set(range(16))
@@ -49,7 +49,7 @@ def test_workers_share_the_cpus_of_the_container(quota: Path, workers: int, each
 def test_a_workers_engine_has_its_share_unless_a_number_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], threads: int
 ) -> None:
-    monkeypatch.setattr(service_cpus, "usable_cpus", lambda _: 16)
+    monkeypatch.setattr(engine_cpus, "usable_cpus", lambda _: 16)
     made: list[tuple[object, ...]] = []
 
     def create(*arguments: object) -> object:

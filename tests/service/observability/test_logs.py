@@ -11,27 +11,34 @@ import sys
 
 import pytest
 
-from service.observability import logs
-from service.observability.logs import TRACEBACKS, RequestLog
+from service.observability import access_log
+from service.observability.access_log import AccessLog, RequestRecord
+from service.observability.logs import TRACEBACKS
+from service.observability.metrics import Metrics
 from service.settings import Settings
 from tests.support.server import ROOT
 
 PIPE_BUF = 4096
+JSON_LINES = Settings(log_format="json")
 LOGGING = """
 import asyncio, logging, structlog
-from service.observability.logs import RequestLog, configure_logging
+from service.observability.access_log import AccessLog, RequestRecord
+from service.observability.logs import configure_logging
+from service.observability.metrics import Metrics
 from service.settings import Settings
 
 async def requests(log):
     for index in range(300):
-        log.write(f"id-{index}", "größe", "encode", 1, 404, 0.001)
-    log.flush()
+        record = RequestRecord(b"id-%d" % index)
+        record.model = "größe"
+        log.record(record, "POST", "/encode", "/encode", 404)
+    log.close()
 
 settings = Settings(log_format="json")
 configure_logging(settings)
 structlog.get_logger("latent").info("ours", text="x" * 300)
 logging.getLogger("uvicorn.error").warning("uvicorn's")
-asyncio.run(requests(RequestLog(settings)))
+asyncio.run(requests(AccessLog(Metrics(), settings)))
 structlog.get_logger("latent").info("end")
 """
 
@@ -73,12 +80,17 @@ def _writes(environment: dict[str, str]) -> list[bytes]:
     return writes
 
 
+def note(log: AccessLog, request_id: str) -> None:
+    """An answered request."""
+    log.record(RequestRecord(request_id.encode()), "POST", "/encode", "/encode", 200)
+
+
 async def test_a_full_write_does_not_wait(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(logs, "_FLUSH_S", 60.0)
-    log, lines = RequestLog(Settings(log_format="json")), 0
+    monkeypatch.setattr(access_log, "_FLUSH_S", 60.0)
+    log, lines = AccessLog(Metrics(), JSON_LINES), 0
     while not (written := capsys.readouterr().err):
         assert lines < 100
-        log.write(f"id-{lines}", "image", "encode", 1, 200, 0.001)
+        note(log, f"id-{lines}")
         lines += 1
         await asyncio.sleep(0)
     assert PIPE_BUF / 2 < len(written) <= PIPE_BUF
@@ -86,7 +98,7 @@ async def test_a_full_write_does_not_wait(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 async def test_a_single_line_comes_soon(capsys: pytest.CaptureFixture[str]) -> None:
-    RequestLog(Settings(log_format="json")).write("alone", "image", "encode", 1, 200, 0.001)
+    note(AccessLog(Metrics(), JSON_LINES), "alone")
     written = ""
     async with asyncio.timeout(60):
         while not written:
@@ -98,9 +110,34 @@ async def test_a_single_line_comes_soon(capsys: pytest.CaptureFixture[str]) -> N
 async def test_the_last_lines_are_written_at_the_end_and_the_next_loop_begins_anew(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    log = RequestLog(Settings(log_format="json"))
+    log = AccessLog(Metrics(), JSON_LINES)
     for name in ("first", "second"):  # an application may be started again
-        log.write(name, "image", "encode", 1, 200, 0.001)
+        note(log, name)
         log.close()
         assert json.loads(capsys.readouterr().err)["id"] == name
-    assert log._timer is None
+    assert log._lines._timer is None
+
+
+async def test_a_refused_request_has_its_line_and_took_no_time(capsys: pytest.CaptureFixture[str]) -> None:
+    log = AccessLog(Metrics(), JSON_LINES)
+    log.record_refused("refused", "POST", "/proxied/encode", "/encode", 503)
+    log.close()
+    line = json.loads(capsys.readouterr().err)
+    assert (line["id"], line["verb"], line["status"]) == ("refused", "POST /proxied/encode", 503)
+    assert (line["model"], line["items"], line["milliseconds"]) == (None, 0, 0.0)
+
+
+async def test_probes_have_a_line_only_where_they_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    log = AccessLog(Metrics(), JSON_LINES)
+    for status in (200, 503, 404):
+        log.record(RequestRecord(b"probe-%d" % status), "GET", "/readyz", "/readyz", status)
+    log.close()
+    assert [json.loads(line)["id"] for line in capsys.readouterr().err.splitlines()] == ["probe-503"]
+
+
+def test_an_id_that_is_no_visible_ascii_is_replaced_by_one_of_ours() -> None:
+    for given in (b"4f-1", b"!~", b"x" * 128):
+        assert RequestRecord(given).request_id == given.decode()
+    made = {RequestRecord(given).request_id for given in (None, b"", b"a b", b"\xff", b"a\n", b"x" * 129)}
+    assert len(made) == 6
+    assert all(len(request_id) == 32 and int(request_id, 16) >= 0 for request_id in made)
