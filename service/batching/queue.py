@@ -266,6 +266,7 @@ class Batcher:
                 self._failed(batch, outputs)
             else:
                 self._settle(batch, outputs, started, ended)
+        computed.clear()  # the frame that called `compute_all` holds it, and is held by the errors in it
 
     def _timed(self, batch: list[Share]) -> tuple[float, Outputs | Exception, float]:
         started = time.monotonic()
@@ -332,12 +333,16 @@ class Batcher:
 
     def _failed(self, batch: list[Share], error: Exception) -> None:
         """The only one of a batch has failed; several are tried again one by one."""
-        if len(batch) == 1:
-            job = batch[0].job
+        # The error's traceback holds frames that hold this list: left as it is, the job and its caller's error, which
+        # has this one as its cause, would be a cycle that keeps the request in memory until the collector comes.
+        shares = batch.copy()
+        batch.clear()
+        if len(shares) == 1:
+            job = shares[0].job
             _fail(job, BatchFailed(error))
             self.forget(job)
             return
-        for job, _, _ in reversed(batch):
+        for job, _, _ in reversed(shares):
             self.forget(job)
             job.alone, job.taken = True, 0
             job.parts.clear()
@@ -366,4 +371,3 @@ def _fail(job: Job, error: BatchingError) -> None:
     """Answer a caller, unless it has left."""
     if not job.answer.done():
         job.answer.set_exception(error)
-    job.rows = {}  # the error's traceback leads back to the job: its caller's arrays would wait for the collector

@@ -40,6 +40,8 @@ class EngineWorker:
         except BaseException as error:  # SystemExit and its like: what would end a thread
             await self._replace(error)
             raise WorkerLost("the engine's thread has ended") from error
+        finally:
+            del running  # it has what was raised, whose traceback has this frame
 
     async def _replace(self, cause: BaseException) -> None:
         self.alive = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import numpy as np
@@ -26,7 +28,7 @@ from service.batching import (
 )
 from service.batching.program import bucket_sizes
 
-LONG_S = 60.0
+LONG_S, FREE_S = 60.0, 10.0
 POISON = -1.0
 THREAD, INLINE = 0.0, 3600.0
 
@@ -197,6 +199,43 @@ async def test_one_job_that_fails_does_not_touch_its_neighbours(batcher: Batcher
     assert isinstance(bad, BatchFailed)
     assert "poison" not in str(bad)
     assert isinstance(bad.__cause__, ArithmeticError)
+
+
+@pytest.mark.parametrize(
+    ("inline_s", "kind"),
+    [(THREAD, ArithmeticError), (INLINE, ArithmeticError), (THREAD, SystemExit)],
+    ids=["thread", "inline", "lost thread"],
+)
+@pytest.mark.parametrize("count", [1, 20], ids=["one batch", "three batches"])
+async def test_a_failure_keeps_no_rows(
+    worker: EngineWorker, engine: Doubling, inline_s: float, count: int, kind: type[BaseException]
+) -> None:
+    """Its traceback leads to the batch: the rows must not have to wait for the garbage collector."""
+    batcher = Batcher(engine, worker, costs(8), queue_items=100, inline_s=inline_s)
+    engine.error = kind
+    kept: list[weakref.ref[Float32]] = []
+
+    async def fail() -> None:
+        rows = np.full((count, 1), POISON, np.float32)
+        kept.append(weakref.ref(rows))
+        job = batcher.submit({"x": rows}, time.monotonic() + LONG_S)
+        try:
+            await job.answer
+        except (BatchFailed, EngineThreadLost):
+            return
+        finally:
+            del job  # it has the error, whose traceback has this frame
+        pytest.fail("there is an answer")
+
+    gc.disable()
+    try:
+        await asyncio.gather(*[fail() for _ in range(3)])
+        await batcher.close()
+        async with asyncio.timeout(FREE_S):
+            while any(rows() is not None for rows in kept):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)  # the thread may be just about to let go
+    finally:
+        gc.enable()
 
 
 async def test_the_worker_outlives_every_failure(batcher: Batcher) -> None:
