@@ -62,6 +62,7 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self.look(time.monotonic())
 
     def end(self) -> None:
         """The request is answered."""

@@ -16,6 +16,7 @@ from model_store import ModelStore
 from service.app import create_app
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
+from service.models import shelf
 from service.settings import Settings
 from service.verbs.endpoints import POSTS
 from tests.support.raw_http import request
@@ -68,7 +69,10 @@ async def listening(store: ModelStore) -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize("path", BODIES)
-async def test_a_warm_request_passes_few_modules(affine_store: ModelStore, path: str) -> None:
+async def test_a_warm_request_passes_few_modules(
+    affine_store: ModelStore, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "inline_limit_s", lambda _: 60.0)  # however slow the machine is, no thread is needed
     data = request(path, BODIES[path])
     async with listening(affine_store) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
