@@ -204,7 +204,9 @@ class FastPathProtocol(GuardedProtocol):
         """Refuse a request whose turn has come too late."""
         refusal = self._dispatch.shed(request.posted, request.timeout_s)
         if not request.disconnected:
-            self.transport.write(self.opening(503) + refusal)
+            self.transport.write(self.opening(503) + (refusal if request.keep_alive else _closing(refusal)))
+            if not request.keep_alive:  # the server is about to stop
+                self.transport.close()
         self._complete(request)
 
     async def _answer(self, request: _WholeRequest) -> None:
@@ -222,3 +224,8 @@ class FastPathProtocol(GuardedProtocol):
         request.body = b""  # a connection keeps its last request while it is idle
         request.message_event.set()
         self.on_response_complete()
+
+
+def _closing(refusal: bytes) -> bytes:
+    """The same with a last header that says that the connection is closed, as uvicorn has it."""
+    return refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)

@@ -42,9 +42,10 @@ class RecordMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            log.exception("unforeseen", id=record.request_id, method=method, path=scope["path"])
-            if status == 0:
-                code, headers, content = logged_problem(as_problem(error), record.request_id, scope["path"], None)
+            if status:  # it is too late for another answer
+                log.exception("failed", id=record.request_id, path=scope["path"])
+            else:
+                code, headers, content = logged_problem(as_problem(error), record.request_id, scope["path"], error)
                 await send_with_id({"type": "http.response.start", "status": code, "headers": headers})
                 await send({"type": "http.response.body", "body": content})
         finally:

@@ -1,4 +1,4 @@
-"""Services over the affine models: one for each engine, and one whose limits are easily reached."""
+"""Services over the affine models: one for each engine, and for each way of a request; some with tight limits."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ TIGHT_LIMITS: dict[str, Any] = {
     "max_pixels": 4_096,
     "max_timeout_s": 60,
 }
+BOTH_WAYS = [pytest.param("on", id="fast path"), pytest.param("off", id="routes")]
+"""LATENT_FAST_PATH, which decides the way that a posted verb goes."""
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +38,39 @@ def tensorflow_server(affine_store: ModelStore) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="session")
-def tight_server(affine_store: ModelStore) -> Iterator[RunningServer]:
-    """Limits that a small request reaches: TIGHT_LIMITS."""
+def routes_server(affine_store: ModelStore) -> Iterator[RunningServer]:
+    """FastAPI's routes answer everything."""
+    with running_server(affine_store.path, engine="openvino", fast_path="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tight_openvino_server(affine_store: ModelStore) -> Iterator[RunningServer]:
     with running_server(affine_store.path, engine="openvino", **TIGHT_LIMITS) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tight_routes_server(affine_store: ModelStore) -> Iterator[RunningServer]:
+    with running_server(affine_store.path, engine="openvino", fast_path="off", **TIGHT_LIMITS) as server:
+        yield server
+
+
+@pytest.fixture(params=BOTH_WAYS)
+def server(request: pytest.FixtureRequest) -> RunningServer:
+    """A service with the fast path, then one without it."""
+    return _of_way(request, {"on": "openvino_server", "off": "routes_server"})
+
+
+@pytest.fixture(params=BOTH_WAYS)
+def tight_server(request: pytest.FixtureRequest) -> RunningServer:
+    """The same with limits that a small request reaches: TIGHT_LIMITS."""
+    return _of_way(request, {"on": "tight_openvino_server", "off": "tight_routes_server"})
+
+
+def _of_way(request: pytest.FixtureRequest, fixtures: dict[str, str]) -> RunningServer:
+    server: RunningServer = request.getfixturevalue(fixtures[request.param])
+    return server
 
 
 @pytest.fixture(params=["openvino", "tensorflow"])
@@ -53,6 +84,12 @@ def http(request: pytest.FixtureRequest) -> httpx.Client:
 def one(openvino_server: RunningServer) -> httpx.Client:
     """A client of the service on the default engine, for what no engine touches."""
     return openvino_server.http
+
+
+@pytest.fixture
+def either(server: RunningServer) -> httpx.Client:
+    """A client of the service with the fast path, then of the one without it."""
+    return server.http
 
 
 @pytest.fixture

@@ -297,12 +297,14 @@ def test_there_are_more_than_a_hundred_kinds() -> None:
 
 
 @pytest.mark.parametrize("bad", REQUESTS, ids=lambda bad: bad.name)
-def test_a_bad_request_gets_the_documented_answer_and_the_next_good_one_works(one: httpx.Client, bad: Bad) -> None:
-    body = assert_problem(bad.send(one), *bad.problem)
+def test_a_bad_request_gets_the_documented_answer_and_the_next_good_one_works(either: httpx.Client, bad: Bad) -> None:
+    body = assert_problem(bad.send(either), *bad.problem)
     if bad.loc is not None:
         assert body["errors"][0]["loc"] == bad.loc
     assert bad.says in body["detail"]
-    close(read_json(one.post(DECODE, json={"z": [[-2, 2]]}))["outputs"], [[[[v] for v in row] for row in halves(0, 1)]])
+    close(
+        read_json(either.post(DECODE, json={"z": [[-2, 2]]}))["outputs"], [[[[v] for v in row] for row in halves(0, 1)]]
+    )
 
 
 METHODS = [
@@ -324,14 +326,16 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), METHODS)
-def test_a_method_that_does_not_work_names_all_that_do(one: httpx.Client, method: str, path: str, allowed: str) -> None:
-    response = one.request(method, path)
+def test_a_method_that_does_not_work_names_all_that_do(
+    either: httpx.Client, method: str, path: str, allowed: str
+) -> None:
+    response = either.request(method, path)
     assert_problem(response, 405, "method-not-allowed")
     assert response.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/encode", "/sample?model=image&n=0"])
-def test_head_of_an_error_is_its_status_without_a_body(one: httpx.Client, path: str) -> None:
-    response = one.head(path)
+def test_head_of_an_error_is_its_status_without_a_body(either: httpx.Client, path: str) -> None:
+    response = either.head(path)
     assert response.content == b""
-    assert response.status_code == one.get(path).status_code >= 400
+    assert response.status_code == either.get(path).status_code >= 400

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from model_store import ModelStore
+from tests.service.conftest import BOTH_WAYS
 from tests.support.server import RunningServer, running_server
 
 ANSWER_S = 30.0
@@ -45,8 +46,8 @@ class Connection:
 
 
 @pytest.fixture
-def connection(openvino_server: RunningServer) -> Iterator[Connection]:
-    with closing(Connection(openvino_server)) as opened:
+def connection(server: RunningServer) -> Iterator[Connection]:
+    with closing(Connection(server)) as opened:
         yield opened
 
 
@@ -175,12 +176,12 @@ def test_a_refused_head_waits_for_the_answers_before_it(connection: Connection) 
     assert connection.stream.read() == b""
 
 
-def test_what_was_refused_is_counted_and_logged(openvino_server: RunningServer, connection: Connection) -> None:
+def test_what_was_refused_is_counted_and_logged(server: RunningServer, connection: Connection) -> None:
     connection.socket.sendall(WHOLE["101 headers"])
     request_id = connection.answer()[1]["x-request-id"]
-    assert 'status="431",verb="unmatched"' in openvino_server.http.get("/metrics").text
+    assert 'status="431",verb="unmatched"' in server.http.get("/metrics").text
     deadline = time.monotonic() + ANSWER_S
-    while not any(line.get("id") == request_id and line["status"] == 431 for line in openvino_server.log_lines()):
+    while not any(line.get("id") == request_id and line["status"] == 431 for line in server.log_lines()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -196,9 +197,10 @@ def test_trailers_join_no_headers(connection: Connection) -> None:
 # -- answers that nobody takes -----------------------------------------------------------------------------
 
 
-def test_who_takes_nothing_of_an_answer_is_hung_up_on(affine_store: ModelStore) -> None:
+@pytest.mark.parametrize("way", BOTH_WAYS)
+def test_who_takes_nothing_of_an_answer_is_hung_up_on(affine_store: ModelStore, way: str) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(affine_store.path, write_timeout_s=1))
+        server = stack.enter_context(running_server(affine_store.path, write_timeout_s=1, fast_path=way))
         process = psutil.Process(server.process.pid)
         body = json.dumps({"z": [[0.5, 0.25]] * 1024}).encode()
         request = TARGET + b"Host: x\r\nContent-Type: application/json\r\n" + framed(body, chunked=False)
@@ -213,9 +215,10 @@ def test_who_takes_nothing_of_an_answer_is_hung_up_on(affine_store: ModelStore) 
         assert server.http.get("/livez").status_code == 200
 
 
-def test_who_reads_slowly_gets_all_of_an_answer(affine_store: ModelStore) -> None:
+@pytest.mark.parametrize("way", BOTH_WAYS)
+def test_who_reads_slowly_gets_all_of_an_answer(affine_store: ModelStore, way: str) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(affine_store.path, write_timeout_s=2))
+        server = stack.enter_context(running_server(affine_store.path, write_timeout_s=2, fast_path=way))
         slow = stack.enter_context(closing(Connection(server, receive_bytes=4096)))
         body = json.dumps({"z": [[0.5, 0.25]] * 1024}).encode()
         slow.socket.sendall(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from model_store import ModelStore
-from tests.service.conftest import TIGHT_LIMITS
+from tests.service.conftest import BOTH_WAYS, TIGHT_LIMITS
 from tests.service.stores import wait_for_log
 from tests.service.wire import JSON, NPY, PNG, npy, picture, read_json, read_png
 from tests.support.problems import assert_problem
@@ -93,10 +93,12 @@ def test_a_chunked_body_that_ends(tight_server: RunningServer, wire: Connection)
     assert last_answer(wire, tight_server).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def hasty_server(affine_store: ModelStore) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def hasty_server(request: pytest.FixtureRequest, affine_store: ModelStore) -> Iterator[RunningServer]:
     """Waits half a second for a body."""
-    with running_server(affine_store.path, model="image", body_timeout_s=BODY_TIMEOUT_S) as server:
+    with running_server(
+        affine_store.path, model="image", body_timeout_s=BODY_TIMEOUT_S, fast_path=request.param
+    ) as server:
         yield server
 
 
@@ -180,11 +182,11 @@ def test_both_halves_of_a_reconstruction_count(tight: httpx.Client) -> None:
 # -- load --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def slow_server(affine_store: ModelStore) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def slow_server(request: pytest.FixtureRequest, affine_store: ModelStore) -> Iterator[RunningServer]:
     """One item an engine call, and room for eight that wait: a request of 1,024 items keeps it busy for a while."""
     with running_server(
-        affine_store.path, engine="openvino", model="image", max_batch_items=1, queue_items=8
+        affine_store.path, engine="openvino", model="image", max_batch_items=1, queue_items=8, fast_path=request.param
     ) as server:
         yield server
 

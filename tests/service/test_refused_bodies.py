@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from model_store import ModelStore
+from tests.service.conftest import BOTH_WAYS
 from tests.support.server import RunningServer, running_server
 
 BODY_BYTES = 4 << 20
@@ -44,12 +45,16 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def uncollected_server(affine_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=BOTH_WAYS)
+def uncollected_server(
+    request: pytest.FixtureRequest, affine_store: ModelStore, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     """A service whose garbage collector is off."""
     directory: Path = tmp_path_factory.mktemp("uncollected")
     (directory / "sitecustomize.py").write_text("import gc\n\ngc.disable()\n", encoding="utf-8")
-    with running_server(affine_store.path, engine="openvino", python_path=[directory]) as server:
+    with running_server(
+        affine_store.path, engine="openvino", python_path=[directory], fast_path=request.param
+    ) as server:
         yield server
 
 

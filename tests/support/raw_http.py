@@ -49,8 +49,14 @@ class Answer:
     """One answer; the names of its headers are in lower case."""
 
     status: int
-    headers: dict[str, str]
+    fields: list[tuple[str, str]]
+    """Its headers as they came."""
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its headers by name."""
+        return dict(self.fields)
 
     def json(self) -> dict[str, Any]:
         """The JSON object in the body."""
@@ -58,7 +64,7 @@ class Answer:
 
     def as_httpx(self, url: str) -> httpx.Response:
         """The same for helpers that take httpx's responses; `url` is the server's."""
-        return httpx.Response(self.status, headers=self.headers, content=self.body, request=httpx.Request("POST", url))
+        return httpx.Response(self.status, headers=self.fields, content=self.body, request=httpx.Request("POST", url))
 
 
 class Connection:
@@ -82,17 +88,22 @@ class Connection:
         """Send all of it."""
         self.socket.sendall(data)
 
-    def read_answer(self) -> Answer:
-        """The next answer, whose length its head tells; an interim one (1xx) has no body and counts as one.
+    def read_answer(self, *, to_head: bool = False) -> Answer:
+        """The next answer; an interim one (1xx) counts as one. `to_head` is one to HEAD, which has no body.
 
         Raises ConnectionError where the server closes before the answer is complete.
         """
         status = int(self._line().split()[1])
-        headers: dict[str, str] = {}
+        fields: list[tuple[str, str]] = []
         while line := self._line():
             name, _, value = line.partition(": ")
-            headers[name.lower()] = value
-        return Answer(status, headers, b"" if status < 200 else self._body(int(headers["content-length"])))
+            fields.append((name.lower(), value))
+        headers = dict(fields)
+        if to_head or status < 200 or status in (204, 304):
+            return Answer(status, fields, b"")
+        if headers.get("transfer-encoding") == "chunked":
+            return Answer(status, fields, self._chunks())
+        return Answer(status, fields, self._body(int(headers["content-length"])))
 
     def read_to_end(self) -> bytes:
         """Everything that still comes, until the server closes."""
@@ -126,3 +137,12 @@ class Connection:
         if len(body) < length:
             raise ConnectionError(f"the server closed after {len(body)} of {length} bytes of an answer's body")
         return body
+
+    def _chunks(self) -> bytes:
+        chunks = []
+        while size := int(self._line().partition(";")[0], 16):
+            chunks.append(self._body(size))
+            self._line()
+        while self._line():  # trailers
+            pass
+        return b"".join(chunks)

@@ -28,8 +28,8 @@ def numbered(
 
 
 @pytest.fixture
-def connection(openvino_server: RunningServer) -> Iterator[Connection]:
-    with openvino_server.connect() as opened:
+def connection(server: RunningServer) -> Iterator[Connection]:
+    with server.connect() as opened:
         yield opened
 
 
@@ -45,14 +45,14 @@ def test_one_connection_answers_many(connection: Connection) -> None:
 @pytest.mark.parametrize("cut", [10, 60, 150, -1, -5])
 @pytest.mark.parametrize("apart", [False, True], ids=["at once", "apart"])
 def test_a_request_in_two_pieces_is_the_same_request(
-    openvino_server: RunningServer, connection: Connection, cut: int, apart: bool
+    server: RunningServer, connection: Connection, cut: int, apart: bool
 ) -> None:
     whole = numbered(7)
     connection.send(whole)
     expected = connection.read_answer().json()
     connection.send(whole[:cut])
     if apart:
-        openvino_server.let_it_read()
+        server.let_it_read()
     connection.send(whole[cut:])
     assert connection.read_answer().json() == expected
 
@@ -89,24 +89,24 @@ def test_a_body_of_several_reads(connection: Connection) -> None:
     assert (answer.status, len(answer.json()["z"])) == (200, 1000)
 
 
-def test_who_hangs_up_between_requests_leaves_nothing(openvino_server: RunningServer) -> None:
+def test_who_hangs_up_between_requests_leaves_nothing(server: RunningServer) -> None:
     for _ in range(50):
-        with openvino_server.connect() as brief:
+        with server.connect() as brief:
             brief.send(numbered(1))
-    with openvino_server.connect() as after:
+    with server.connect() as after:
         after.send(numbered(2))
         assert after.read_answer().status == 200
 
 
-def test_who_hangs_up_with_several_requests_under_way_leaves_nothing(openvino_server: RunningServer) -> None:
-    before = openvino_server.log_text().count("exception")
+def test_who_hangs_up_with_several_requests_under_way_leaves_nothing(server: RunningServer) -> None:
+    before = server.log_text().count("exception")
     for _ in range(50):
-        with openvino_server.connect() as brief:
+        with server.connect() as brief:
             brief.send(numbered(1) + numbered(2) + numbered(3))
-    with openvino_server.connect() as after:
+    with server.connect() as after:
         after.send(numbered(4))
         assert after.read_answer().status == 200
-    assert openvino_server.log_text().count("exception") == before
+    assert server.log_text().count("exception") == before
 
 
 def test_an_idle_connection_is_closed_after_a_while(affine_store: ModelStore) -> None:
