@@ -187,6 +187,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if says_so or not keep_alive:
             self.transport.close()
 
+    def write_refusal(self, refusal: bytes, *, keep_alive: bool) -> None:
+        """Write a 503 whose other headers and body are rendered, and hang up where the connection is not kept."""
+        if keep_alive:
+            self.transport.write(self.opening(503) + refusal)
+        else:
+            self.transport.write(self.opening(503) + refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+            self.transport.close()
+
     # -- what is refused -----------------------------------------------------------------------------------
 
     def _parse(self, data: bytes | memoryview) -> int | None:

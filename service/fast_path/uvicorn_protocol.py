@@ -185,7 +185,7 @@ class FastPathProtocol(GuardedProtocol):
         """Let a request in that is whole, or refuse it."""
         refusal = self._dispatch.refusal(posted)
         if refusal is not None:
-            self.transport.write(self.opening(503) + refusal)
+            self.write_refusal(refusal, keep_alive=True)
             self.on_response_complete()
             return
         self.cycle = self._begun = request = _WholeRequest(self, posted, body)
@@ -204,9 +204,7 @@ class FastPathProtocol(GuardedProtocol):
         """Refuse a request whose turn has come too late."""
         refusal = self._dispatch.shed(request.posted, request.timeout_s)
         if not request.disconnected:
-            self.transport.write(self.opening(503) + (refusal if request.keep_alive else _closing(refusal)))
-            if not request.keep_alive:  # the server is about to stop
-                self.transport.close()
+            self.write_refusal(refusal, keep_alive=request.keep_alive)
         self._complete(request)
 
     async def _answer(self, request: _WholeRequest) -> None:
@@ -224,8 +222,3 @@ class FastPathProtocol(GuardedProtocol):
         request.body = b""  # a connection keeps its last request while it is idle
         request.message_event.set()
         self.on_response_complete()
-
-
-def _closing(refusal: bytes) -> bytes:
-    """The same with a last header that says that the connection is closed, as uvicorn has it."""
-    return refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
