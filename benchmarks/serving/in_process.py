@@ -18,7 +18,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,24 +27,23 @@ from unittest import mock
 
 import uvicorn
 import uvloop
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from service.app import create_app
-from service.fast_path.dispatch import Entrance
-from service.fast_path.uvicorn_protocol import DirectProtocol
+from service.connections.guarded_protocol import GuardedProtocol
+from service.fast_path.dispatch import Dispatch
+from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.observability.logs import configure_logging
-from service.routes.inference import POSTS
 from service.server.malloc import keep_freed_memory
 from service.server.process import GC_THRESHOLDS
 from service.settings import Settings
+from service.verbs.endpoints import POSTS
 
 PARTS = ("parse", "queue", "infer", "render")
 MEASURES = {
     "everything": "as it is",
-    "at_once": "with a task for every request",
-    "protocol": "without the short way through uvicorn: its tasks, messages and header checks",
-    "entrance": "without the short way past FastAPI's routing either",
+    "fast_path": "without the fast path: FastAPI's routes on uvicorn's own task",
     "heads": "every head parsed, however often it came",
     "simdjson": "JSON by orjson and numpy",
     "batching": "one row a call of the engine",
@@ -51,10 +51,37 @@ MEASURES = {
     "logs": "each log line by structlog, and written at once",
     "gc": "the garbage collector as Python sets it",
 }
+if sys.version_info >= (3, 12):
+    MEASURES["eager"] = "each request's task starts eagerly"
+"""By name, what is different without it. `eager` is the other way round: Latent does not do it, and might."""
+
+
+def _nothing_noted(*_: object) -> bytes:
+    """In place of keeping heads."""
+    return b""
+
+
+def _nothing_found(_body: bytes) -> None:
+    """In place of reading a body that is one array."""
+
+
+def _never_inline(cpus: int) -> float:  # noqa: ARG001 - in place of a function of the CPUs
+    """In place of the seconds that an engine call may take in the event loop."""
+    return 0.0
+
+
+PATCHES: Mapping[str, Mapping[str, Callable[..., object]]] = {
+    "heads": {"service.fast_path.known_heads.KnownHeads.note": _nothing_noted},
+    "simdjson": {
+        "service.verbs.answering.parse_only_array": _nothing_found,
+        "service.wire.json_body.parse_only_array": _nothing_found,
+    },
+    "inline": {"service.models.shelf.inline_limit_s": _never_inline},
+}
+"""By measure, what stands in its place; the others are settings of the service, of the event loop or of Python."""
 _PART = re.compile(rb"(\w+);dur=([\d.]+)")
 _TOGETHER = 64
 _WARM_TURNS = 20
-_REST_S = 3600
 _POLL_S = 0.01
 _POLLS = 6000
 
@@ -74,33 +101,20 @@ async def measure(task: dict[str, Any]) -> None:
         store=Path(task["store"]),
         log_format="console" if without == "logs" else "json",
         max_batch_items=1 if without == "batching" else 64,
+        fast_path=without != "fast_path",
     )
-    if without == "at_once":
-        mock.patch("service.fast_path.dispatch.begin_at_once", _not_at_once).start()
-    if without == "heads":
-        mock.patch("service.fast_path.known_heads.KnownHeads.find", _not_known).start()
-    if without == "simdjson":
-        mock.patch("service.wire.json_body.only_array", _not_one).start()
-    if without == "inline":
-        mock.patch("service.models.shelf.inline_limit_s", _not_at_all).start()
+    for place, instead in PATCHES.get(without, {}).items():
+        mock.patch(place, instead).start()
+    if without == "eager":
+        asyncio.get_running_loop().set_task_factory(_request_starts_eagerly)
     configure_logging(settings)
     keep_freed_memory()
     app = create_app(settings)
-    served: Any = app if without == "entrance" else Entrance(app, POSTS, settings.root_path)
-    protocol = HttpToolsProtocol if without in ("protocol", "entrance") else DirectProtocol
-    config = uvicorn.Config(
-        served,
-        http=protocol,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        timeout_keep_alive=_REST_S,  # others have their turns meanwhile
-    )
-    config.load()
+    connect = _connections(app, settings)
     requests = {name: _bytes_of(**request) for name, request in task["requests"].items()}
     async with app.router.lifespan_context(app):
         await _until_ready(app)
-        clients = [_Client(protocol, config) for _ in range(_TOGETHER)]
+        clients = [_Client(connect) for _ in range(_TOGETHER)]
         gc.freeze()
         if without != "gc":
             gc.set_threshold(*GC_THRESHOLDS)
@@ -116,21 +130,26 @@ async def measure(task: dict[str, Any]) -> None:
             print(json.dumps(found), flush=True)
 
 
-def _not_at_once(*_: object) -> None:
-    """In place of the short way through the verbs."""
+def _connections(app: FastAPI, settings: Settings) -> Callable[[], GuardedProtocol]:
+    """What makes a connection's protocol, as in service/server/process.py."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, server_header=False)
+    config.load()
+    server_state = ServerState()
+    server_state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
+    parts: dict[str, Any] = {"config": config, "server_state": server_state, "app_state": {}}
+    guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
+    if not settings.fast_path:
+        return partial(GuardedProtocol, **parts, **guards)
+    dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
+    return partial(FastPathProtocol, dispatch=dispatch, **parts, **guards)
 
 
-def _not_known(_heads: object, _data: bytes) -> None:
-    """In place of what is known of heads."""
-
-
-def _not_one(body: bytes, name: str) -> None:
-    """In place of the short way through JSON."""
-
-
-def _not_at_all(cpus: int) -> float:  # noqa: ARG001 - in place of a function of the CPUs
-    """Seconds that an engine call may take in the event loop."""
-    return 0.0
+def _request_starts_eagerly(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:  # noqa: ANN401 - any task's
+    """A task; what answers a request on the fast path runs at once, to where it first waits."""
+    if sys.version_info >= (3, 12):
+        of_a_request = FastPathProtocol._answer.__code__  # noqa: SLF001 - `begin` makes tasks of nothing else
+        options["eager_start"] = getattr(coroutine, "cr_code", None) is of_a_request
+    return asyncio.Task(coroutine, loop=loop, **options)
 
 
 def _bytes_of(path: str, file: str, media_type: str) -> bytes:
@@ -151,12 +170,12 @@ async def _until_ready(app: Any) -> None:  # noqa: ANN401
 class _Client(asyncio.Transport):
     """A connection's other end: `answered` is called with the bytes of every answer that is complete."""
 
-    def __init__(self, protocol: type[HttpToolsProtocol], config: uvicorn.Config) -> None:
+    def __init__(self, connect: Callable[[], GuardedProtocol]) -> None:
         super().__init__({"peername": ("127.0.0.1", id(self) % 60_000), "sockname": ("127.0.0.1", 8000)})
         self.answered: Callable[[bytes], None] = lambda _: None
         self._received = b""
         self._end: int | None = None
-        self._protocol = protocol(config=config, server_state=ServerState(), app_state={})
+        self._protocol = connect()
         self._protocol.connection_made(self)
 
     def send(self, request: bytes) -> None:
@@ -187,9 +206,21 @@ class _Client(asyncio.Transport):
     def resume_reading(self) -> None:
         """Called by the protocol."""
 
+    def get_write_buffer_size(self) -> int:
+        """Called by the protocol."""
+        return 0
+
+    def can_write_eof(self) -> bool:
+        """Called by the protocol."""
+        return False
+
     def close(self) -> None:
         """Called by the protocol."""
         raise SystemExit("the application closes its connection")
+
+    def abort(self) -> None:
+        """Called by the protocol."""
+        self.close()
 
 
 async def _together(clients: list[_Client], request: bytes, turns: int) -> None:
