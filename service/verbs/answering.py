@@ -29,7 +29,7 @@ from service.wire.caching import Keeping, Precondition
 from service.wire.head import Head
 from service.wire.image_body import parse_image, parse_multipart
 from service.wire.json_arrays import parse_only_array, write_json
-from service.wire.json_body import parse_json
+from service.wire.json_body import parse_json, parse_object
 from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG, answer_type, media_type
 from service.wire.npy_body import parse_npy
 from service.wire.payload import Payload
@@ -185,7 +185,7 @@ async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) ->
             return await asyncio.to_thread(parse_json, body)
         if not body and head.content_type is None:
             return Payload(source="json")
-        return parse_only_array(body) or parse_json(body)
+        return parse_only_array(body) or parse_object(body)
     if body_type == NPY:
         return parse_npy(body)
     if body_type == MULTIPART:

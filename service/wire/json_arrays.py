@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from service.wire.payload import Payload
 
 ARRAY_FIELDS = ("inputs", "z")
+_OPENINGS = {name: b'{"%s":[' % name.encode() for name in ARRAY_FIELDS}
 _FLESH = b"0123456789+-.eE \n\r\t"
 _MAX_RANK = 8
 _KEPT_BYTES = 1 << 20
@@ -49,7 +50,7 @@ def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
 
     Called from one thread at a time for bodies up to a megabyte.
     """
-    opening = b'{"%s":[' % name.encode()
+    opening = _OPENINGS[name]
     flat: NDArray[np.float64] | None = None
     if len(body) >= _LARGE_BYTES and body.startswith(opening) and body.endswith(b"]}"):
         flat = _numbers(body, name)
