@@ -101,7 +101,7 @@ async def measure(task: dict[str, Any]) -> None:
         store=Path(task["store"]),
         log_format="console" if without == "logs" else "json",
         max_batch_items=1 if without == "batching" else 64,
-        fast_path=without != "fast_path",
+        fast_path="off" if without == "fast_path" else "on",
     )
     for place, instead in PATCHES.get(without, {}).items():
         mock.patch(place, instead).start()
@@ -138,7 +138,7 @@ def _connections(app: FastAPI, settings: Settings) -> Callable[[], GuardedProtoc
     server_state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
     parts: dict[str, Any] = {"config": config, "server_state": server_state, "app_state": {}}
     guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
-    if not settings.fast_path:
+    if settings.fast_path == "off":
         return partial(GuardedProtocol, **parts, **guards)
     dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
     return partial(FastPathProtocol, dispatch=dispatch, **parts, **guards)
