@@ -14,7 +14,7 @@ from service.routes.dependencies import ServicesDep
 _bearer = HTTPBearer(auto_error=False, scheme_name="admin", description="The key of LATENT_ADMIN_KEY.")
 
 
-def require_admin(
+async def require_admin(
     request: Request, services: ServicesDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Let a request pass that carries the key.

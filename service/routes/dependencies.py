@@ -13,16 +13,19 @@ from service.verbs.answering import Services
 from service.workers.peers import Peers
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # a plain function would take a thread
     services: Services = request.app.state.services
     return services
 
 
-def _registry(request: Request) -> Registry:
-    return _services(request).registry
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
-def _maps(request: Request) -> Maps:
+async def _registry(services: ServicesDep) -> Registry:
+    return services.registry
+
+
+async def _maps(request: Request) -> Maps:
     maps: Maps = request.app.state.maps
     return maps
 
@@ -33,7 +36,6 @@ async def _reports(request: Request) -> list[Report]:
     return [metrics.report(), *(await peers.reports() if peers is not None else [])]
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
 RegistryDep = Annotated[Registry, Depends(_registry)]
 MapsDep = Annotated[Maps, Depends(_maps)]
 ReportsDep = Annotated[list[Report], Depends(_reports)]
