@@ -1,4 +1,4 @@
-"""Latent's server without a socket: where the microseconds of one request go, and what each measure saves.
+"""Measures Latent's server without a socket: the parts of a request's time, and what each optimization saves.
 
     python -m benchmarks.serving.in_process '{"store": …, "requests": {NAME: {"path", "file", "media_type"}}, …}'
 
@@ -60,7 +60,7 @@ _POLLS = 6000
 
 
 def main() -> int:
-    """Measure and print, until nobody asks any more."""
+    """Measure one round for each line of standard input, until the input ends."""
     task = json.loads(sys.argv[1])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(task))
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 async def measure(task: dict[str, Any]) -> None:
-    """Every request in turn, a round for every line of standard input. Nothing else happens between two rounds."""
+    """Measure every request once in each round, and run a round for every line of standard input."""
     without = task.get("without", "everything")
     settings = Settings(
         store=Path(task["store"]),
@@ -94,7 +94,7 @@ async def measure(task: dict[str, Any]) -> None:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        timeout_keep_alive=_REST_S,  # others have their turns meanwhile
+        timeout_keep_alive=_REST_S,  # connections stay open while other processes have their rounds
     )
     config.load()
     requests = {name: _bytes_of(**request) for name, request in task["requests"].items()}
@@ -129,7 +129,7 @@ def _not_one(body: bytes, name: str) -> None:
 
 
 def _not_at_all(cpus: int) -> float:  # noqa: ARG001 - in place of a function of the CPUs
-    """Seconds that an engine call may take in the event loop."""
+    """Replaces `inline_limit_s`: no engine call runs in the event loop."""
     return 0.0
 
 
@@ -142,14 +142,14 @@ def _bytes_of(path: str, file: str, media_type: str) -> bytes:
 async def _until_ready(app: Any) -> None:  # noqa: ANN401
     for _ in range(_POLLS):
         if not app.state.services.registry.unready():
-            await asyncio.sleep(1.5)  # what batches cost is measured when there is nothing else to do
+            await asyncio.sleep(1.5)  # the service measures its batch costs while it is idle
             return
         await asyncio.sleep(_POLL_S)
     raise SystemExit("the application was not ready in time")
 
 
 class _Client(asyncio.Transport):
-    """A connection's other end: `answered` is called with the bytes of every answer that is complete."""
+    """The client's end of a connection: `answered` is called with the bytes of every complete response."""
 
     def __init__(self, protocol: type[HttpToolsProtocol], config: uvicorn.Config) -> None:
         super().__init__({"peername": ("127.0.0.1", id(self) % 60_000), "sockname": ("127.0.0.1", 8000)})
@@ -160,7 +160,7 @@ class _Client(asyncio.Transport):
         self._protocol.connection_made(self)
 
     def send(self, request: bytes) -> None:
-        """As if it had come from the network."""
+        """Pass a request to the protocol, as if it came from the network."""
         self._protocol.data_received(request)
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
@@ -193,7 +193,7 @@ class _Client(asyncio.Transport):
 
 
 async def _together(clients: list[_Client], request: bytes, turns: int) -> None:
-    """So many requests of every client, each of which sends its next one when it has its answer."""
+    """Send `turns` requests from every client; a client sends the next one when it has its answer."""
     loop = asyncio.get_running_loop()
     left, through = turns * len(clients), loop.create_future()
 
@@ -212,7 +212,7 @@ async def _together(clients: list[_Client], request: bytes, turns: int) -> None:
 
 
 async def _cpu_us(clients: list[_Client], request: bytes, seconds: float) -> float:
-    """CPU microseconds a request, all clients at once; what it costs to play the clients (0.5 µs) included."""
+    """CPU microseconds for each request, all clients at once, with the cost of the clients (0.5 µs)."""
     turns, until, started = 0, time.perf_counter() + seconds, time.process_time()
     while time.perf_counter() < until:
         await _together(clients, request, 5)
@@ -221,7 +221,7 @@ async def _cpu_us(clients: list[_Client], request: bytes, seconds: float) -> flo
 
 
 async def _alone(client: _Client, request: bytes, seconds: float) -> dict[str, float]:
-    """Median microseconds by part where nothing else is under way; `rest` is what the server adds to its own parts."""
+    """Median microseconds by part, one request at a time; `rest` is the time outside the server's own parts."""
     parts: dict[str, list[float]] = {}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:

@@ -1,4 +1,4 @@
-"""One request's microseconds: what the server says of itself, what it adds, and what each measure takes off."""
+"""Breaks down the time of one request: the server's own parts, the rest, and what each optimization saves."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.serving.servers import constant
 _PARTS = ("parse", "queue", "infer", "render", "rest", "whole")
 _SECONDS = 0.2
 _TURN_S = 0.15
-"""Where one measure after the other is left out."""
+"""Seconds of a round when optimizations are left out one by one."""
 
 
 def measure(bench: Bench) -> Outcome:
-    """In the process alone; then over a socket, beside a constant; then without one measure after the other."""
+    """Measure inside the process; over a socket, beside a constant; and without each optimization in turn."""
     cases = [Case(model, "encode", body, images, 64) for model in NAMES for body in FORMATS for images in (1, 64)]
     figures: dict[str, list[float]] = {}
     for model in NAMES:
@@ -100,7 +100,7 @@ def _figure(without: str, case: Case) -> str:
 
 
 def _in_process(bench: Bench, model: str, cases: Sequence[Case]) -> dict[str, list[float]]:
-    """Requests with all measures, alone and with others."""
+    """Measure requests inside the process with all optimizations, one at a time and many at once."""
     figures: dict[str, list[float]] = {}
     with _started(bench, model, cases, _SECONDS) as child:
         for _ in range(bench.rounds):
@@ -111,7 +111,7 @@ def _in_process(bench: Bench, model: str, cases: Sequence[Case]) -> dict[str, li
 
 
 def _without_each(bench: Bench, cases: Sequence[Case]) -> dict[str, list[float]]:
-    """The same requests of processes that go without one measure each, in turns."""
+    """Measure the requests in processes that each lack one optimization, in turns."""
     figures: dict[str, list[float]] = {}
     with ExitStack() as stack:
         children = {
