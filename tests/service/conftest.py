@@ -1,4 +1,4 @@
-"""Services over the affine models: one for each engine, and one whose limits are easily reached."""
+"""Services with the affine models: one for each engine, and one with low limits."""
 
 from __future__ import annotations
 
