@@ -2,11 +2,11 @@
 
     python -m benchmarks.serving.in_process '{"store": …, "requests": {NAME: {"path", "file", "media_type"}}, …}'
 
-Bytes go into the server's own protocol and come out of it, as they do in the process that `latent serve` is; only the
-kernel is missing. `without` names a measure to go without (MEASURES). Measures a round for every line that it reads, so
-that processes that differ in one measure can take turns, and prints it as a line of JSON: for every request by name,
-`cpu_us` of one of 64 that are under way at once, and, unless `alone` is false, the parts of its Server-Timing where
-nothing else is, with `rest_us` and `whole_us`.
+Bytes go through the server's own protocol class, as in a `latent serve` process, but not through the kernel. `without`
+names an optimization to switch off (MEASURES). The process measures one round for every line of its input, so that
+several processes with different optimizations can take turns. It prints each round as a line of JSON. For every request
+by name this has `cpu_us`, the CPU time of a request with 64 in flight. Unless `alone` is false, it also has parts of
+Server-Timing with one request in flight, `rest_us` and `whole_us`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accessibility of the explorer: axe-core on every tab, in both themes; no layout shifts, no horizontal scrolling."""
+"""Accessibility of the explorer: axe-core on every tab, in both themes; no layout shifts; phone width; touch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /decode against the affine truth: arrays, pictures, and answers sent back as requests."""
+"""POST /decode against the affine truth: arrays, pictures, and outputs that are encoded again."""
 
 from __future__ import annotations
 

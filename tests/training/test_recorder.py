@@ -1,4 +1,4 @@
-"""Recording during training: kept weights and TensorBoard's logs."""
+"""Recording during training: frames, GIFs and TensorBoard's logs."""
 
 from __future__ import annotations
 
