@@ -1,1 +1,1 @@
-"""Measurements, each one command; see docs/performance.md."""
+"""Benchmarks, each run by one command; see docs/performance.md."""

@@ -1,4 +1,4 @@
-"""The Chromium that is installed here, driven by Playwright: for the explorer's tests, figures and pictures."""
+"""Starts the installed Chromium by Playwright, for the explorer's tests, benchmark and screenshots."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 VARIABLE = "CHROMIUM"
-"""Environment variable that names the browser where it is not on the PATH."""
+"""Environment variable with the browser's path, where the browser is not on the PATH."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def why_none() -> str | None:
-    """What is missing to drive a browser, in words; None where nothing is."""
+    """The reason why no browser can be started, in words; None where one can."""
     if find_spec("playwright") is None:
         return "the explorer needs the package playwright: pip install '.[dev]'"
     if _executable() is None:
@@ -30,7 +30,7 @@ def why_none() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless browser of its own; nothing is downloaded. Raises BenchError where there is none."""
+    """Start a headless browser, without downloads. Raises BenchError where none is installed."""
     missing = why_none()
     if missing:
         raise BenchError(missing)
@@ -45,5 +45,5 @@ def chromium() -> Iterator[Browser]:
 
 
 def _executable() -> str | None:
-    """Where the browser is."""
+    """The path of the installed browser, or None."""
     return next(filter(None, map(shutil.which, filter(None, (os.environ.get(VARIABLE), *NAMES)))), None)

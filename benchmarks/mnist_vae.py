@@ -1,4 +1,4 @@
-"""`mnist-vae`, trained on mnist-5k as a user would, on the 10,000 MNIST test digits that it never saw.
+"""Trains `mnist-vae` on mnist-5k as a user would, and evaluates it on the 10,000 MNIST test digits.
 
     python -m benchmarks.mnist_vae --data-dir DIR [--store DIR]
 
@@ -39,7 +39,7 @@ BOUND_SAMPLES = 500
 
 
 def main() -> int:
-    """Train, measure, print; 0 where every figure holds."""
+    """Train, measure and print; return 0 where every figure reaches its bound."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="holds mnist/ with the four IDX files")
     parser.add_argument("--store", type=Path, help="keep the version there (default: a temporary store)")
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def measure(served: Served, data_dir: Path, took_s: float) -> int:
-    """Hold a version to the figures."""
+    """Measure a version, and compare its figures with the bounds."""
     small, mnist, dim = load_mnist_5k(), load_mnist("mnist", data_dir), served.manifest.latent.dim
     neighbours, unseen = (
         images.astype(np.float32) / np.float32(255) for images in (small.inputs, mnist.inputs[-10_000:])
@@ -88,7 +88,7 @@ def measure(served: Served, data_dir: Path, took_s: float) -> int:
 
 
 def elbo(served: Served, x: Float32) -> float:
-    """Mean over items (n, *shape), nats, at one posterior sample each."""
+    """Mean ELBO of items (n, *shape) in nats, with one posterior sample for each item."""
     z_mean, z_log_var = served.encode(x)
     if z_log_var is None:
         raise SystemExit(f"{served.manifest.name} has no posterior")

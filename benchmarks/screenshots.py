@@ -1,9 +1,9 @@
-"""Pictures of the explorer for the README and docs/explorer.md, into docs/images/.
+"""Takes screenshots of the explorer for the README and docs/explorer.md, into docs/images/.
 
     python -m benchmarks.screenshots [--store DIR]
 
-Serves the store's `mnist-vae` and shows it in headless Chromium: by day on a desk, by night, on a phone. Exits 2 where
-there is no such model or no browser.
+Serves the store's `mnist-vae`, and shows it in headless Chromium: in the light theme, in the dark theme, and on a
+phone. The exit code is 2 where the model or the browser is missing.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ MODEL = "mnist-vae"
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture."""
+    """One screenshot: its view of the explorer and its window."""
 
     name: str
     link: str
     """The fragment that restores the view."""
     filled: str
-    """What is there once the view is filled."""
+    """The selector of an element that exists once the view is complete."""
     scheme: Literal["light", "dark"] = "light"
     width: int = 1360
     height: int = 850
     sharp: int = 1
     draw: Sequence[tuple[float, float]] = ()
-    """A stroke on the pad, in shares of its sides, before the picture is taken."""
+    """A stroke to draw on the pad before the screenshot, in shares of the pad's sides."""
 
 
 _THREE = (
@@ -67,7 +67,7 @@ SCENES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Take every picture."""
+    """Take every screenshot."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.screenshots", description=__doc__.splitlines()[0])
     parser.add_argument("--store", type=Path, default=Path("store"), help="where mnist-vae is (make demo trains it)")
     given = parser.parse_args(arguments)
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def take(browser: Browser, url: str, scene: Scene) -> bytes:
-    """A scene as Chromium's PNG."""
+    """Take the screenshot of a scene, as Chromium's PNG."""
     context = browser.new_context(
         viewport={"width": scene.width, "height": scene.height},
         device_scale_factor=scene.sharp,
@@ -122,7 +122,7 @@ def _draw(page: Page, stroke: Sequence[tuple[float, float]]) -> None:
 
 
 def small(picture: bytes) -> bytes:
-    """A PNG of a third of the bytes: 256 colours that cover all that are there, rare ones too, such as a class's."""
+    """Compress a PNG to a third of its bytes: 256 colours, chosen to keep rare ones, such as the colour of a class."""
     file = io.BytesIO()
     with Image.open(io.BytesIO(picture)) as full:
         palette = full.convert("RGB").quantize(method=Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)

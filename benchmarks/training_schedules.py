@@ -1,10 +1,10 @@
-"""What the same seconds of training are worth: learning-rate schedules and batch sizes, by the loss that they reach.
+"""Compares learning-rate schedules and batch sizes by the loss that they reach in equal training time.
 
     python -m benchmarks.training_schedules [--data-dir DIR] [--recipe NAME] [--seconds 20]
 
-Every variant is timed over two epochs, then trained for as many as fit into its seconds, by the product's own loop;
-what counts is the lowest loss on the validation split. Data: the recipe's own in DIR, without DIR the digits of
-mnist-5k.
+Every variant is timed over two epochs, and then trained for as many epochs as fit into its seconds, by the product's
+own training loop. Variants are compared by the lowest loss on the validation split. Data: the recipe's own in DIR,
+without DIR the digits of mnist-5k.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ VARIANTS: dict[str, dict[str, str]] = {
         "training.batch_size": "256",
     },
 }
-"""`x 2` is twice what the recipe has."""
+"""The settings of each variant; `x 2` is twice the recipe's value."""
 _TIMED_EPOCHS = 2
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure every variant, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--recipe", default="fashion-deep-ae", choices=training.recipe_names())
@@ -75,13 +75,13 @@ def main() -> int:
 
 
 def prepared(recipe: str, data_dir: Path | None) -> Prepared:
-    """The recipe's data."""
+    """Load and prepare the data of a recipe."""
     config = training.configure(recipe, data=None if data_dir else "mnist-5k", data_dir=data_dir)
     return prepare(load(config.data, config.input), config)
 
 
 def resolved(recipe: str, changes: Mapping[str, str]) -> dict[str, str]:
-    """Settings, multiples of the recipe's own worked out."""
+    """Replace multiples such as `x 2` in settings by values, computed from the recipe's own."""
     config = training.load_recipe(recipe)
     own = {"optimizer.learning_rate": config.optimizer.learning_rate, "training.batch_size": config.training.batch_size}
     settings = {"training.patience": "0"}
@@ -94,7 +94,7 @@ def resolved(recipe: str, changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def trained(recipe: str, settings: Mapping[str, str], data: Prepared, epochs: int) -> tuple[float, float]:
-    """The lowest validation loss, nats per item, and the seconds of the epochs."""
+    """Train; return the lowest validation loss in nats per item, and the seconds of the epochs."""
     config = training.configure(recipe, epochs=epochs, settings=dict(settings))
     with (
         tempfile.TemporaryDirectory() as scratch,

@@ -1,4 +1,4 @@
-"""What a training step costs on this machine, and what makes it cheaper: ratios within one run.
+"""Measures the cost of a training step on this machine, and what makes it faster, as ratios within one run.
 
     python -m benchmarks.training_speed [--data-dir DIR] [--recipe NAME]... [--seconds 2] [--rounds 3]
 
@@ -43,11 +43,11 @@ OTHER_PROCESSES = {
 }
 
 Advance = Callable[[], int]
-"""Takes some steps; answers how many items they saw."""
+"""Runs some training steps, and returns the number of items in them."""
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure every variant, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--recipe", action="append", choices=training.recipe_names())
@@ -66,13 +66,13 @@ def main() -> int:
 
 
 def prepared(recipe: str, data_dir: Path | None) -> tuple[TrainConfig, Prepared]:
-    """A recipe and its data."""
+    """Load a recipe, and prepare its data."""
     config = training.configure(recipe, data=None if data_dir else "mnist-5k", data_dir=data_dir)
     return config, prepare(load(config.data, config.input), config)
 
 
 def one_round(config: TrainConfig, data: Prepared, arguments: argparse.Namespace) -> dict[str, float]:
-    """Items a second of every variant, once."""
+    """Measure one round: items a second of every variant."""
     variants: dict[str, Callable[[], Advance]] = {
         PLAIN: lambda: plain_step(config, data, BATCH),
         "Keras fit": lambda: keras_fit(config, data),
@@ -94,7 +94,7 @@ def one_round(config: TrainConfig, data: Prepared, arguments: argparse.Namespace
 
 
 def items_a_second(advance: Advance, seconds: float) -> float:
-    """After one untimed turn, which traces."""
+    """Measure items a second, after one untimed call, in which TensorFlow traces."""
     advance()
     items, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not items:
@@ -105,7 +105,7 @@ def items_a_second(advance: Advance, seconds: float) -> float:
 def plain_step(
     config: TrainConfig, data: Prepared, batch: int, *, xla: bool = False, precision: Precision = "float32"
 ) -> Advance:
-    """One gradient step a call, its rows gathered from a tensor in memory."""
+    """The variant with one gradient step in each call, with rows gathered from a tensor in memory."""
     tf = import_tensorflow()
     model = build(config, data)
     step, x = gradient_step(model), tf.constant(data.train.x)
@@ -123,7 +123,7 @@ def plain_step(
 
 
 def several_steps(config: TrainConfig, data: Prepared, steps: int) -> Advance:
-    """Some gradient steps a call: Python is asked once for all of them."""
+    """The variant with several gradient steps in each call, so that Python runs once for all of them."""
     tf = import_tensorflow()
     model = build(config, data)
     step, x = gradient_step(model), tf.constant(data.train.x)
@@ -143,7 +143,7 @@ def several_steps(config: TrainConfig, data: Prepared, steps: int) -> Advance:
 
 
 def from_tf_data(config: TrainConfig, data: Prepared) -> Advance:
-    """One gradient step a call, fed by a shuffling tf.data pipeline."""
+    """The variant with one gradient step in each call, fed by a shuffling tf.data pipeline."""
     tf = import_tensorflow()
     model = build(config, data)
     call = tf.function(gradient_step(model))
@@ -158,7 +158,7 @@ def from_tf_data(config: TrainConfig, data: Prepared) -> Advance:
 
 
 def keras_fit(config: TrainConfig, data: Prepared) -> Advance:
-    """What a tutorial writes: compile and fit."""
+    """The variant of tutorials: Keras' compile and fit."""
     keras = import_keras()
     model = build(config, data)
     x = keras.Input(model.shape)
@@ -175,7 +175,7 @@ def keras_fit(config: TrainConfig, data: Prepared) -> Advance:
 
 
 def validation(config: TrainConfig, data: Prepared) -> Advance:
-    """The validation split's error, no gradient: what looking at all of it after an epoch costs."""
+    """The variant without gradient: computes the error of the whole validation split, as after an epoch."""
     tf = import_tensorflow()
     model, x = build(config, data), data.validation.x[:500]
     call = tf.function(lambda items: model.likelihood.item_error(items, model.decode_logits(model.encode(items)[0])))
@@ -188,7 +188,7 @@ def validation(config: TrainConfig, data: Prepared) -> Advance:
 
 
 def gradient_step(model: Autoencoder) -> Callable[[Any], None]:
-    """x (b, *shape) -> nothing: one Adam step on the mean error."""
+    """Make a function of x (b, *shape) that runs one Adam step on the mean error."""
     tf, keras = import_tensorflow(), import_keras()
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(model.trainable)
@@ -203,7 +203,7 @@ def gradient_step(model: Autoencoder) -> Callable[[Any], None]:
 
 
 def in_another_process(recipe: str, arguments: argparse.Namespace, variables: dict[str, str]) -> float:
-    """The plain step where TensorFlow was started otherwise."""
+    """Measure the plain step in a process whose TensorFlow has other environment variables."""
     command = [sys.executable, "-m", "benchmarks.training_speed", "--only-plain", "--recipe", recipe]
     command += ["--seconds", str(arguments.seconds)]
     command += ["--data-dir", str(arguments.data_dir)] if arguments.data_dir else []
@@ -212,7 +212,7 @@ def in_another_process(recipe: str, arguments: argparse.Namespace, variables: di
 
 
 def show(recipe: str, data: Prepared, rounds: list[dict[str, float]]) -> None:
-    """The median over the rounds, and the ratios' spread."""
+    """Print the median over the rounds, and the spread of the ratios."""
     table = Table(title=f"{recipe}, {len(data.train)} training items, {len(rounds)} rounds")
     for heading in ("", "items/s", "ratio", "least", "most"):
         table.add_column(heading, justify="left" if not heading else "right")

@@ -1,8 +1,8 @@
-"""Anomaly scores: what the model reproduces badly is unlike what it was trained on.
+"""Anomaly scores: an item that the model reconstructs badly is unlike its training data.
 
 python examples/anomalies.py [http://localhost:8000]
 
-Scores samples of the model itself, the same with ever more noise on them, and pure noise. Works with any image model.
+Scores samples of the model, samples with more and more noise, and pure noise. Works with any image model.
 """
 
 from __future__ import annotations

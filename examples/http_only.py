@@ -1,4 +1,4 @@
-"""Every verb with nothing but httpx and numpy: JSON, npy, npz, files and pictures.
+"""Calls every verb with only httpx and numpy: JSON, npy, npz, image files and pictures.
 
 python examples/http_only.py [http://localhost:8000]
 
@@ -20,27 +20,27 @@ NPY, NPZ = "application/x-npy", "application/x-npz"
 
 
 def main(url: str) -> None:
-    """Walk through the API."""
+    """Call every verb once, each with another body format or answer format."""
     with httpx.Client(base_url=url, timeout=30.0) as http:
-        # Two new items, as JSON: the reply says which seed it drew.
+        # Two new items, as JSON; the reply has the seed that was drawn.
         drawn = ask(http.post("/sample", json={"n": 2})).json()
         print(f"{drawn['model']} sampled {len(drawn['outputs'])} items with seed {drawn['seed']}")
 
-        # Their codes, as npy in and out: no JSON, no loss.
+        # The codes of the items, with npy as request and answer: no JSON, no rounding.
         outputs = np.array(drawn["outputs"], dtype=np.float32)  # (2, h, w, c)
         codes = from_npy(ask(http.post("/encode", content=to_npy(outputs), headers=binary(NPY))).content)  # (2, d)
         print(f"codes have {codes.shape[1]} numbers: {np.round(codes[0], 2)}")
 
-        # Back again; npz has every array of the JSON reply.
+        # The reconstructions of the items; npz has every array of the JSON reply.
         reply = ask(http.post("/reconstruct", content=to_npy(outputs), headers=binary(NPZ)))
         with np.load(io.BytesIO(reply.content), allow_pickle=False) as arrays:
             print(f"reconstruction errors {arrays['metrics.mse']}, anomaly percentiles {arrays['anomaly.percentile']}")
 
-        # Decoding codes is decoding codes, whoever made them.
+        # The codes decoded: equal to the reconstructions.
         decoded = ask(http.post("/decode", json={"z": codes.tolist()})).json()["outputs"]
         print(f"decoded {np.array(decoded).shape}")
 
-        # The rest are pictures. One image goes in as its own bytes, several as a form.
+        # Pictures as answers. A request has one image as its body, or several in a form.
         write("samples.png", ask(http.get("/sample", params={"n": 16, "seed": 7, "scale": 4})).content)
         one, other = (
             ask(http.post("/decode", json={"z": [z]}, headers={"Accept": "image/png"})).content for z in codes.tolist()
@@ -57,7 +57,7 @@ def main(url: str) -> None:
 
 
 def ask(response: httpx.Response) -> httpx.Response:
-    """Stop with the problem's own words where the answer is none."""
+    """Return a successful response; else stop with the problem's text."""
     if response.is_error:
         raise SystemExit(f"{response.status_code}: {response.json()['detail']}")
     return response
@@ -82,7 +82,7 @@ def from_npy(data: bytes) -> Array:
 
 
 def write(name: str, data: bytes) -> None:
-    """Write a file and say so."""
+    """Write a file, and print its name."""
     Path(name).write_bytes(data)
     print(f"wrote {name}")
 

@@ -1,9 +1,9 @@
-"""Similarity search: codes as embeddings, the nearest ones as the answer.
+"""Similarity search: uses codes as embeddings, and finds the nearest ones to a query.
 
 python examples/search.py [http://localhost:8000] [DIRECTORY]
 
-Indexes the pictures of a directory (or, without one, 500 samples of the model), takes the first as the query, and says
-which five are most like it.
+Indexes the pictures of a directory (without one, 500 samples of the model), takes the first picture as the query, and
+prints the five most similar ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 def main(url: str, directory: str | None) -> None:
-    """Build an index and ask it once."""
+    """Build an index, and search it once."""
     with Client(url) as latent:
         if directory is None:
             names = [f"sample {i}" for i in range(500)]

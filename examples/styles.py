@@ -1,9 +1,9 @@
-"""Style transfer: the style of one item on every label.
+"""Style transfer: draws the style of one item with every label.
 
 python examples/styles.py [http://localhost:8000] [MODEL]
 
-Needs a conditional model, such as the one of `latent train mnist-cvae`: its code holds how a digit is written, its
-label which digit it is. Writes styles.png: each row begins with an item and goes on with its style on every label.
+Needs a conditional model, such as that of `latent train mnist-cvae`: the code has the style of a digit, the label says
+which digit it is. Writes styles.png: each row begins with an item, followed by its style with every label.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STYLES, SCALE = 8, 2
 
 
 def main(url: str, model: str | None) -> None:
-    """Draw a sheet: an item a row."""
+    """Draw a sheet with one row for each item."""
     with Client(url) as latent:
         name = model or next(one.name for one in latent.models() if one.default)
         classes = latent.model(name)["manifest"]["input"]["class_names"]
@@ -37,7 +37,7 @@ def main(url: str, model: str | None) -> None:
 
 
 def sheet(pictures: NDArray[np.float32]) -> Image.Image:
-    """Pictures (rows, columns, h, w, c) in [0, 1] as one."""
+    """Put pictures (rows, columns, h, w, c) in [0, 1] together as one image."""
     rows, columns, h, w, c = pictures.shape
     pixels = np.rint(255 * pictures).astype(np.uint8).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
     whole = Image.fromarray(pixels[..., 0] if c == 1 else pixels)

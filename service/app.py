@@ -1,4 +1,4 @@
-"""create_app(settings): wires everything, owns the lifespan."""
+"""Wires the application: `create_app(settings)` makes it and defines its lifespan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DESCRIPTION = (
 
 
 def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
-    """The application. Models load when its lifespan begins; `line` leads a worker to its supervisor."""
+    """Make the FastAPI application. Models load when its lifespan begins; `line` is a pipe to the supervisor."""
     metrics = Metrics()
     access_log = AccessLog(metrics, settings)
     peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
@@ -50,7 +50,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         registry.open()
         if peers is not None:
             peers.open(lambda name: _reload(registry, name, settings.timeout_s))
-            await registry.settled()  # the others answer until this one can
+            await registry.settled()  # other workers answer until this one is ready
         yield
         await registry.close()
         if peers is not None:
@@ -89,7 +89,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
 
 
 async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
-    """As another worker was asked to; whoever asked has its answer, and the log has what fails here."""
+    """Reload a model because another worker was asked to; a failure here is only logged."""
     try:
         await registry.reload(name, timeout_s)
     except ServiceError as error:
@@ -97,7 +97,7 @@ async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
 
 
 def _stop_this_process() -> None:
-    """The supervisor is gone: nobody would start or stop this worker any more."""
+    """Stop this worker: its supervisor has ended, so nothing else would stop or restart the worker."""
     signal.raise_signal(signal.SIGTERM)
 
 

@@ -1,8 +1,8 @@
-"""Names of other packages that may change without notice, and a check that they are there.
+"""Lists the private names of other packages that the service uses, and checks that they exist.
 
-The service leans on the inside of uvicorn, httptools, starlette and openvino in a few places: an override of a method
-that is gone would be dead without a word. Every such name is listed here. A module that uses some calls `require` when
-it is imported, so that another release of a package is one clear error at start.
+The service uses internals of uvicorn, httptools, starlette and openvino in a few places. An override of a method that a
+new release has removed would silently never run. So every such name is listed here. A module that uses some of them
+calls `require` when it is imported: an incompatible release of a package is one clear error at start.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class IncompatiblePackage(Exception):
 
 
 class Needed(NamedTuple):
-    """Names of one class or module."""
+    """Names that a class or module of another package must have."""
 
     module: str
     owner: str
@@ -26,7 +26,7 @@ class Needed(NamedTuple):
     names: str
     """Attributes of the owner, with blanks between them."""
     assigned: str = ""
-    """What its `__init__` gives to every instance."""
+    """Attributes that the class's `__init__` sets on every instance, with blanks between them."""
 
 
 _HTTPTOOLS_IMPL = "uvicorn.protocols.http.httptools_impl"
@@ -93,7 +93,7 @@ def require(package: str) -> None:
 
 
 def _missing(needed: Needed) -> str | None:
-    """The first name that is not there."""
+    """The first name that is missing, or None."""
     try:
         owner: Any = importlib.import_module(needed.module)
         owner = getattr(owner, needed.owner) if needed.owner else owner

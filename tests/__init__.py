@@ -1,1 +1,1 @@
-"""Tests: the folders follow the packages; `contracts/` and `end_to_end/` hold what spans them."""
+"""Tests: one folder for each package; `contracts/` and `end_to_end/` hold tests across packages."""

@@ -1,4 +1,4 @@
-"""Stores that every test may use; their models are described in tests/support/affine.py."""
+"""Fixtures with stores for every test; their models are described in tests/support/affine.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts in pyproject.toml, by import-linter."""
+"""Import directions: the contracts in pyproject.toml hold, checked by import-linter."""
 
 from __future__ import annotations
 

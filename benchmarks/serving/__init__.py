@@ -1,1 +1,1 @@
-"""Latent beside a naive service, an empty route and the bare engine: `python -m benchmarks.serving`."""
+"""The serving benchmark: Latent, a naive service, an empty route, the engine alone. `python -m benchmarks.serving`."""

@@ -1,13 +1,13 @@
-"""Latent beside a naive service, an empty route and the bare engine, on this machine.
+"""Measure Latent on this machine, beside a naive service, an empty route and the engine alone.
 
     python -m benchmarks.serving [--quick] [--only PART…] [--write] [--latent PATH]
     python -m benchmarks.serving --only workers --server-cpus 0-7 --driver-cpus 8-15
 
-Servers run on one CPU, the load comes from the others; what is compared is measured in turns, so compare ratios. A
-whole run takes under 20 minutes and writes docs/performance.json and the part of docs/performance.md between its marks;
-a quick one takes a minute and, as any choice of parts, writes .bench/results.json alone. Of a part that cannot be
-measured (what it needs is missing, say) the page keeps what it has. The models are trained at the first run and kept in
-.bench/. Exits 1 where a part could not be measured, 2 where nothing could.
+Servers run on one CPU; the load comes from the other CPUs. Servers that are compared are measured in turns, so compare
+ratios. A whole run takes under 20 minutes, and writes docs/performance.json and the part of docs/performance.md between
+its marks. A quick run takes a minute. A quick run, and a run of chosen parts, only write .bench/results.json. If a part
+cannot be measured, for example because a tool is missing, the page keeps its old results. The models are trained by the
+first run and kept in .bench/. The exit code is 1 if a part could not be measured, 2 if none could.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WIDTH_OF_A_FILE = 200
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, write."""
+    """Run the benchmark: measure, print, write the results."""
     given = _arguments(arguments)
     signal.signal(signal.SIGTERM, _end)
     terminal = sys.stdout.isatty()
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    """On the way out the servers are stopped: one that is paused would be there for ever."""
+    """Handle a signal by SystemExit, so that servers are stopped; a paused server would stay for ever."""
     sys.exit(128 + number)
 
 
@@ -118,7 +118,7 @@ def _cpus(text: str) -> frozenset[int]:
 
 
 def _measure(parts: Sequence[str], bench: Bench) -> tuple[Results, list[str]]:
-    """What was found, and a line for each part that failed; the others are measured all the same."""
+    """Measure parts; return their results, and one line for each part that failed."""
     machine, results, failed = describe(bench.cpus), Results(), []
     for part in parts:
         bench.tell(f"{part}: {PARTS[part]}")

@@ -1,4 +1,4 @@
-"""Whether a server says what TensorFlow says."""
+"""Compares a server's answers with TensorFlow's."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from benchmarks.serving.errors import BenchError
 
 @dataclass(frozen=True)
 class Closeness:
-    """|got - expected| <= atol + rtol * |expected|; see model_store.manifest.Tolerance."""
+    """A tolerance: |got - expected| <= atol + rtol * |expected|; see model_store.manifest.Tolerance."""
 
     rtol: float
     atol: float
 
 
 def compare(who: str, case: Case, content: bytes, items: Items, closeness: Closeness) -> float:
-    """The largest difference between an answer's body and TensorFlow's own, pictures clipped to [0, 1].
+    """The largest difference between an answer's body and TensorFlow's answer, pictures clipped to [0, 1].
 
-    Raises BenchError where it is not close enough, or is no such answer.
+    Raises BenchError where the difference is too large, or the answer has another form.
     """
     expected = items.expected(case)
     try:

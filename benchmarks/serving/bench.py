@@ -1,4 +1,4 @@
-"""What every part is given."""
+"""The Bench object that every part gets: machine, models, settings of the run, and helpers to start servers."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from benchmarks.serving.wrk import Load, drive
 
 @dataclass(frozen=True)
 class Drive:
-    """One run of wrk, and what it cost the server."""
+    """The result of one run of wrk, and the CPU time that it cost the server."""
 
     load: Load
     cpu_us: float
-    """CPU microseconds of the server a request, answered or refused."""
+    """CPU microseconds of the server for each request, answered or refused."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The machine, the models, and how much time there is."""
+    """The machine, the models and the settings of a benchmark run."""
 
     cpus: Cpus
     models: Models
     latent: Sequence[str]
-    """The command that is `latent`."""
+    """The command that runs `latent`."""
     scratch: Path
-    """A directory for logs and other things that nobody keeps."""
+    """A directory for logs and other temporary files."""
     quick: bool
     keeps: bool
-    """Whether pictures go to where the docs show them."""
+    """Whether pictures are written to the docs' folder."""
     console: Console
     for_workers: Cpus | None = None
-    """The CPUs that the part about workers was given, if any."""
+    """The CPUs given on the command line for the part `workers`, if any."""
 
     @property
     def rounds(self) -> int:
-        """How often everything is measured, in turns."""
+        """The number of rounds: each round measures every case once."""
         return 1 if self.quick else 5
 
     def tell(self, text: str) -> None:
-        """Say what is being done."""
+        """Print a progress message."""
         self.console.print(text, style="dim", highlight=False)
 
     def serve(self, server: Server) -> AbstractContextManager[Running]:
@@ -61,11 +61,11 @@ class Bench:
     def serve_latent(
         self, model: str, options: Sequence[str] = (), **settings: object
     ) -> AbstractContextManager[Running]:
-        """Start Latent with one model, in its default settings but for `options` of the command and `settings`."""
+        """Start Latent with one model; `options` go to the command, `settings` differ from the defaults."""
         return self.serve(latent(self.models[model].store, self.latent, options, **settings))
 
     def check(self, server: Running, case: Case, closeness: Closeness | None = None) -> float:
-        """The largest difference to TensorFlow's answer; by default the manifest's tolerance. Raises BenchError."""
+        """Check a server's answer against TensorFlow's; return the largest difference. Raises BenchError."""
         model = self.models[case.model]
         response = server.ask(server.server.shot(case, model.items))
         allowed = closeness or Closeness(model.tolerance.rtol, model.tolerance.atol)
@@ -74,7 +74,7 @@ class Bench:
     def drive(
         self, server: Running, case: Case, seconds: int, cpus: AbstractSet[int] | None = None, threads: int = 1
     ) -> Drive:
-        """Put `case` to a server for so long, from the driver's CPUs or others. Raises BenchError for any error."""
+        """Send requests of `case` to a server for some time, with wrk. Raises BenchError for any error."""
         shot = server.server.shot(case, self.models[case.model].items)
         before = server.cpu_s()
         with on(self.cpus.driver if cpus is None else cpus):

@@ -1,4 +1,4 @@
-"""What is asked: a model, a verb, a body format, so many images a request, so many connections."""
+"""The benchmark's cases: model, verb, body format, images in a request, number of connections."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Format = Literal["json", "npy"]
 VERBS: tuple[Verb, ...] = ("encode", "decode", "reconstruct")
 FORMATS: tuple[Format, ...] = ("json", "npy")
 LOADS = ((1, 1), (1, 16), (1, 64), (64, 4))
-"""Images a request, connections."""
+"""Pairs of images in a request and number of connections."""
 MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "npy": "application/x-npy"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table, but for who answers."""
+    """One case of the benchmark, which every server is measured with."""
 
     model: str
     verb: Verb
@@ -36,31 +36,31 @@ class Case:
 
     @property
     def name(self) -> str:
-        """`dense/encode/json/1x64`: 1 image a request, 64 connections."""
+        """The name, such as `dense/encode/json/1x64`: 1 image in a request, 64 connections."""
         return f"{self.model}/{self.verb}/{self.format}/{self.images}x{self.connections}"
 
 
 @dataclass(frozen=True)
 class Items:
-    """What requests hold, and what TensorFlow answers to it: 64 items of each."""
+    """The inputs of requests, and TensorFlow's answers to them: 64 items of each."""
 
     inputs: UInt8
     """(64, h, w, 1)"""
     z_mean: Float32
-    """(64, d): of the inputs, and what decode is asked."""
+    """(64, d): the codes of the inputs, which are also the inputs of decode."""
     z_log_var: Float32
     """(64, d)"""
     outputs: Float32
-    """(64, h, w, 1): of z_mean."""
+    """(64, h, w, 1): the decoder's outputs for z_mean."""
 
     @classmethod
     def read(cls, path: Path) -> Items:
-        """From an npz with these names."""
+        """Read the items from an npz file with these names."""
         with np.load(path) as arrays:
             return cls(**{name: arrays[name] for name in ("inputs", "z_mean", "z_log_var", "outputs")})
 
     def body(self, case: Case) -> bytes:
-        """The first images of `case`, as a user would send them: JSON (n, h, w) in float64, npy in float32."""
+        """A request body with the first images, as a user would send it: JSON (n, h, w) in float64, npy in float32."""
         if case.verb == "decode":
             return (
                 _json({"z": self.z_mean[: case.images]}) if case.format == "json" else npy(self.z_mean[: case.images])
@@ -69,7 +69,7 @@ class Items:
         return _json({"inputs": pictures}) if case.format == "json" else npy(pictures.astype(np.float32))
 
     def expected(self, case: Case) -> dict[str, NDArray[Any]]:
-        """What TensorFlow answers to `body(case)`, by the names of a JSON reply; npy holds the first of them."""
+        """TensorFlow's answer to `body(case)`, by the names of a JSON reply; an npy reply holds the first one."""
         arrays = {"outputs": self.outputs}
         if case.verb == "encode":
             arrays = {"z_mean": self.z_mean, "z_log_var": self.z_log_var}
@@ -77,7 +77,7 @@ class Items:
 
 
 def npy(array: NDArray[Any]) -> bytes:
-    """What np.save writes."""
+    """An array as np.save writes it."""
     stream = io.BytesIO()
     np.save(stream, np.ascontiguousarray(array))
     return stream.getvalue()

@@ -1,8 +1,8 @@
-"""The chart on top of docs/performance.md: requests a second beside the naive service and the empty route.
+"""Draws the chart of docs/performance.md: requests a second of Latent, the naive service and the empty route.
 
     python -m benchmarks.serving.chart
 
-Draws docs/images/requests.png again from docs/performance.json. A whole run of the benchmark does so by itself.
+Draws docs/images/requests.png from docs/performance.json. A whole run of the benchmark also draws it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _WIDTH = 0.3
 
 
 def draw(figures: Figures, path: Path) -> None:
-    """Draw one panel a body format, one group of bars a number of connections. KeyError where a figure is missing."""
+    """Draw a panel for each body format, with a group of bars for each number of connections.
+
+    Raises KeyError where a figure is missing.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator

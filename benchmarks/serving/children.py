@@ -1,4 +1,4 @@
-"""Measurements that need a process of their own, and say what they found as one line of JSON."""
+"""Runs measurements in child processes, which print their results as lines of JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, Self
 from benchmarks.serving.errors import BenchError
 
 ROOT = Path(__file__).parents[2]
-"""Where the packages are: children are started here, so that `-m` finds the same ones."""
+"""The repository's root: children start here, so that `-m` finds these packages."""
 
 _END_S = 10.0
-"""For a child to end in when it is not asked any more."""
+"""Seconds that a child gets to end after its input is closed."""
 
 
 def run_child(module: str, *arguments: str) -> Any:  # noqa: ANN401 - each module has its own answer
-    """Run a module to its end; what its last line of output says, or None. Raises BenchError where it fails."""
+    """Run a module to its end; return its last line of output as JSON, or None. Raises BenchError where it fails."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -30,7 +30,7 @@ def run_child(module: str, *arguments: str) -> Any:  # noqa: ANN401 - each modul
 
 
 class Child:
-    """A module that stays, and answers a line of JSON to every line; use as a context. It is ready when it is made.
+    """A child process that answers every input line with a line of JSON. A context manager; ready when constructed.
 
     Raises BenchError where it fails.
     """
@@ -52,7 +52,7 @@ class Child:
             raise
 
     def ask(self) -> Any:  # noqa: ANN401 - each module has its own answer
-        """Its next answer."""
+        """Ask the child for its next result."""
         stdin = self._process.stdin
         if stdin is None:
             raise BenchError(f"{self._module} cannot be asked")
@@ -60,11 +60,11 @@ class Child:
             stdin.write("\n")
             stdin.flush()
         except BrokenPipeError:
-            pass  # it has ended, and says why
+            pass  # the child has ended; the next read raises its error
         return self._heard()
 
     def _heard(self) -> Any:  # noqa: ANN401
-        """The next line of JSON; other lines are what a library had to say."""
+        """Read the next line of JSON; other lines are output of libraries, and are skipped."""
         for line in self._process.stdout or ():
             if line.startswith("{"):
                 return json.loads(line)
@@ -72,13 +72,13 @@ class Child:
         raise BenchError(f"{self._module} failed: {last_line(self._errors.read())}")
 
     def __enter__(self) -> Self:
-        """The child itself."""
+        """Return the child."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ask nothing more, and wait for its end."""
+        """Close the child's input, and wait until it has ended."""
         try:
             self._process.communicate(timeout=_END_S)
         except subprocess.TimeoutExpired:
@@ -88,6 +88,6 @@ class Child:
 
 
 def last_line(text: str) -> str:
-    """What a failed command says last, at most 300 characters."""
+    """The last line of a failed command's output, at most 300 characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"

@@ -1,4 +1,4 @@
-"""Who runs where: one CPU for the server that is measured, the others for whoever drives it."""
+"""Divides the CPUs: one for the measured server, the others for the driver (load generator)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RUN = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?", re.ASCII)
 
 @dataclass(frozen=True)
 class Cpus:
-    """The CPUs of this process, shared out. `server` and `driver` are `every` where there is nothing to share."""
+    """The CPUs of server and driver. With too few CPUs to divide, both have `every` CPU."""
 
     every: frozenset[int]
     server: frozenset[int]
@@ -24,19 +24,19 @@ class Cpus:
 
     @property
     def pinned(self) -> bool:
-        """Whether server and driver keep out of each other's way."""
+        """Whether server and driver run on different CPUs."""
         return self.server != self.driver
 
 
 def available() -> frozenset[int]:
-    """The CPUs that this process may use; empty on a system that cannot say."""
+    """The CPUs that this process may use; empty on a system without CPU affinity."""
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
 def shared_out(cpus: AbstractSet[int], servers: int = 1) -> Cpus:
-    """The last `servers` CPUs for the server, the others for the driver; everything for both where none would be left.
+    """Give the last `servers` CPUs to the server, the others to the driver; with too few CPUs, all to both.
 
-    The first CPU is the driver's: interrupts go there by habit.
+    The driver has the first CPU, because most interrupts are handled there.
     """
     every, ordered = frozenset(cpus), sorted(cpus)
     if len(ordered) <= servers:
@@ -45,7 +45,7 @@ def shared_out(cpus: AbstractSet[int], servers: int = 1) -> Cpus:
 
 
 def parse(text: str) -> frozenset[int]:
-    """The CPUs of a list as the kernel writes it: `0-2,5` is 0, 1, 2 and 5. Raises ValueError for anything else."""
+    """Parse a CPU list in the kernel's format: `0-2,5` is 0, 1, 2 and 5. Raises ValueError for other text."""
     found: set[int] = set()
     for part in text.split(","):
         run = _RUN.fullmatch(part)
@@ -57,7 +57,7 @@ def parse(text: str) -> frozenset[int]:
 
 
 def as_list(cpus: AbstractSet[int]) -> str:
-    """What `parse` reads: `0-2,5`."""
+    """Format CPUs as a list that `parse` reads: `0-2,5`."""
     runs: list[list[int]] = []
     for cpu in sorted(cpus):
         if runs and cpu == runs[-1][-1] + 1:
@@ -68,9 +68,9 @@ def as_list(cpus: AbstractSet[int]) -> str:
 
 
 def given(cpus: AbstractSet[int], server: AbstractSet[int] | None, driver: AbstractSet[int] | None) -> Cpus | None:
-    """The CPUs that were named for the server and for the driver; who was not named gets the rest. None: nobody was.
+    """Divide the CPUs as the user asked; server or driver without a list gets the rest. None without any list.
 
-    Raises BenchError where this process may not use one of them, or nothing is left.
+    Raises BenchError where this process may not use one of the CPUs, or none is left.
     """
     if server is None and driver is None:
         return None
@@ -90,7 +90,7 @@ def given(cpus: AbstractSet[int], server: AbstractSet[int] | None, driver: Abstr
 
 @contextmanager
 def on(cpus: AbstractSet[int]) -> Iterator[None]:
-    """Keep this thread, and the processes that it starts meanwhile, on these CPUs; anywhere where there are none."""
+    """Pin this thread, and the processes that it starts, to these CPUs; an empty set pins nothing."""
     if not cpus:
         yield
         return

@@ -1,10 +1,10 @@
-"""OpenVINO by itself, as fast as it goes: no service, no batching, the input tensor set once, float32.
+"""Measures OpenVINO alone, at its best: no service, no batching, the input tensor set once, float32.
 
     python -m benchmarks.serving.engine_alone '{"directories": …, "batches": […], "rounds": …, "seconds": …}'
     python -m benchmarks.serving.engine_alone '{"every_cpu": DIRECTORY, "rounds": …, "seconds": …}'
 
-Prints JSON: for every name and batch size the microseconds of a call, a number a round; or the most images a second
-that every CPU of this process together comes to. Directories of `rewritten` are compiled as the service does.
+Prints JSON: for every name and batch size the microseconds of a call, one number for each round; or the highest number
+of images a second on all CPUs of this process. Directories in `rewritten` are compiled as the service compiles them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from service.engines.openvino_models import UNPINNED
 from service.engines.openvino_rewrite import widen
 
 _PRECISE = {"INFERENCE_PRECISION_HINT": "f32", **UNPINNED}
-"""And not tied to CPUs, as in the service."""
+"""float32, and threads not pinned to CPUs, as in the service."""
 _WARM_CALLS = 5
 _ITEMS_AT_ONCE = (64, 256, 1024)
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure, and print the results as JSON."""
     task = json.loads(sys.argv[1])
     rounds, seconds = int(task["rounds"]), float(task["seconds"])
     if "every_cpu" in task:
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def request(directory: Path, batch: int, *, threads: int, rewritten: bool = False) -> Any:  # noqa: ANN401 - openvino publishes no types
-    """An infer request whose input (batch, …) is set, warm."""
+    """Make an inference request with its input (batch, …) set, and warm it up."""
     core = openvino.Core()
     config = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads)}
     model = core.read_model(directory)
@@ -66,13 +66,13 @@ def request(directory: Path, batch: int, *, threads: int, rewritten: bool = Fals
 
 
 def example(compiled: Any, batch: int) -> np.ndarray:  # noqa: ANN401 - openvino publishes no types
-    """An input of that many rows in [0, 1)."""
+    """Make an input of `batch` rows with values in [0, 1)."""
     shape = [dimension.get_length() for dimension in list(compiled.input().partial_shape)[1:]]
     return np.random.default_rng(0).random((batch, *shape), np.float32)
 
 
 def calls_per_s(ready: Any, seconds: float) -> float:  # noqa: ANN401 - openvino publishes no types
-    """How often the request runs in a second."""
+    """Measure how many calls of an inference request run in a second."""
     calls, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds or not calls:
         ready.infer()
@@ -81,9 +81,9 @@ def calls_per_s(ready: Any, seconds: float) -> float:  # noqa: ANN401 - openvino
 
 
 def most_images_per_s(directory: Path, seconds: float) -> float:
-    """The better of one call on every CPU and of one call a CPU, at several batch sizes.
+    """The highest rate at several batch sizes, for one call on all CPUs and for one call on each CPU.
 
-    The best is measured anew: the largest of several figures is too large by the noise in each.
+    The best setting is measured again: the maximum of several noisy figures is too high.
     """
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ways = [partial(way, directory, batch, cpus) for way in (_together, _a_call_a_cpu) for batch in _ITEMS_AT_ONCE]
@@ -91,12 +91,12 @@ def most_images_per_s(directory: Path, seconds: float) -> float:
 
 
 def _together(directory: Path, batch: int, cpus: int, seconds: float) -> float:
-    """Images a second of one call at a time, on every CPU."""
+    """Images a second with one call at a time, on all CPUs."""
     return batch * calls_per_s(request(directory, batch, threads=cpus), seconds)
 
 
 def _a_call_a_cpu(directory: Path, batch: int, cpus: int, seconds: float) -> float:
-    """Images a second of as many calls at once as there are CPUs."""
+    """Images a second with one call on each CPU at the same time."""
     core = openvino.Core()
     config = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(cpus), "INFERENCE_NUM_THREADS": str(cpus)}
     compiled = core.compile_model(core.read_model(directory), "CPU", {**config, **_PRECISE})

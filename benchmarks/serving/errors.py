@@ -1,7 +1,7 @@
-"""What stops a measurement."""
+"""The error of a failed measurement."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """A figure cannot be had; `str(error)` is one line that says why."""
+    """A measurement is not possible; `str(error)` is one line with the reason."""

@@ -1,4 +1,4 @@
-"""What a figure holds for: the machine, the versions, the day."""
+"""Describes the conditions of a measurement: machine, package versions, date."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ PACKAGES = ("latent", "fastapi", "uvicorn", "uvloop", "httptools", "openvino", "
 
 
 class Machine(BaseModel):
-    """A machine as it was on a day."""
+    """The machine and the package versions of a measurement, on its date."""
 
     cpu: str
     cpus: int
-    """That the run could use."""
+    """Number of CPUs that the run could use."""
     pinned: bool
-    """Whether server and load had CPUs of their own."""
+    """Whether server and driver ran on different CPUs."""
     memory_gb: float
     system: str
     python: str
     packages: dict[str, str]
     measured_at: datetime
     other_load: float
-    """One minute's load average before the first measurement: above about 0.3, the figures are worth little."""
+    """Load average of the minute before the first measurement: above about 0.3, the figures are not reliable."""
 
     def sentences(self) -> str:
-        """Two sentences for a page."""
+        """The description as two sentences for the page."""
         versions = ", ".join(f"{name} {version}" for name, version in self.packages.items())
         placing = "server and load on a CPU each" if self.pinned else "server and load on the same CPUs"
         return (
@@ -43,7 +43,7 @@ class Machine(BaseModel):
 
 
 def describe(cpus: Cpus) -> Machine:
-    """This machine, now."""
+    """Describe this machine now."""
     return Machine(
         cpu=cpu_name(),
         cpus=len(cpus.every) or psutil.cpu_count() or 1,
@@ -58,7 +58,7 @@ def describe(cpus: Cpus) -> Machine:
 
 
 def cpu_name(cpu_info: str | None = None) -> str:
-    """The processor's name, and which of the vector units that matter here it has."""
+    """The processor's name, with those of its vector units that matter for inference."""
     known = cpu_flags(cpu_info)
     units = [unit for unit in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if unit in known]
     return " ".join([cpu_model(cpu_info), *([f"({', '.join(units)})"] if units else [])])

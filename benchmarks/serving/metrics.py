@@ -1,4 +1,4 @@
-"""What Latent's /metrics say of the batches that form."""
+"""Reads the sizes of batches from Latent's /metrics."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _BATCHES = "latent_batch_items"
 
 @dataclass(frozen=True)
 class Batches:
-    """What the encoder's histogram of batch sizes has seen so far."""
+    """A reading of the encoder's histogram of batch sizes: calls and items so far."""
 
     items: float
     observations: float
 
     def mean_since(self, earlier: Batches) -> float:
-        """Mean batch size between two readings; 1 where nothing was seen."""
+        """Mean batch size between two readings; 1 where there was no call."""
         seen = self.observations - earlier.observations
         return (self.items - earlier.items) / seen if seen else 1.0
 
 
 def encoder_batches(text: str) -> Batches:
-    """The reading in a text exposition of /metrics."""
+    """Parse a reading from the text of /metrics."""
     families: Iterable[Metric] = text_string_to_metric_families(text)
     samples = [
         sample

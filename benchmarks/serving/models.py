@@ -1,4 +1,4 @@
-"""The models that are measured: made once, by the trainer, and kept in a directory that `make clean` removes."""
+"""The models of the benchmark: trained once, and kept in a directory that `make clean` removes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model_store import ModelStore
 from model_store.manifest import SCHEMA_VERSION, Tolerance
 
 DENSE = "dense"
-"""784-256-64-(2+2) and back: the recipe mnist-vae-mse."""
+"""A dense autoencoder, 784-256-64-(2+2) and back: the recipe mnist-vae-mse."""
 CONVOLUTIONAL = "convolutional"
 """The default model, mnist-vae."""
 NAMES = (DENSE, CONVOLUTIONAL)
@@ -22,41 +22,41 @@ REFERENCE = "reference.npz"
 
 _MADE = "made"
 _EDITION = f"1, manifest schema {SCHEMA_VERSION}"
-"""Another one makes the models anew."""
+"""A change of this text makes the models be trained again."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model in a store of its own."""
+    """One trained model, in a store of its own."""
 
     name: str
     store: Path
     version: Path
-    """The directory of the version that is served."""
+    """The directory of the served version."""
     items: Items
     tolerance: Tolerance
 
 
 @dataclass(frozen=True)
 class Models:
-    """Everything that was made."""
+    """All models of the benchmark."""
 
     by_name: dict[str, Model]
     two_versions: Path
 
     def __getitem__(self, name: str) -> Model:
-        """One of NAMES."""
+        """The model with this name, one of NAMES."""
         return self.by_name[name]
 
 
 def are_made(cache: Path) -> bool:
-    """Whether `prepare` finds all of it there."""
+    """Whether all models are in the cache already."""
     marker = cache / _MADE
     return marker.exists() and marker.read_text(encoding="utf-8") == _EDITION
 
 
 def prepare(cache: Path) -> Models:
-    """The models in `cache`, trained first where there are none, in a minute. Raises BenchError where that fails."""
+    """Load the models from `cache`; train them first if needed, in a minute. Raises BenchError where that fails."""
     if not are_made(cache):
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir(parents=True)

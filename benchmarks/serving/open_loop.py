@@ -1,10 +1,10 @@
-"""The open loop: requests are sent when they are due, whether or not those before them were answered.
+"""An open-loop load generator: sends requests at their due times, whether or not earlier ones are answered.
 
-So a server that falls behind is not spared. Arrivals are evenly spaced; each takes a connection that is free, waits
-where none is, and is given up where it has waited as long as its client would. When each was due, sent and answered is
-noted. Bare sockets and one loop, for requests and answers of a few kilobytes: one CPU is to send tens of
-thousands a second. The loop never sleeps: on one machine it is the server that pays for waking its client, in a virtual
-machine a tenth of what an answer costs, and none of a server's clients elsewhere would be on its bill.
+So a slow server gets no less load. Arrivals are evenly spaced. Each request takes a free connection, waits where none
+is free, and is given up when it has waited as long as its client would. The times at which each request was due, sent
+and answered are recorded. The generator uses bare sockets and one loop, so that one CPU can send tens of thousands of
+small requests a second. The loop never sleeps: on one machine, waking the client costs the server CPU time (in a
+virtual machine a tenth of an answer's cost), which clients on other machines would not cost.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from benchmarks.serving.wrk import Shot
 from model_store.arrays import Float64
 
 UNANSWERED = 0
-"""In place of a status: the connection was lost, or nothing came before the end of the patience."""
+"""Status of a request whose connection was lost, or that got no answer in time."""
 
 _AT_ONCE_S = 1e-6
 _CONNECT_S = 30.0
 _ACCEPT_S, _ACCEPTED_A_SECOND = 0.05, 8000
-"""The kernel opens connections before a server has accepted them."""
+"""Time for the server to accept the connections, which the kernel opens earlier: a constant, and a rate."""
 _RECEIVED_AT_ONCE = 1 << 16
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
@@ -40,7 +40,7 @@ _RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Phase:
-    """An arrival rate, and how long it lasts."""
+    """A phase of the load: an arrival rate and its duration."""
 
     per_second: float
     seconds: float
@@ -48,20 +48,20 @@ class Phase:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Every request of a run, in the order in which they were due; times in seconds from its start."""
+    """Every request of a run, in the order of due times; times in seconds from the run's start."""
 
     due_s: Float64
     sent_s: Float64
-    """When a connection took it; infinite where none did in time."""
+    """When each request was sent; infinite where no connection was free in time."""
     answered_s: Float64
-    """When its answer was complete; infinite where it never was."""
+    """When each answer was complete; infinite where none came."""
     status: NDArray[np.int16]
-    """Of the answer, or UNANSWERED."""
+    """Status of each answer, or UNANSWERED."""
     retry_after: NDArray[np.bool_]
-    """Whether the answer said when to try again."""
+    """Whether each answer had a Retry-After header."""
 
     def between(self, start_s: float, end_s: float) -> Arrivals:
-        """Those that were due in that time."""
+        """The requests whose due time is in this interval."""
         chosen = (self.due_s >= start_s) & (self.due_s < end_s)
         return Arrivals(
             self.due_s[chosen],
@@ -73,7 +73,7 @@ class Arrivals:
 
 
 def due_times(phases: Sequence[Phase]) -> Float64:
-    """When each request of the phases, one after the other, is due: seconds from the start."""
+    """The due time of each request of consecutive phases, in seconds from the start."""
     times, start = [], 0.0
     for phase in phases:
         times.append(start + np.arange(round(phase.per_second * phase.seconds)) / phase.per_second)
@@ -82,7 +82,7 @@ def due_times(phases: Sequence[Phase]) -> Float64:
 
 
 def request_bytes(host: str, shot: Shot) -> bytes:
-    """`shot` as HTTP/1.1 puts it."""
+    """The bytes of `shot` as an HTTP/1.1 request."""
     headers: Mapping[str, str] = {"Host": host, **shot.headers, "Content-Length": str(len(shot.body))}
     lines = [f"POST {shot.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + shot.body
@@ -99,11 +99,12 @@ def run(
     begin: Callable[[], None] = lambda: None,
     end: Callable[[], None] = lambda: None,
 ) -> Arrivals:
-    """Send `shot` at the rates of `phases` over that many connections, all open before the first is due and `begin` is
-    called, and until `end` is.
+    """Send `shot` at the rates of `phases` over a number of connections.
 
-    What finds no free connection for `wait_s` is never sent. Ends when everything else is answered, or `patience_s`
-    after the last was due. Raises BenchError where the connections cannot be opened.
+    All connections are open before the first request is due and `begin` is called, and until `end` is called.
+
+    A request that finds no free connection for `wait_s` is never sent. Ends when all other requests are answered, or
+    `patience_s` after the last due time. Raises BenchError where the connections cannot be opened.
     """
     host, _, port = url.removeprefix("http://").partition(":")
     with selectors.DefaultSelector() as selector:
@@ -127,8 +128,8 @@ def saturate(
     begin: Callable[[], None] = lambda: None,
     end: Callable[[], None] = lambda: None,
 ) -> Arrivals:
-    """The closed loop, by the same generator: so many requests are due at once, and each connection sends another when
-    it has its answer."""
+    """Run a closed loop with the same generator: all requests are due at once, and each connection sends the next one
+    when it has its answer."""
     at_once = [Phase(requests / _AT_ONCE_S, _AT_ONCE_S)]
     return run(
         url,
@@ -144,16 +145,16 @@ def saturate(
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    """One request at a time."""
+    """A connection of the generator, with at most one request in flight."""
 
     socket: socket.socket
     index: int | None = None
-    """Of the request that is under way."""
+    """Index of the request in flight; None where the connection is free."""
     received: bytes = b""
 
 
 class _Generator:
-    """The requests that are due, and the connections that are free: one thread, no callbacks."""
+    """The generator's state: due requests and free connections. One thread, no callbacks."""
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class _Generator:
         selector: selectors.BaseSelector,
     ) -> None:
         self._address, self._request, self._wait_s, self._selector = address, request, wait_s, selector
-        self._due_s = due_s.tolist()  # lists: one number at a time is their business
+        self._due_s = due_s.tolist()  # lists are faster than arrays for one number at a time
         n = len(self._due_s)
         self._sent_s, self._answered_s = [math.inf] * n, [math.inf] * n
         self._status, self._retry_after = [UNANSWERED] * n, [False] * n
@@ -174,7 +175,7 @@ class _Generator:
         self._started = 0.0
 
     def run(self, connections: int, patience_s: float, begin: Callable[[], None]) -> Arrivals:
-        """Send everything, wait for every answer."""
+        """Send all requests, and wait for the answers."""
         try:
             for _ in range(connections):
                 self._open()
@@ -202,7 +203,7 @@ class _Generator:
             key.data.socket.close()
 
     def _send_due(self, now: float) -> None:
-        """Send what is due on the connections that are free, the one that rested least first, as pools of them do."""
+        """Send due requests on free connections, the most recently used first, as connection pools do."""
         while self._next < len(self._due_s) and self._due_s[self._next] <= now:
             self._waiting.append(self._next)
             self._next += 1
@@ -214,7 +215,7 @@ class _Generator:
             connection.index = index
             self._sent_s[index] = self._now()
             try:
-                connection.socket.sendall(self._request)  # nothing else is under way on it: the buffers hold it
+                connection.socket.sendall(self._request)  # fits the socket's buffer: nothing else is in flight
             except OSError:
                 self._lost(connection)
 
@@ -245,14 +246,14 @@ class _Generator:
         self._free.append(connection)
 
     def _lost(self, connection: _Connection) -> None:
-        """The server closed it; its request, if it had one, stays unanswered. Another takes its place."""
+        """Replace a connection that the server has closed; its request, if any, stays unanswered."""
         self._selector.unregister(connection.socket)
         connection.socket.close()
         if connection.index is None:
             self._free.remove(connection)
         else:
             self._settled += 1
-        with suppress(OSError):  # a server that is no longer there: the others are about to find out
+        with suppress(OSError):  # the server has ended: the other connections will fail too
             self._open()
 
     def _open(self) -> None:

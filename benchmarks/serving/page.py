@@ -1,4 +1,4 @@
-"""The part of docs/performance.md that a whole run writes, between two marks."""
+"""Writes the results of a whole run into docs/performance.md, between two marks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ END = "<!-- written by python -m benchmarks.serving: end -->"
 
 
 def write_page(path: Path, results: Results) -> None:
-    """Put the results in place of what stands between the marks. Raises BenchError where they are not there once."""
+    """Replace the text between the marks with the results. Raises BenchError unless each mark is there once."""
     path.write_text(between_marks(path.read_text(encoding="utf-8"), markdown(results)), encoding="utf-8")
 
 
 def between_marks(page: str, text: str) -> str:
-    """`page` with `text` between its marks. Raises BenchError where they are not there, once and in order."""
+    """Return `page` with `text` between its marks. Raises BenchError unless the marks are there once and in order."""
     if (page.count(BEGIN), page.count(END)) != (1, 1) or page.index(BEGIN) > page.index(END):
         raise BenchError(f"the page must have {BEGIN!r} and then {END!r}, each once")
     return f"{page[: page.index(BEGIN)]}{BEGIN}\n\n{text.strip()}\n\n{page[page.index(END) :]}"
 
 
 def markdown(results: Results) -> str:
-    """Every part in the order of a run, the figures to reach first."""
+    """The results as Markdown: the targets first, then every part in the order of a run."""
     sections = ["### Figures to reach", _markdown(table(judgements(results.figures())))]
     for name, title in PARTS.items():
         if name in results.parts:

@@ -1,4 +1,4 @@
-"""A server in a process of its own: started, waited for, weighed, stopped."""
+"""Starts, measures and stops servers in processes of their own."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ _POLL_S = 0.005
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers."""
+    """A running server process that is ready."""
 
     server: Server
     url: str
     ready_s: float
-    """From the start of the process to the first 200."""
+    """Seconds from the start of the process to its first 200."""
     idle_mb: float
-    """Resident once it was ready, before any request but those that asked whether it is."""
+    """Resident megabytes when the server was ready, before any request except readiness probes."""
     http: httpx.Client
     log: Path
     _process: psutil.Process
 
     def cpu_s(self) -> float:
-        """CPU seconds so far, user and system, of the process, its threads and its children."""
+        """CPU seconds (user and system) so far of the process, its threads and its children."""
         return sum(times.user + times.system for times in (one.cpu_times() for one in self._family()))
 
     def resident_mb(self) -> float:
-        """Resident megabytes (10^6) of the process and its children; pages that they share count for each."""
+        """Resident megabytes (10^6) of the process and its children; shared pages count for each process."""
         return sum(one.memory_info().rss for one in self._family()) / 1e6
 
     def settle(self) -> None:
-        """Wait until it is through with what nobody waits for any more: it would take the next one's CPU."""
+        """Wait until the server has finished background work, which would take CPU time from the next measurement."""
         give_up, before = time.perf_counter() + SETTLE_S, self.cpu_s()
         while time.perf_counter() < give_up:
             time.sleep(_STILL_S)
@@ -61,24 +61,24 @@ class Running:
             before = now
 
     def pause(self) -> None:
-        """Stop it where it is until `resume`: a server that nobody asks still wakes ten times a second."""
+        """Pause the process until `resume`, because an idle server still wakes ten times a second."""
         for one in self._family():
             one.suspend()
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Continue the process after `pause`."""
         for one in self._family():
             one.resume()
 
     def ask(self, shot: Shot) -> httpx.Response:
-        """Send it once. Raises BenchError for anything but a 200."""
+        """Send one request. Raises BenchError for any status but 200."""
         response = self.http.post(shot.path, content=shot.body, headers=dict(shot.headers))
         if response.status_code != 200:
             raise BenchError(f"{self.server.name} answers {response.status_code}: {response.text[:200]}")
         return response
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer: itself, or the workers that it has started (not Python's helper processes)."""
+        """The processes that answer requests: the server itself, or its workers (not Python's helper processes)."""
         children = [one for one in self._process.children() if any("spawn_main" in part for part in one.cmdline())]
         return children or [self._process]
 
@@ -88,9 +88,9 @@ class Running:
 
 @contextmanager
 def running(server: Server, cpus: AbstractSet[int], scratch: Path) -> Iterator[Running]:
-    """Start a server on these CPUs, its output in a file in `scratch`; stop it at the end.
+    """Start a server on these CPUs, with its output in a file in `scratch`; stop the server at the end.
 
-    Raises BenchError where it does not come to answer, with what it said last.
+    Raises BenchError, with the last line of output, where the server does not become ready.
     """
     port = free_port()
     log = scratch / f"{server.name.replace(' ', '-')}-{port}.log"
@@ -104,7 +104,7 @@ def running(server: Server, cpus: AbstractSet[int], scratch: Path) -> Iterator[R
             )
     url = f"http://127.0.0.1:{port}"
     try:
-        # no connection is kept: a server that was paused closes those that were idle for too long as it wakes
+        # no connection is kept: a server closes idle connections when it continues after a pause
         with httpx.Client(base_url=url, timeout=30.0, limits=httpx.Limits(max_keepalive_connections=0)) as http:
             _wait_until_ready(process, http, server, log)
             ready_s = time.perf_counter() - started
@@ -114,7 +114,7 @@ def running(server: Server, cpus: AbstractSet[int], scratch: Path) -> Iterator[R
                 yield answering
             finally:
                 with suppress(psutil.NoSuchProcess):
-                    answering.resume()  # what is paused does not stop either
+                    answering.resume()  # a paused process does not stop
             if process.poll() is not None:
                 raise BenchError(f"{server.name} ended while it was measured: {_said(log)}")
     finally:
@@ -122,7 +122,7 @@ def running(server: Server, cpus: AbstractSet[int], scratch: Path) -> Iterator[R
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What a part answers, and the JSON file that keeps it."""
+"""The results of parts, and the JSON file that keeps them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NUMBERS = re.compile(r"\[\s*((?:-?\d[\d.eE+-]*,?\s*)+)\]")
 
 
 class Table(BaseModel):
-    """Text in rows, as it is shown on the terminal and on the page."""
+    """A table of text, for the terminal and for the page."""
 
     title: str
     headings: list[str]
@@ -23,42 +23,42 @@ class Table(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What a part found."""
+    """The result of one part: figures, tables, notes and pictures."""
 
     tables: list[Table]
     figures: dict[str, list[float]]
-    """One number a round; see `figures.Figures`."""
+    """One number for each round; see `figures.Figures`."""
     notes: list[str] = []
-    """Sentences without which the tables would be misread."""
+    """Sentences that readers need to understand the tables."""
     pictures: list[str] = []
-    """Files that were drawn, relative to the page; see `Bench.keeps`."""
+    """Files of drawn pictures, relative to the page; see `Bench.keeps`."""
 
 
 class Measured(BaseModel):
-    """An outcome, and what it holds for."""
+    """An outcome with the machine that it was measured on."""
 
     machine: Machine
     quick: bool
-    """Measured with few and short rounds: a smoke test."""
+    """Whether the rounds were few and short, as a smoke test."""
     outcome: Outcome
 
 
 class Results(BaseModel):
-    """Every part that was measured, by its name."""
+    """The results of all measured parts, by name."""
 
     parts: dict[str, Measured] = {}
 
     def figures(self) -> dict[str, list[float]]:
-        """Those of every part."""
+        """The figures of all parts."""
         return {name: values for part in self.parts.values() for name, values in part.outcome.figures.items()}
 
     def with_parts(self, newer: Results) -> Results:
-        """These results, the parts of `newer` in place of their own."""
+        """These results, with the parts of `newer` replaced or added."""
         return Results(parts={**self.parts, **newer.parts})
 
 
 def read_results(path: Path) -> Results:
-    """What `write_results` wrote; nothing where there is no such file. Raises BenchError for another file."""
+    """Read the file that `write_results` wrote; empty without a file. Raises BenchError for an invalid file."""
     try:
         return Results.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def read_results(path: Path) -> Results:
 
 
 def write_results(path: Path, results: Results) -> None:
-    """As JSON to read in a diff: six digits a number, the rounds of a figure on one line."""
+    """Write results as JSON that is easy to read in a diff: six digits, the rounds of a figure on one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     document = results.model_dump_json(indent=1)
     document = _NUMBERS.sub(lambda found: f"[{', '.join(_short(one) for one in found[1].split(','))}]", document)

@@ -1,4 +1,4 @@
-"""The figures to reach, and whether a run reached them."""
+"""The targets (figures with bounds), and whether a run reached them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONVOLUTIONAL_64 = "convolutional/encode/npy/64x4"
 
 @dataclass(frozen=True)
 class Target:
-    """A figure with a bound. `values` raises KeyError where what it needs was not measured."""
+    """A figure with a bound. `values` raises KeyError where a figure that it needs was not measured."""
 
     what: str
     sense: Literal["at least", "at most"]
@@ -30,13 +30,13 @@ class Target:
 
     @property
     def wanted(self) -> str:
-        """`≥ 9 ×`."""
+        """The bound as text, such as `≥ 9 ×`."""
         return " ".join(
             ["≥" if self.sense == "at least" else "≤", f"{self.bound:g}", *([self.unit] if self.unit else [])]
         )
 
     def judge(self, figures: Figures) -> Judgement:
-        """By the median of the rounds."""
+        """Compare the median over the rounds with the bound."""
         try:
             found = spread(self.values(figures))
         except KeyError:
@@ -47,33 +47,33 @@ class Target:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A target beside what was found."""
+    """A target with its measured values."""
 
     target: Target
     found: Spread | None
     reached: bool | None
-    """None where it was not measured."""
+    """Whether the target was reached; None where it was not measured."""
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The judgement in words."""
         return {None: "not measured", True: "reached", False: "not reached"}[self.reached]
 
     @property
     def result(self) -> str:
-        """Median, least and most, in the target's unit."""
+        """Median, minimum and maximum, in the target's unit."""
         if self.found is None:
             return ""
         return " ".join([str(self.found), *([self.target.unit] if self.target.unit else [])])
 
 
 def judgements(figures: Figures) -> list[Judgement]:
-    """Every target, in the order of the page."""
+    """Judge every target, in the order of the page."""
     return [target.judge(figures) for target in TARGETS]
 
 
 def table(found: Sequence[Judgement]) -> Table:
-    """The last thing that a run prints."""
+    """The table of targets, which a run prints last."""
     rows = [[one.target.what, one.target.wanted, one.result, one.verdict] for one in found]
     return Table(title="Figures to reach", headings=["", "wanted", "found", ""], rows=rows)
 
@@ -82,7 +82,7 @@ def table(found: Sequence[Judgement]) -> Table:
 
 
 def _ratio(ours: str, theirs: str, unit_of_theirs: float = 1.0) -> Values:
-    """Ours to theirs, round by round; theirs multiplied first."""
+    """The ratio of two figures round by round; the second is multiplied by `unit_of_theirs` first."""
     return lambda figures: ratios(figures[ours], [unit_of_theirs * value for value in figures[theirs]])
 
 
@@ -91,14 +91,14 @@ def _plain(name: str) -> Values:
 
 
 def _worst(name: str) -> Values:
-    """Of all rounds, where none may fail."""
+    """The worst value of a figure over all rounds, for targets that every round must reach."""
     return lambda figures: [max(figures[name])]
 
 
 def _convolutional_cpu(body: str) -> Values:
-    """CPU of a convolutional request to its engine's time plus 1.15 × what a dense one spends outside its engine.
+    """A convolutional request's CPU over its engine time plus 1.15 × a dense request's CPU outside its engine.
 
-    The engines by themselves, at the batch that formed, in the turns of the services.
+    Engine times are measured alone, at the batch size that the service formed, in turns with the services.
     """
 
     def values(figures: Figures) -> list[float]:
@@ -121,15 +121,15 @@ def _share_of_engine(figures: Figures) -> list[float]:
 
 
 def bound_at(load: float, refusal_cost: float) -> float:
-    """The goodput that refusing leaves at `load` times the capacity, as a share of the capacity, at least 0.
+    """The highest possible goodput at `load` × the capacity, given the cost of refusals: a share of the capacity, >= 0.
 
-    With ρ the cost of a refusal over that of an answer, g + ρ (load - g) = 1: (1 - load ρ) / (1 - ρ).
+    With ρ = cost of a refusal / cost of an answer, g + ρ (load - g) = 1 gives g = (1 - load ρ) / (1 - ρ).
     """
     return max(0.0, (1.0 - load * refusal_cost) / (1.0 - refusal_cost)) if refusal_cost < 1.0 else 0.0
 
 
 def _beyond_bound(figures: Figures) -> list[float]:
-    """Goodput at 4 × the capacity less what refusing leaves of what was sent, in points of a hundred."""
+    """Goodput at 4 × the capacity minus its bound (`bound_at`), in percentage points."""
     rounds = zip(
         figures["overload/4/goodput_share"],
         figures["overload/4/sent_share"],

@@ -1,4 +1,4 @@
-"""The tables on the terminal."""
+"""Prints the result tables on the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STYLES = {True: "green", False: "red", None: "dim"}
 
 
 def show(console: Console, outcome: Outcome) -> None:
-    """What a part found."""
+    """Print the result of a part."""
     for one in outcome.tables:
         console.print(_rich(one))
     for note in outcome.notes:
@@ -23,7 +23,7 @@ def show(console: Console, outcome: Outcome) -> None:
 
 
 def show_targets(console: Console, found: Sequence[Judgement]) -> None:
-    """The last table: what was to be reached, and what was found."""
+    """Print the table of targets and measured values, the last table of a run."""
     drawn = _rich(table(found))
     for row, one in zip(drawn.rows, found, strict=True):
         row.style = _STYLES[one.reached]

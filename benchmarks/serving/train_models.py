@@ -1,9 +1,9 @@
-"""The models of the benchmark, trained for a moment: speed does not depend on what the weights say.
+"""Trains the models of the benchmark for a short time: speed does not depend on the values of weights.
 
     python -m benchmarks.serving.train_models DIRECTORY
 
-In a process of its own, so that TensorFlow is in none of those that measure. Beside each store goes what TensorFlow
-itself answers: `tf.saved_model.load`, no code of the service.
+Runs in a process of its own, so that the measuring processes do not load TensorFlow. Next to each store it writes
+TensorFlow's own answers, made with `tf.saved_model.load` and no code of the service.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITEMS = 64
 
 
 def main() -> int:
-    """Train, publish, answer."""
+    """Train and publish the models, and write TensorFlow's answers."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     directory = Path(sys.argv[1])
     for name in RECIPES:
@@ -40,13 +40,13 @@ def main() -> int:
 
 
 def train(store: Path, name: str, *, seed: int) -> Manifest:
-    """Publish the next version of `name`."""
+    """Train a model, and publish it as the next version of `name`."""
     config = training.configure(RECIPES[name], data="mnist-5k", epochs=EPOCHS, seed=seed)
     return training.train(config, store=store, name=name, pictures=False).manifest
 
 
 def reference(version: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """TensorFlow's answers to the first held-out items, as `cases.Items` reads them."""
+    """TensorFlow's answers to the first held-out items, in the form that `cases.Items` reads."""
     import tensorflow as tf
 
     inputs = read_heldout(version / "heldout.npz", manifest).inputs[:ITEMS]

@@ -1,7 +1,7 @@
-"""wrk (https://github.com/wg/wrk), the closed loop: so many connections, each with one request under way.
+"""Drives a server with wrk (https://github.com/wg/wrk), a closed loop: each connection has one request in flight.
 
-Its latencies allow for coordinated omission: an answer that took far longer than usual also counts for the requests
-that its connection would have sent meanwhile.
+wrk's latencies are corrected for coordinated omission: an answer that took far longer than usual also counts for the
+requests that its connection would have sent meanwhile.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ end
 
 @dataclass(frozen=True)
 class Shot:
-    """A POST, the same again and again."""
+    """A POST request that is sent again and again."""
 
     path: str
     body: bytes
@@ -42,26 +42,26 @@ class Shot:
 
 @dataclass(frozen=True)
 class Load:
-    """What a run came to."""
+    """The result of one run of wrk."""
 
     requests: int
-    """Answered, whatever the status."""
+    """Number of answered requests, with any status."""
     seconds: float
     p50_ms: float
     p99_ms: float
     max_ms: float
     refused: int
-    """Answers with a status of 400 or above."""
+    """Number of answers with a status of 400 or above."""
     socket_errors: int
-    """Connections refused or lost, reads and writes that failed, answers that took over PATIENCE_S."""
+    """Number of refused or lost connections, failed reads and writes, and answers that took over PATIENCE_S."""
 
     @property
     def per_second(self) -> float:
-        """Good answers a second."""
+        """Successful answers a second."""
         return (self.requests - self.refused) / self.seconds
 
     def require_good(self, what: str) -> None:
-        """Raise BenchError where one answer was not."""
+        """Raise BenchError where any answer was an error or missing."""
         if self.refused or self.socket_errors or not self.requests:
             raise BenchError(
                 f"{what}: {self.refused} of {self.requests} answers were no 2xx, {self.socket_errors} socket errors"
@@ -69,13 +69,13 @@ class Load:
 
 
 def require_wrk() -> None:
-    """Raise BenchError where it is not installed."""
+    """Raise BenchError where wrk is not installed."""
     if shutil.which("wrk") is None:
         raise BenchError(MISSING)
 
 
 def drive(url: str, shot: Shot, *, connections: int, seconds: int, threads: int = 1) -> Load:
-    """Send `shot` for so long, the connections shared out among threads. Raises BenchError where wrk is missing or
+    """Send `shot` for `seconds`, with the connections divided among threads. Raises BenchError where wrk is missing or
     fails."""
     require_wrk()
     with tempfile.TemporaryDirectory() as directory:
@@ -90,7 +90,7 @@ def drive(url: str, shot: Shot, *, connections: int, seconds: int, threads: int 
 
 
 def script(shot: Shot, body: Path) -> str:
-    """The Lua that makes wrk send `shot`, whose body is in a file, and say what the run came to."""
+    """The Lua script that makes wrk send `shot`, with its body from a file, and print the results."""
     lines = ['wrk.method = "POST"', f"wrk.path = {json.dumps(shot.path)}"]
     lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in shot.headers.items()]
     lines += [
@@ -102,7 +102,7 @@ def script(shot: Shot, body: Path) -> str:
 
 
 def parse(output: str) -> Load:
-    """What the script printed after a run. Raises BenchError where it did not."""
+    """Parse the output of the Lua script. Raises BenchError where it is missing."""
     for line in output.splitlines():
         if line.startswith(_MARK):
             told = json.loads(line.removeprefix(_MARK))

@@ -1,4 +1,4 @@
-"""Admission control: which requests are let in, when they begin, and until when they are worked for."""
+"""Admission control: which requests are let in, when each one begins, and its deadline."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """Admission control of one event loop."""
+    """The admission control of one worker process: load shedding, turns and deadlines. Not thread-safe."""
 
     def __init__(self, turn_requests: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """A turn of the event loop begins at most `turn_requests`; `clock` gives seconds that only grow."""
+        """One turn of the event loop begins at most `turn_requests`; `clock` is a monotonic clock in seconds."""
         self.shedder = LoadShedder(clock)
         self.turns = Turns(turn_requests, self.shedder.burst_wait_s, clock)
         self.deadlines = Deadlines(self._measure)
 
     @property
     def in_flight(self) -> int:
-        """Requests that were let in and are not answered yet."""
+        """Number of requests that were let in and are not answered yet."""
         return len(self.deadlines.requests) + self.turns.begun + len(self.turns.waiting)
 
     def should_shed(self, timeout_s: float) -> bool:
-        """Whether one more request, which has so much time, would wait too long."""
+        """Whether one more request with a deadline in `timeout_s` would wait too long."""
         return self.shedder.should_shed(self.in_flight, timeout_s)
 
     def _measure(self) -> None:

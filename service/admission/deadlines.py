@@ -1,8 +1,8 @@
-"""Deadlines: a request is worked for until its body is late, its deadline passes, or its client has hung up.
+"""Deadlines: cancel a request when its body is late, its deadline passes, or its client hangs up.
 
-Most requests are over within a few milliseconds and should not pay for a timer. So one clock looks at all of them every
-50 ms. It gives a timer to every deadline that falls before its next look, and begins to listen for a hang-up where a
-request was there at its last look too.
+Most requests end within a few milliseconds, so a timer for each would be a waste. One clock looks at all requests every
+50 ms. A request whose deadline falls before the next look gets a timer. A request that was also there at the last look
+gets a task that listens for the client's hang-up.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from starlette.types import Receive
 from service.errors import BodyTimeout, DeadlineExceeded
 
 LOOK_S = 0.05
-"""Between two looks at the requests in flight."""
+"""Seconds between two looks at the requests in flight."""
 _LATE = partial(DeadlineExceeded, "the answer was not ready before the request's deadline")
 
 
 class Deadline:
-    """Of one request: cancels its task, and knows why."""
+    """The deadline of one request: cancels the request's task, and remembers the reason."""
 
     __slots__ = (
         "_body_timeout_s",
@@ -41,7 +41,7 @@ class Deadline:
     def __init__(
         self, task: asyncio.Task[object], receive: Receive, deadline: float, body_until: float, body_timeout_s: float
     ) -> None:
-        """`deadline` and `body_until` are on the clock of time.monotonic."""
+        """`deadline` and `body_until` (for the whole body) are times of time.monotonic."""
         self._task, self._receive = task, receive
         self._deadline, self._body_timeout_s = deadline, body_timeout_s
         self._reading: float | None = body_until
@@ -50,14 +50,14 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
         self._listener: asyncio.Task[None] | None = None
         self.reason: Callable[[], Exception] | None = None
-        """Makes the error that a cancellation stands for, where it came from here."""
+        """Makes the error to raise, where this deadline cancelled the task; else None."""
 
     def received(self, body_bytes: int) -> None:
-        """So much of the body is there."""
+        """Record how many bytes of the body have arrived."""
         self._received_bytes = body_bytes
 
     def body_is_read(self) -> None:
-        """The body is whole: from now on the client may be listened to for hanging up."""
+        """Record that the body is whole: the body's time limit ends, and listening for a hang-up may begin."""
         self._reading = None
         if self._timer is not None:
             self._timer.cancel()
@@ -65,14 +65,14 @@ class Deadline:
             self.look(time.monotonic())
 
     def end(self) -> None:
-        """The request is answered."""
+        """Stop the timer and the listener: the request is answered."""
         if self._timer is not None:
             self._timer.cancel()
         if self._listener is not None:
             self._listener.cancel()
 
     def look(self, now: float) -> None:
-        """Take care of what falls before the next look."""
+        """Start a timer where the deadline falls before the next look; listen for a hang-up from the second look."""
         limit = self._deadline if self._reading is None else self._reading
         if self._timer is None and limit - now <= LOOK_S:
             self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
@@ -83,7 +83,7 @@ class Deadline:
 
     def _expire(self) -> None:
         now = time.monotonic()
-        if now < (self._deadline if self._reading is None else self._reading):  # the loop's clock runs ahead of ours
+        if now < (self._deadline if self._reading is None else self._reading):  # the loop's clock may run ahead
             self._timer = None
             self.look(now)
         elif now >= self._deadline:
@@ -108,21 +108,21 @@ class Deadline:
 
 
 class Deadlines:
-    """The deadlines of all requests of an event loop. Its clock stands still while there are none."""
+    """The deadlines of all requests of one event loop. The clock stops while no request is in flight."""
 
     def __init__(self, on_look: Callable[[], None] = lambda: None) -> None:
         """`on_look` is called every 50 ms while requests are in flight, and once after the last."""
         self._on_look = on_look
         self.requests: set[Deadline] = set()
-        """Those that have begun and are not over."""
+        """Deadlines of the requests that have begun and not ended."""
         self._ticking = False
         self.ended = 0
-        """Requests that are over, since the start."""
+        """Number of requests that have ended since the process started."""
         self.rested = True
-        """Whether there was a moment without requests since the last look."""
+        """Whether the process had a moment without requests since the last look."""
 
     def begin(self, receive: Receive, deadline: float, body_timeout_s: float) -> Deadline:
-        """The deadline (time.monotonic) of the request that the current task answers; `end` is called for each."""
+        """Set the deadline (time.monotonic) of the request that the current task answers; the caller calls `end`."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a request is answered in a task")
@@ -138,7 +138,7 @@ class Deadlines:
         return begun
 
     def end(self, deadline: Deadline) -> None:
-        """A request is answered, or given up; nothing where that was said before."""
+        """End the deadline of a request that is answered or given up; a second call does nothing."""
         if deadline not in self.requests:
             return
         self.requests.discard(deadline)

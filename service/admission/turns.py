@@ -1,8 +1,8 @@
-"""Turns: how many requests one turn of the event loop begins.
+"""Turns: limits how many requests one turn of the event loop begins, and queues the others.
 
-An event loop reads every socket that has something before it goes on with what it has read. After a burst, one turn
-would begin thousands of requests, and nobody would be answered before the last was parsed. So a turn begins as many as
-fit one engine call. The rest wait, first come, first served.
+An event loop reads all sockets with data before it works on any of the requests. After a burst, one turn would begin
+thousands of requests, and none would be answered before the last was parsed. So one turn begins as many requests as
+fit into one engine call. The others wait in a queue, first in, first out.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from typing import Protocol
 
 
 class Entry(Protocol):
-    """A request that is to begin."""
+    """A whole request that waits for its turn."""
 
     timeout_s: float
-    """How long it may take."""
+    """How long the request may take."""
 
     def begin(self) -> None:
-        """Begin: it is its turn."""
+        """Start to answer the request: its turn has come."""
 
     def expire(self) -> None:
-        """Give up: its turn has come too late."""
+        """Refuse the request: its turn has come too late."""
 
 
 class Turns:
-    """Of one event loop."""
+    """The queue of whole requests that wait to begin. One for each event loop."""
 
     def __init__(
         self, most: int, longest_wait_s: Callable[[float], float], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """A turn begins at most `most` requests.
 
-        `longest_wait_s` says how long a request with so many seconds may wait for its turn; `clock` gives seconds that
-        only grow.
+        `longest_wait_s` is given a request's timeout, and returns how long the request may wait for its turn; `clock`
+        is a monotonic clock in seconds.
         """
         self._most, self._longest_wait_s, self._clock = most, longest_wait_s, clock
         self.begun = 0
-        """Requests that this turn has begun."""
+        """Number of requests that this turn has begun."""
         self.waiting: deque[tuple[Entry, float]] = deque()
-        """Requests that wait for their turn, and until when."""
+        """Requests that wait for their turn, each with the time until which it may wait."""
 
     def enter(self, entry: Entry) -> None:
-        """Begin a request in this turn of the loop, or in a later one."""
+        """Begin a request now, or queue it where this turn has begun enough requests."""
         if self.waiting or self.begun >= self._most:
             self.waiting.append((entry, self._clock() + self._longest_wait_s(entry.timeout_s)))
             return
@@ -55,7 +55,7 @@ class Turns:
         entry.begin()
 
     def _next_turn(self) -> None:
-        """Called once in each turn for as long as there is something to begin."""
+        """Begin the next waiting requests. Called once in each turn of the event loop until none is left."""
         self.begun = 0
         now = self._clock()
         while self.waiting and self.begun < self._most:
@@ -67,7 +67,7 @@ class Turns:
                 self.begun += 1
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - the others go on
+            except Exception as error:  # noqa: BLE001 - other requests go on
                 context = {"message": "a request could not be begun", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
         if self.begun or self.waiting:

@@ -1,4 +1,4 @@
-"""Many small requests, few large engine calls: the queue, the batch sizes, what they cost, the thread they run in."""
+"""Batching: turns many small requests into few large engine calls. Queue, batch sizes, cost curves, engine thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measured cost curves, kept between starts: one small file for each version, half, engine and kind of machine."""
+"""A cache on disk for measured cost curves: one small file for each version, half, engine and kind of machine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from service.batching.costs import CostCurve
 
 
 class CostCache:
-    """A directory of curves. What cannot be read or written there is measured again at the next start."""
+    """Reads and writes cost curves in a directory. A curve that cannot be read is measured again at the next start."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def read(self, identity: Mapping[str, str]) -> CostCurve | None:
-        """The curve that was measured for such a program on such a machine."""
+        """The curve that was measured for this program on this kind of machine; None where there is none."""
         try:
             document = json.loads(self._path(identity).read_bytes())
             sizes, seconds = tuple(map(int, document["sizes"])), tuple(map(float, document["seconds"]))
@@ -29,7 +29,7 @@ class CostCache:
         return CostCurve(sizes, seconds) if sound else None
 
     def write(self, identity: Mapping[str, str], curve: CostCurve) -> None:
-        """Keep a curve."""
+        """Write a curve to disk; errors of the file system are ignored."""
         document = {**identity, "sizes": curve.sizes, "seconds": curve.seconds}
         with suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What one engine call costs, by its number of rows: measured, never assumed."""
+"""Cost curves: the measured duration of an engine call for each batch size, and the best batch size by it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _GAIN = 1.05
-"""A larger batch is worth its members' wait where it makes at least 5 % more rows a second."""
+"""A larger batch is worth the wait of its jobs where it gives at least 5 % more rows a second."""
 
 
 @dataclass(frozen=True)
 class CostCurve:
-    """Seconds of one call for each batch size."""
+    """The duration of one engine call for each batch size."""
 
     sizes: tuple[int, ...]
-    """Ascending."""
+    """Batch sizes, ascending."""
     seconds: tuple[float, ...]
 
     @cached_property
     def seconds_of(self) -> tuple[float, ...]:
-        """By the number of rows, from none to the largest size: a call has the next size that holds them."""
+        """Seconds of a call by its number of rows, from 0 to the largest size; a call is padded to the next size."""
         return (0.0, *(self.seconds[bisect_left(self.sizes, rows)] for rows in range(1, self.sizes[-1] + 1)))
 
     @cached_property
     def best_size(self) -> int:
-        """The size beyond which throughput stops growing."""
+        """The batch size beyond which throughput stops growing."""
         best, rate = self.sizes[0], self.sizes[0] / self.seconds[0]
         for size, seconds in zip(self.sizes[1:], self.seconds[1:], strict=True):
             if size / seconds >= _GAIN * rate:
@@ -34,9 +34,10 @@ class CostCurve:
 
     @cached_property
     def size_for(self) -> tuple[int, ...]:
-        """By the number of one caller's rows: how many of them to take at once.
+        """The number of rows to put into one batch, by the number of rows that the first job of the queue has left.
 
-        All of them where that takes no longer than batches of the best size; for more than the largest size, the last.
+        All rows where one call takes no longer than calls of the best size. The last entry is for jobs with more rows
+        than the largest size.
         """
         return tuple(self._size_for(rows) for rows in range(self.sizes[-1] + 2))
 

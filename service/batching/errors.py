@@ -1,22 +1,22 @@
-"""What can become of rows that were given to a queue, but for an answer. Knows no HTTP."""
+"""Errors of the queue and its batches. Knows no HTTP."""
 
 from __future__ import annotations
 
 
 class BatchingError(Exception):
-    """Rows that get no answer. `str(error)` is one sentence for a person."""
+    """A job gets no result. `str(error)` is one sentence for people."""
 
 
 class QueueFull(BatchingError):
-    """As many rows wait as may; nothing of these was computed."""
+    """The queue is full; the job was not accepted."""
 
 
 class QueueClosed(BatchingError):
-    """The queue is being closed."""
+    """The queue is being closed, because its version is being unloaded."""
 
 
 class BatchFailed(BatchingError):
-    """The engine failed on these rows, and on no others that ran beside them; `__cause__` is what it raised."""
+    """The engine failed on this job alone; `__cause__` is the engine's exception."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__("the engine failed on this request")
@@ -24,4 +24,4 @@ class BatchFailed(BatchingError):
 
 
 class EngineThreadLost(BatchingError):
-    """The engine's thread ended in the middle of a call, and is being replaced."""
+    """The engine's thread ended during a call, and is being replaced."""

@@ -1,8 +1,8 @@
-"""Batch sizes that an engine has seen: every call is padded to one of a few, all of them warmed before ready.
+"""Pads every engine call to one of a few batch sizes, which are all warmed up before the version is ready.
 
-OpenVINO compiles each new batch size, 3 to 20 ms and memory each; with a few sizes that happens before the first
-request, and never again. All sizes share one array a name, which the engine reads in place: a caller's rows are copied
-once, into it, and its answers once, out of the engine's memory.
+OpenVINO compiles each new batch size, which costs 3 to 20 ms and some memory. With a few sizes this happens only before
+the first request. All sizes share one array for each input name, which the engine reads in place. So a caller's rows
+are copied once, into this array, and the outputs once, out of the engine's memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Rows = Mapping[str, NDArray[np.float32]]
 
 
 class Piece(NamedTuple):
-    """Rows `start` to `stop` of a caller's arrays (n, …) by name."""
+    """A slice of a job's rows: rows `start` to `stop` of arrays (n, …) by name."""
 
     rows: Rows
     start: int
@@ -31,7 +31,7 @@ class Piece(NamedTuple):
 
 
 def bucket_sizes(max_items: int) -> tuple[int, ...]:
-    """1, 2, 4 … up to `max_items`, which is the last."""
+    """The batch sizes 1, 2, 4 … below `max_items`, and `max_items`."""
     sizes = [1]
     while sizes[-1] * 2 < max_items:
         sizes.append(sizes[-1] * 2)
@@ -39,13 +39,13 @@ def bucket_sizes(max_items: int) -> tuple[int, ...]:
 
 
 class BucketedProgram:
-    """A program whose every call has one of a few batch sizes. Used by one thread at a time."""
+    """A program that pads each call to one of a few batch sizes. Use it from one thread at a time."""
 
     def __init__(self, program: Program, example: Arrays, max_items: int) -> None:
-        """`example` has at least one row by every name: what idle rows hold until others have been there."""
+        """`example` has at least one row for every input name; padding rows hold it at first."""
         self.sizes = bucket_sizes(max_items)
         self.gains_by_batch = program.gains_by_batch
-        """Whether `call_largest` is worth its while."""
+        """Whether calls of the largest size get faster with a program of their own (`call_largest`)."""
         self._inputs = {name: np.repeat(array[:1], self.sizes[-1], axis=0) for name, array in example.items()}
         self._calls: dict[int, BoundCall] = {
             size: program.bind({name: array[:size] for name, array in self._inputs.items()}) for size in self.sizes
@@ -53,11 +53,11 @@ class BucketedProgram:
 
     @property
     def row_bytes(self) -> int:
-        """What one row takes, all inputs together."""
+        """Bytes of one row, all inputs together."""
         return sum(array[0].nbytes for array in self._inputs.values())
 
     def run(self, pieces: Sequence[Piece]) -> dict[str, Float32]:
-        """One call for the rows of all pieces, no more than the largest size: (total, …) by name, the caller's own."""
+        """Run the rows of all pieces, at most the largest size, in one call: copies (total, …) by output name."""
         total = 0
         for rows, start, stop in pieces:
             end = total + stop - start
@@ -74,11 +74,11 @@ class BucketedProgram:
         return answers
 
     def call_largest(self, program: Program) -> None:
-        """Make calls of the largest size with a program that is loaded for these alone; others may call meanwhile."""
+        """Use `program`, loaded only for the largest size, for calls of that size. Safe while another thread calls."""
         self._calls[self.sizes[-1]] = program.bind(self._inputs)
 
     def infer(self, rows: Rows) -> dict[str, Float32]:
-        """Any number of rows, in as many calls as they need: (n, …) by name -> (n, …) by name."""
+        """Run any number of rows in as many calls as needed: (n, …) by input name -> (n, …) by output name."""
         n, largest = len(next(iter(rows.values()))), self.sizes[-1]
         answers = [self.run([Piece(rows, start, min(n, start + largest))]) for start in range(0, n, largest)]
         if len(answers) == 1:
@@ -86,13 +86,13 @@ class BucketedProgram:
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def warm(self) -> CostCurve:
-        """Run every size once unseen and once more; what the second took is a first idea of its cost."""
+        """Run every size twice: the first call compiles it, the second gives a first estimate of its cost."""
         for size in self.sizes:
             self._calls[size].call()
         return CostCurve(self.sizes, tuple(self.seconds_of(size) for size in self.sizes))
 
     def seconds_of(self, size: int) -> float:
-        """How long a call with one of the sizes takes now."""
+        """Run one call of this size, and return how long it took."""
         started = time.perf_counter()
         self._calls[size].call()
         return max(time.perf_counter() - started, 1e-9)

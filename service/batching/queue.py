@@ -1,13 +1,13 @@
-"""Continuous batching: an idle engine starts at once, what arrives while it is busy leaves together.
+"""Continuous batching: an idle engine starts at once; requests that arrive while it is busy form the next batch.
 
-All requests that are read in one turn of the event loop go into one call; nothing waits for company. A batch ends
-where more rows would make it no faster, or where it would outlast a member's deadline. A caller's rows beyond one
-batch go into several, in turn with everybody else's. Every accepted job gets exactly one answer: its rows, or an error;
-a failed batch is run again job by job, so that one request's failure never touches another's.
+All requests that are read in one turn of the event loop go into one engine call. No request waits for others to come.
+A batch takes no more rows where throughput would not grow, or where a job would miss its deadline. A job with more rows
+than one batch is split into several, in turn with other jobs. Every accepted job gets exactly one answer: its rows or
+an error. A failed batch is run again job by job, so that the failure of one job never touches another.
 
-Small batches run where they are, in the event loop: the way to a thread and back costs more than they do.
+Short batches run in the event loop: a thread would cost more than the batch itself.
 
-Knows nothing of HTTP or of a runtime: it is given a function from rows to rows, what that costs, and a thread.
+Knows nothing of HTTP or of a runtime: it is given a function from rows to rows, the function's costs, and a thread.
 """
 
 from __future__ import annotations
@@ -36,33 +36,33 @@ Run = Callable[[Sequence[Piece]], dict[str, NDArray[np.float32]]]
 
 @dataclass(slots=True)
 class Answer:
-    """What became of a job."""
+    """The result of a job: its output rows and timings."""
 
     rows: dict[str, Float32]
-    """(n, …) by name."""
+    """Output arrays (n, …) by name."""
     finite: bool
-    """Whether all numbers of its batch are finite; where they are not, not necessarily this job's."""
+    """Whether all numbers of the job's batches are finite; if not, the fault may be in another job's rows."""
     queue_s: float
     infer_s: float
-    """Of its batches, each counted whole."""
+    """Seconds of all batches that the job was part of, each counted whole."""
     batch_items: int
-    """Of its last batch."""
+    """Number of rows in the job's last batch."""
 
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """The rows of one caller, and where the answer goes."""
+    """The rows of one caller in the queue, and the future for their answer."""
 
     rows: Rows
     count: int
     deadline: float
-    """On the clock of time.monotonic."""
+    """A time of time.monotonic."""
     answer: asyncio.Future[Answer]
     queued_at: float
     taken: int = 0
-    """Rows that are in a batch, or through."""
+    """Number of rows that are in a batch, or done."""
     alone: bool = False
-    """It was in a batch that failed: run by itself."""
+    """True after a batch with this job failed: the job is then run in a batch of its own."""
     parts: list[dict[str, Float32]] = field(default_factory=list)
     finite: bool = True
     queue_s: float = 0.0
@@ -70,7 +70,7 @@ class Job:
 
 
 class Share(NamedTuple):
-    """A job's part of a batch."""
+    """Rows `start` to `stop` of a job, as part of a batch."""
 
     job: Job
     start: int
@@ -78,7 +78,7 @@ class Share(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What the engine said to a batch."""
+    """The engine's output for a batch, and whether all its numbers are finite."""
 
     rows: dict[str, Float32]
     finite: bool
@@ -86,15 +86,14 @@ class Outputs(NamedTuple):
 
 _REPEATS = 5
 _TURN_S = 0.01
-"""The engine's part of one turn of the event loop, where so much waits; a batch that takes longer is one all the same.
-"""
+"""Seconds of engine calls in one turn of the event loop; a longer batch is not cut, but is then the turn's only one."""
 
 Observe = Callable[[float, int], None]
-"""Gets the seconds and rows of every engine call."""
+"""Is called with the seconds and rows of every engine call."""
 
 
 class Batcher:
-    """The queue of one half of a model. Used from one event loop."""
+    """The queue and batch loop of one half of a model (encoder or decoder). Use it in one event loop."""
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class Batcher:
         inline_s: float,
         observe: Observe | None = None,
     ) -> None:
-        """Batches that take no longer than `inline_s` run in the event loop, others in the worker's thread."""
+        """Batches of at most `inline_s` run in the event loop, longer ones in the worker's thread."""
         self._run, self._worker, self._observe = run, worker, observe
         self._queue_items, self._inline_s = queue_items, inline_s
         self._jobs: deque[Job] = deque()
@@ -117,15 +116,15 @@ class Batcher:
         self._in_thread: asyncio.Future[None] | None = None
         self._closed = False
         self.costs = costs
-        """What batches cost; may be replaced by a better measurement."""
+        """The cost curve of batches; `calibrate` replaces it with a better measurement."""
 
     @property
     def waiting_items(self) -> int:
-        """Rows that wait for the engine."""
+        """Number of rows that wait for the engine."""
         return self._waiting_items
 
     def check_room(self, items: int = 1) -> None:
-        """Raise QueueFull where so many items more are not accepted; a queue that is empty accepts any number."""
+        """Raise QueueFull if the queue has no room for `items` more; an empty queue accepts any number."""
         waiting = self._waiting_items
         if not waiting or waiting + items <= self._queue_items:
             return
@@ -135,14 +134,14 @@ class Batcher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
+        """Whether no job waits and no batch runs."""
         return self._idle.is_set()
 
     def submit(self, rows: Rows, deadline: float) -> Job:
-        """Queue rows (n, …) by name, n >= 1, all arrays of one n; `job.answer` will have what becomes of them.
+        """Queue a job of rows (n, …) by name, n >= 1, all arrays of one n; its result is set on `job.answer`.
 
-        A caller that does not wait for it any longer, at the latest after `deadline` (time.monotonic), cancels it and
-        calls `forget`. Raises QueueFull or QueueClosed.
+        A caller that stops waiting, at the latest at `deadline` (time.monotonic), cancels `job.answer` and calls
+        `forget`. Raises QueueFull or QueueClosed.
         """
         count = len(next(iter(rows.values())))
         if self._closed:
@@ -159,13 +158,13 @@ class Batcher:
         return job
 
     def forget(self, job: Job) -> None:
-        """Free the place of a caller that has left, if its job is still waiting."""
+        """Remove a job from the queue if it still waits: its caller has left."""
         with suppress(ValueError):
             self._jobs.remove(job)
             self._waiting_items -= job.count - job.taken
 
     async def close(self) -> None:
-        """Answer everyone who waits with QueueClosed, and stop once the running batch is through."""
+        """Fail all waiting jobs with QueueClosed, and wait for the running batch."""
         self._closed = True
         self._fail_waiting(QueueClosed("this version is being unloaded"))
         if not self._running:
@@ -173,19 +172,19 @@ class Batcher:
         await self._idle.wait()
 
     async def calibrate(self, seconds_of: Callable[[int], float]) -> CostCurve | None:
-        """Measure what batches cost, size by size, whenever there is nothing else to do.
+        """Measure the cost of each batch size, one call at a time, whenever the queue is idle.
 
-        `seconds_of(size)` runs one batch and says how long it took. None where the queue was closed meanwhile.
+        `seconds_of(size)` runs one batch and returns its duration. None where the queue was closed meanwhile.
         """
         measured: dict[int, float] = {}
         for size in [size for size in self.costs.sizes for _ in range(_REPEATS)]:
-            while not self._idle.is_set():  # others may have come between its being set and our waking up
+            while not self._idle.is_set():  # jobs may have come since the event was set
                 await self._idle.wait()
             if self._closed:
                 return None
             self._running = True
             self._idle.clear()
-            # Whoever is cancelled here, the thread goes on: until it is through, nobody else may use the program.
+            # If this task is cancelled, the thread's call goes on: until it ends, no other call may use the program.
             measuring = asyncio.ensure_future(self._worker.run(partial(seconds_of, size)))
             measuring.add_done_callback(self._measured)
             seconds = await asyncio.shield(measuring)
@@ -195,20 +194,20 @@ class Batcher:
 
     def _measured(self, measuring: asyncio.Future[float]) -> None:
         if not measuring.cancelled():
-            measuring.exception()  # whoever measures hears of it, if it is still there
+            measuring.exception()  # `calibrate` raises it, if it still runs; read here, so that asyncio does not log it
         self._next()
 
     # -- one batch -----------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Run what is there, batch after batch for as long as a turn of the loop may take; then come again, after
-        whatever else is ready, if that was not all.
+        """Run batches of the waiting jobs for at most `_TURN_S`; if jobs are left, continue in the next turn of the
+        event loop.
 
-        One batch a turn would not do: where many requests are waiting to be read, a turn takes long.
+        One batch in each turn would be too slow: a turn takes long where many requests wait to be read.
         """
         self._scheduled = False
         if self._running:
-            return  # what runs comes back here
+            return  # the running batch schedules this again when it ends
         until = time.monotonic() + _TURN_S
         while batch := self._gather():
             if (seconds := self._cost_of(batch)) > self._inline_s:
@@ -226,9 +225,9 @@ class Batcher:
         self._next()
 
     def _start_thread(self, batch: list[Share], seconds: float) -> None:
-        """Hand the worker a turn's batches at once: until it hears of the next, it does nothing.
+        """Give the worker thread all batches of one turn at once, so that it need not wait for the next one.
 
-        A job that is in several batches is in the last of a turn alone: where it fails, it begins anew.
+        A job that needs several batches ends a turn: if one of its batches fails, the job is run again from its start.
         """
         batches = [batch]
         while seconds < _TURN_S and _is_whole(batch) and (batch := self._gather()):
@@ -277,7 +276,7 @@ class Batcher:
         return started, outputs, time.monotonic()
 
     def _gather(self) -> list[Share]:
-        """Take what is there, up to the best batch; drop who has left or is too late."""
+        """Take waiting jobs for the next batch, up to the best size; drop jobs whose caller left or deadline passed."""
         jobs, costs = self._jobs, self.costs
         now = time.monotonic()
         limit = costs.size_for[min(jobs[0].count - jobs[0].taken, costs.sizes[-1] + 1)] if jobs else 0
@@ -287,7 +286,7 @@ class Batcher:
             job = jobs[0]
             left = job.count - job.taken
             if job.answer.done() or job.deadline <= now:
-                jobs.popleft()  # a late one's own timer answers it
+                jobs.popleft()  # the request of a late job is answered by its own timer
                 self._waiting_items -= left
                 continue
             take = min(left, limit - total)
@@ -303,7 +302,7 @@ class Batcher:
             total += take
             self._waiting_items -= take
             if take < left:
-                jobs.append(job)  # in turn with the others
+                jobs.append(job)  # its other rows go to the end of the queue
                 break
         return batch
 
@@ -332,7 +331,7 @@ class Batcher:
                 job.answer.set_result(Answer(own, job.finite, job.queue_s, job.infer_s, rows))
 
     def _failed(self, batch: list[Share], error: Exception) -> None:
-        """The only one of a batch has failed; several are tried again one by one."""
+        """Handle a failed batch: fail its job if it has only one, else queue its jobs again, each alone."""
         # The error's traceback holds frames that hold this list: left as it is, the job and its caller's error, which
         # has this one as its cause, would be a cycle that keeps the request in memory until the collector comes.
         shares = batch.copy()
@@ -357,17 +356,17 @@ class Batcher:
 
 
 def _is_finite(array: Float32) -> bool:
-    """np.isfinite(array).all(), in half the time where the array is small."""
+    """The value of np.isfinite(array).all(), in half the time for small arrays."""
     return b"\0" not in np.isfinite(array).tobytes()
 
 
 def _is_whole(batch: list[Share]) -> bool:
-    """Whether all its jobs end in it."""
+    """Whether all jobs of a batch have their last rows in it."""
     job, _, stop = batch[-1]
     return stop == job.count
 
 
 def _fail(job: Job, error: BatchingError) -> None:
-    """Answer a caller, unless it has left."""
+    """Set an error as the answer of a job, unless its caller has left."""
     if not job.answer.done():
         job.answer.set_exception(error)

@@ -1,4 +1,4 @@
-"""The thread that long engine calls run in, so that the event loop answers others meanwhile."""
+"""The thread for long engine calls, so that the event loop answers other requests meanwhile."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ log = structlog.get_logger("latent.engine")
 
 
 class WorkerLost(Exception):
-    """The thread has ended in the middle of a call. Another one has been started."""
+    """The engine thread ended during a call. A new thread has been started."""
 
 
 class EngineWorker:
-    """One thread, one call at a time, for the engine calls of all models; a new thread where that one is lost."""
+    """One thread that runs the engine calls of all models, one at a time; replaced if it ends during a call."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent-engine")
         self.alive = True
-        """False from the loss of a thread until its successor has done something."""
+        """False after the thread was lost, until the new thread has run its first call."""
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run a call in the thread. Raises what it raises, or WorkerLost where it ended the thread itself."""
+        """Run a call in the thread. Raises the call's exception, or WorkerLost where the call ended the thread."""
         try:
             running = asyncio.get_running_loop().run_in_executor(self._thread, call)
-        except RuntimeError as error:  # no thread can be had
+        except RuntimeError as error:  # no thread can be started
             await self._replace(error)
             raise WorkerLost("the engine's thread cannot be used") from error
         try:
             return await running
         except (Exception, asyncio.CancelledError):
             raise
-        except BaseException as error:  # SystemExit and its like: what would end a thread
+        except BaseException as error:  # SystemExit and the like, which end a thread
             await self._replace(error)
             raise WorkerLost("the engine's thread has ended") from error
         finally:
@@ -53,5 +53,5 @@ class EngineWorker:
         log.info("engine thread restarted")
 
     def close(self) -> None:
-        """Wait for the running call; nothing runs any more."""
+        """Wait for the running call, and stop the thread."""
         self._thread.shutdown(wait=True, cancel_futures=True)

@@ -1,1 +1,1 @@
-"""HTTP/1.1 connections as uvicorn has them, guarded: what holds for every request, whichever way it is served."""
+"""Guarded HTTP/1.1 connections: limits and timeouts for every request, on the fast path and on FastAPI's routes."""

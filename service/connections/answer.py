@@ -1,4 +1,4 @@
-"""What a connection writes."""
+"""The response that a connection writes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """A whole answer."""
+    """A complete HTTP response."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
-    """Names in lower case; without those that the server adds to every answer."""
+    """Names in lower case; without the headers that the server adds to every response."""
     content: bytes

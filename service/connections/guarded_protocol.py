@@ -1,7 +1,7 @@
-"""HTTP/1.1 as uvicorn reads it, guarded: bounded heads, no upgrades, and no connection is kept for ever.
+"""uvicorn's HTTP/1.1 protocol with guards: bounded heads, no protocol upgrades, idle and write timeouts.
 
-httptools has no limit for a head, and skips the body of a request that offers another protocol with `Upgrade`. Both are
-mended here, whoever answers the requests then.
+httptools has no limit for the size of a head, and skips the body of a request with an `Upgrade` header. Both faults are
+mended here, for the fast path and for FastAPI's routes.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ require("uvicorn")
 require("httptools")
 
 MAX_HEAD_BYTES = 64 << 10
-"""Of a request line and header fields; of trailers; of one chunk's extensions."""
+"""The limit for a request line with its header fields, for trailers, and for the extensions of one chunk."""
 MAX_HEAD_FIELDS = 100
 _ONE_WRITE_BYTES = 1 << 14
 _LINGER_S, _LINGER_BYTES = 1.0, 1 << 20
-"""A client that is still sending when it is refused may send so much more before it reads why (RFC 9112, 9.6)."""
+"""A client that still sends when it is refused may go on for so long and so many bytes, so that it can read the refusal
+(RFC 9112, 9.6)."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -42,15 +43,15 @@ _BAD_REQUEST = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r
 
 
 _openings: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
-"""By status: the server's own headers, and what an answer with them begins with."""
+"""By status: the server's own headers, and the rendered beginning of a response with these headers."""
 
 
 class _StopParsing(Exception):
-    """Ends the parser from inside one of its callbacks."""
+    """Stops the parser from inside one of its callbacks."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """A client's connection with limits and timeouts; reads requests, and passes them on to uvicorn."""
 
     def __init__(
         self,
@@ -59,34 +60,34 @@ class GuardedProtocol(HttpToolsProtocol):
         write_timeout_s: float,
         **kwargs: Any,  # noqa: ANN401 - uvicorn's own
     ) -> None:
-        """`access_log` gets what is refused before any application sees it.
+        """`access_log` gets the requests that are refused before the application sees them.
 
-        A client that takes nothing of its answer for `write_timeout_s` is hung up on.
+        The connection is closed where the client reads nothing of its answer for `write_timeout_s`.
         """
         super().__init__(*args, **kwargs)
         self._access_log, self._write_timeout_s = access_log, write_timeout_s
         self._segment_bytes = self._framing_bytes = 0
-        """Of what is being parsed; read since the last piece of a body, or the last end of a head or a body."""
+        """Size of the data being parsed; bytes of heads and chunk framing since the last piece of a body."""
         self._offer: tuple[bytes, bytes, str, Headers] | None = None
         """Method, target, version and headers of a request that offers an upgrade."""
         self._too_large = False
         self._parting: bytes | None = None
-        """The last answer on this connection, which is to come after those to earlier requests."""
+        """The last response on this connection, written after the responses to earlier requests; else None."""
         self._discarded_bytes = 0
         self._begun: RequestResponseCycle | None = None
-        """The one whose turn it is, or was last; there may be others behind it."""
+        """The request that is being answered, or was answered last; pipelined requests may wait behind it."""
         self._idle_since: float | None = None
         self._unsent_bytes, self._stalled_since = 0, 0.0
 
-    # -- what uvicorn reads --------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - an asyncio.Transport, as uvicorn has it
-        """Somebody is there, and has as long to ask as between two requests."""
+        """Called for a new connection: its first request must begin within the keep-alive time."""
         super().connection_made(transport)
         self._idle_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
+        """Called with data from the client: parse it; after a refusal, discard it."""
         if self._parting is not None:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > _LINGER_BYTES:
@@ -104,15 +105,15 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse_the_rest(_too_large())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client hung up."""
+        """Called when the connection is closed: tell the request that is being answered."""
         begun = self._begun
-        if begun is not None and not begun.response_complete:  # uvicorn tells the last of several alone
+        if begun is not None and not begun.response_complete:  # uvicorn tells only the last pipelined request
             begun.disconnected = True
             begun.message_event.set()
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
-        """The head is there."""
+        """Called by the parser after a head: check its limits, and note an offered upgrade."""
         if max(self._framing_bytes, self._segment_bytes) > MAX_HEAD_BYTES or len(self.headers) > MAX_HEAD_FIELDS:
             self._check_head()
         self._framing_bytes = 0
@@ -124,26 +125,26 @@ class GuardedProtocol(HttpToolsProtocol):
         self.headers = []  # trailers do not join the headers of a request that has begun
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Called by the parser with a piece of the body."""
         self._framing_bytes = 0
         self.body_came(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Called by the parser at the end of a request."""
         self._framing_bytes = 0
         if self._offer is None:
             self.request_came()
 
     def head_came(self) -> None:
-        """Begin a request, as uvicorn does."""
+        """Start a request as uvicorn does: its head has arrived."""
         super().on_headers_complete()
 
     def body_came(self, body: bytes) -> None:
-        """Give the request that is coming a piece of its body, as uvicorn does."""
+        """Give the current request a piece of its body, as uvicorn does."""
         super().on_body(body)
 
     def request_came(self) -> None:
-        """Tell the request that its body is whole, as uvicorn does."""
+        """Tell the current request that its body is whole, as uvicorn does."""
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
@@ -151,7 +152,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """An answer is out. The server looks once a second for who idles: a timer for each answer costs 2 µs."""
+        """Called after a response: start the idle time. The server checks idle connections once a second, because a
+        timer for each response would cost 2 µs."""
         if self.pipeline or self.transport.is_closing():
             super().on_response_complete()
             return
@@ -164,7 +166,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # -- writing -------------------------------------------------------------------------------------------
 
     def opening(self, status: int) -> bytes:
-        """The status line and the server's own headers, which uvicorn makes anew once a second."""
+        """The status line and the server's own headers, rendered again when uvicorn changes them once a second."""
         own = self.server_state.default_headers
         kept = _openings.get(status)
         if kept is None or kept[0] is not own:
@@ -172,7 +174,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return kept[1]
 
     def write_answer(self, answer: Answer, *, keep_alive: bool) -> None:
-        """Write a whole answer, and hang up where it says so, or the connection is not kept."""
+        """Write a complete response; close the connection where the response or `keep_alive` says so."""
         lines, says_so = [self.opening(answer.status)], False
         for name, value in answer.headers:
             lines += (name, b": ", value, b"\r\n")
@@ -195,10 +197,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(self.opening(503) + refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
             self.transport.close()
 
-    # -- what is refused -----------------------------------------------------------------------------------
+    # -- refusing ------------------------------------------------------------------------------------------
 
     def _parse(self, data: bytes | memoryview) -> int | None:
-        """None where all of it was parsed; otherwise where a request ended that offers an upgrade."""
+        """Parse data; return None, or the offset at which a request that offers an upgrade ended."""
         self._segment_bytes = len(data)
         self._framing_bytes += len(data)
         try:
@@ -217,7 +219,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise _StopParsing
 
     def _ignore_upgrade(self) -> None:
-        """Parse the head again without its offer, as a server may that upgrades to nothing (RFC 9110, 7.8)."""
+        """Parse the head again without its Upgrade header: a server may ignore the offer (RFC 9110, 7.8)."""
         if self._offer is None:
             return
         (method, target, version, headers), self._offer = self._offer, None
@@ -232,7 +234,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"".join([*lines, b"\r\n"]))
 
     def _refuse_the_rest(self, error: ServiceError | None) -> None:
-        """Answer what can't be read, after all that came before it, and hang up; None is a request that is no HTTP."""
+        """Refuse unreadable data after answering all earlier requests, and hang up; `error` None: it is no HTTP."""
         if error is None:
             self.logger.warning(_INVALID)
         answer = (
@@ -241,10 +243,10 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
             self._parting = answer if cycle is None or not cycle.more_body else b""
-        elif not cycle.more_body:  # the one before is whole, and will be answered
+        elif not cycle.more_body:  # the request before is whole, and will be answered
             self._parting = answer
             return
-        elif self.pipeline:  # others come before the one whose body this is
+        elif self.pipeline:  # the refused data is the body of the last request; others are answered before
             self.pipeline.popleft()
             self._parting = answer
             return
@@ -253,13 +255,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._part()
 
     def _problem(self, error: ServiceError) -> bytes:
-        """Note an error down that no application sees; its headers and body."""
+        """Log a refusal that the application does not see; return its rendered headers and body."""
         request_id = request_id_of(None)
         self._access_log.record_refused(request_id, "-", "-", "unmatched", error.status)
         return RenderedProblem(error).rendered(request_id)
 
     def _part(self) -> None:
-        """Send the last answer, and hang up soon."""
+        """Write the last response, and close the connection after a short wait."""
         if self._parting:
             self.transport.write(self._parting)
         self._parting = b""
@@ -270,15 +272,15 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    # -- who is hung up on ---------------------------------------------------------------------------------
+    # -- timeouts ------------------------------------------------------------------------------------------
 
     def hang_up_if_idle(self, now: float) -> None:
-        """Hang up where nothing is asked for the time that a connection is kept, or nothing of an answer is taken.
+        """Close the connection where it was idle for the keep-alive time, or stalled for the write timeout.
 
-        `now` is what time.monotonic says. Called about once a second.
+        `now` is a time of time.monotonic. Called about once a second.
         """
         before, self._unsent_bytes = self._unsent_bytes, self._untaken_bytes()
-        if not before or self._unsent_bytes < before:  # only what takes nothing at all grows and grows
+        if not before or self._unsent_bytes < before:  # fewer unsent bytes: the client has read some
             self._stalled_since = now
         if self._unsent_bytes:
             if now - self._stalled_since >= self._write_timeout_s:
@@ -287,11 +289,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _untaken_bytes(self) -> int:
-        """What the client has not taken yet, where that is more than the kernel holds; else 0."""
+        """Bytes that the client has not read yet; 0 where the kernel's send buffer holds all of them."""
         buffered: int = self.transport.get_write_buffer_size()
         if not buffered:
             return 0
-        # The kernel asks for more only when a third of its megabytes are free: a slow reader takes minutes for these.
+        # The kernel asks for more only when a third of its buffer of megabytes is free: a slow client needs minutes.
         try:
             queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
         except OSError:
@@ -299,13 +301,13 @@ class GuardedProtocol(HttpToolsProtocol):
         return buffered + int.from_bytes(queued, sys.byteorder)
 
     def resume_writing(self) -> None:
-        """Much of an answer has been taken."""
+        """Called when the client has read much of a response: restart the write timeout."""
         self._unsent_bytes = 0
         super().resume_writing()
 
 
 def _without_upgrade(connection: bytes) -> bytes:
-    """The other options of a Connection header; keep-alive, which is meant anyway, where there is none."""
+    """A Connection header's options without `upgrade`; `keep-alive`, the default, where no other is left."""
     options = (option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
     return b",".join(options) or b"keep-alive"
 

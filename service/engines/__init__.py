@@ -1,4 +1,4 @@
-"""Runtimes that can run a version's SavedModels: one protocol, one module a runtime, imported when chosen."""
+"""Engines: runtimes that run a version's SavedModels. One protocol; one module for each runtime, imported when used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENGINES = ("openvino", "tensorflow")
 
 
 def create_engine(name: str, threads: int, precision: Precision = "f32") -> Engine:
-    """The engine of that name, with so many threads a call. Raises EngineError where it cannot be had."""
+    """Create an engine by name, with `threads` threads for each call. Raises EngineError where it is not available."""
     try:
         if name == "openvino":
             from service.engines.openvino_engine import OpenVinoEngine

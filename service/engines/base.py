@@ -1,4 +1,4 @@
-"""What an engine is: it loads a SavedModel directory and turns named arrays into named arrays."""
+"""The protocol of an engine: loads a SavedModel directory as a program, which maps named arrays to named arrays."""
 
 from __future__ import annotations
 
@@ -13,72 +13,72 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 
 Precision = Literal["f32", "bf16"]
-"""What an engine computes in: float32, or bfloat16 with its seven bits of mantissa, faster where the CPU has it."""
+"""The number type of computations: float32, or bfloat16 (seven bits of mantissa), faster where the CPU supports it."""
 
 
 class EngineError(Exception):
-    """An engine cannot be had, or cannot run this model. `str(error)` is one sentence for a person.
+    """An engine is not available, or cannot run a model. `str(error)` is one sentence for people.
 
     The runtime's own message, which may hold paths, is in `__cause__`: for the log.
     """
 
 
 def cause_of(error: BaseException) -> str | None:
-    """What lies behind an error, for the log and for a command line."""
+    """Type and text of an error's `__cause__`, for the log and the command line; None where it has none."""
     return None if error.__cause__ is None else f"{type(error.__cause__).__name__}: {error.__cause__}"
 
 
 class BoundCall(NamedTuple):
-    """A call on arrays that were given once."""
+    """An engine call that is bound to fixed input arrays."""
 
     names: tuple[str, ...]
-    """Of what the call answers, in its order."""
+    """Names of the outputs, in the order of the call's result."""
     call: Callable[[], Mapping[Any, NDArray[np.float32]]]
-    """Computes with whatever the arrays hold now. Its answers may be the runtime's own memory, which the program's next
-    call overwrites; only their order counts, not the keys."""
+    """Computes with the current content of the input arrays. The outputs may be the runtime's own memory, which the
+    program's next call overwrites; only their order counts, not the keys."""
 
 
 class Program(Protocol):
-    """One loaded SavedModel. Used by one thread at a time."""
+    """One loaded SavedModel. Use it from one thread at a time."""
 
     gains_by_batch: bool
-    """Whether it is worth loading for calls of one batch size alone."""
+    """Whether calls get faster where the program is loaded for one batch size only."""
 
     @property
     def input_names(self) -> frozenset[str]:
-        """Names that `infer` takes."""
+        """Names of the inputs of `infer`."""
 
     @property
     def output_names(self) -> frozenset[str]:
-        """Names that `infer` answers."""
+        """Names of the outputs of `infer`."""
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-        """Run a batch: arrays (n, …) by name -> arrays (n, …) by name, the caller's own."""
+        """Run a batch: arrays (n, …) by name -> copies (n, …) by name."""
 
     def bind(self, inputs: Arrays) -> BoundCall:
-        """A call on these very arrays, C order."""
+        """Bind a call to these arrays (C order), whose content may change between calls."""
 
 
 class Engine(Protocol):
-    """A runtime."""
+    """A runtime that loads SavedModels."""
 
     name: str
     precision: Precision
 
     def load(self, directory: Path, batch: int | None = None) -> Program:
-        """Load a SavedModel with one serving signature, where it gains by that for calls of `batch` rows alone.
+        """Load a SavedModel with one serving signature; with `batch`, only for calls of that size if this is faster.
 
         Raises EngineError.
         """
 
 
 def as_float32(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 - each runtime has its own tensor type
-    """A copy in float32, C order: what a runtime returns may be a view that its next call overwrites."""
+    """Copy an array to float32, C order: a runtime's output may be a view that its next call overwrites."""
     return np.array(array, dtype=np.float32, order="C")
 
 
 def infer_in_calls_of(batch: int, program: Program, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-    """Any number of rows (n, …), n >= 1, in calls of one size, the last filled up with its last row."""
+    """Run any number of rows (n, …), n >= 1, in calls of one size; the last call is padded with its last row."""
     n = len(next(iter(inputs.values())))
     answers = []
     for start in range(0, n, batch):

@@ -1,9 +1,9 @@
-"""Convolutions of few output channels, the last layers of decoders, as wide ones: the kernels, and when they pay.
+"""Rewrites convolutions with few output channels as convolutions with many: the new kernels, and when they are faster.
 
-A vector of the CPU holds 16 numbers, and a convolution computes so many output channels whether it has them or not: of
-a greyscale decoder's last layer 15 in 16 are thrown away. In their place the pixels of a small block of the output, up
-to 4 × 4, become the channels of a convolution that steps from block to block. A transposed convolution becomes a plain
-one on the way (Shi et al. 2016, arXiv:1609.07009).
+A vector of the CPU holds 16 numbers, and a convolution always computes a multiple of 16 output channels. For the last
+layer of a greyscale decoder, 15 of 16 are thrown away. Instead, the pixels of a small block of the output, up to 4 × 4,
+become the channels of a convolution that steps from block to block. A transposed convolution becomes a plain one by
+this (Shi et al. 2016, arXiv:1609.07009).
 
 Knows nothing of a runtime.
 """
@@ -16,31 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LANES = 16
-"""float32 numbers in a vector (AVX-512). Where a vector holds 8 of them, the same blocks gain less and lose nothing."""
+"""float32 numbers in a vector (AVX-512). On a CPU with 8 in a vector, the rewrite gains less and loses nothing."""
 _LARGEST_BLOCK = 4
 _TRANSPOSED, _PLAIN = 2.0, 0.75
-"""How much what replaces it may multiply for each multiplication of a convolution: transposed ones are measured to take
-twice as long for the same."""
+"""A rewrite is used if its multiplications are below this multiple of the original's: transposed convolutions were
+measured to take twice as long for the same number."""
 
 Taps = dict[int, int]
-"""Where an output pixel reads: offset in the input, from where its block begins there -> index into the kernel."""
+"""The input pixels of one output pixel: offset in the input from the start of the block -> index into the kernel."""
 
 
 class Axis(NamedTuple):
-    """What a block of outputs reads along one axis."""
+    """The inputs that a block of outputs reads along one axis."""
 
     phases: tuple[Taps, ...]
-    """Of each output of the block."""
+    """The taps of each output of the block."""
     step: int
-    """From block to block, in the input."""
+    """Input pixels from one block to the next."""
     first: int
-    """The least offset."""
+    """The smallest offset."""
     extent: int
-    """From the least offset to the greatest."""
+    """Number of input pixels from the smallest to the largest offset, both included."""
 
 
 def axis(size: int, stride: int, pad: int, block: int, *, transposed: bool) -> Axis:
-    """Along an axis of a kernel of that `size`; `pad` is before the first. Plain convolutions have stride 1."""
+    """The inputs of blocks along an axis; kernel of `size`, `pad` at the start. Plain convolutions have stride 1."""
     if transposed:
         step = block // stride
         phases = tuple(
@@ -55,7 +55,7 @@ def axis(size: int, stride: int, pad: int, block: int, *, transposed: bool) -> A
 
 
 def block_kernel(kernel: NDArray[np.float32], rows: Axis, columns: Axis) -> NDArray[np.float32]:
-    """(out, in, height, width) -> (block · block · out, in, height', width'), zero where a pixel reads nothing."""
+    """The kernel of the wide convolution: (out, in, height, width) -> (block · block · out, in, height', width')."""
     out, into = kernel.shape[:2]
     block = len(rows.phases)
     wide = np.zeros((block, block, out, into, rows.extent, columns.extent), np.float32)
@@ -68,21 +68,21 @@ def block_kernel(kernel: NDArray[np.float32], rows: Axis, columns: Axis) -> NDAr
 
 
 class Narrow(NamedTuple):
-    """A convolution that may be widened."""
+    """A convolution with few output channels, which may be rewritten."""
 
     kernel: NDArray[np.float32]
     """(out, in, height, width)"""
     stride: int
     pads: tuple[int, ...]
-    """Before the first row and column."""
+    """Padding before the first row and the first column."""
     given: tuple[int, ...]
-    """Rows and columns of its input."""
+    """Rows and columns of the input."""
     wanted: tuple[int, ...]
-    """Of its output."""
+    """Rows and columns of the output."""
     transposed: bool
 
     def axes(self, block: int) -> tuple[Axis, Axis]:
-        """Rows and columns in blocks of so many outputs."""
+        """The inputs of blocks of `block` outputs, along rows and along columns."""
         sizes = self.kernel.shape[2:]
         rows, columns = (
             axis(size, self.stride, pad, block, transposed=self.transposed)
@@ -91,18 +91,18 @@ class Narrow(NamedTuple):
         return rows, columns
 
     def cost(self, block: int) -> float:
-        """Multiplications of an output pixel and an input channel in blocks of that size, unused lanes included."""
+        """Multiplications for each output pixel and input channel with this block size, unused lanes included."""
         rows, columns = self.axes(block)
         return _in_vectors(block * block * len(self.kernel)) * rows.extent * columns.extent / (block * block)
 
     def own_cost(self) -> float:
-        """The same, as it is."""
+        """Multiplications for each output pixel and input channel without a rewrite, unused lanes included."""
         height, width = self.kernel.shape[2:]
         taps: int = height * width
         return _in_vectors(len(self.kernel)) * taps / (self.stride * self.stride)
 
     def best_block(self) -> int | None:
-        """The block of the least cost, if it is low enough."""
+        """The block size with the lowest cost; None where a rewrite would not be faster."""
         blocks = [
             block
             for block in range(self.stride, max(_LARGEST_BLOCK, self.stride) + 1, self.stride)

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: its affinity and its container's quota, not how many the machine has."""
+"""Counts the CPUs that this process may use, by its affinity and its container's quota, not those of the machine."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _INLINE_S, _INLINE_S_ALONE = 0.0005, 0.005
 
 
 def inline_limit_s(cpus: int) -> float:
-    """Engine calls up to so many seconds run in the event loop.
+    """The longest engine call, in seconds, that runs in the event loop instead of a thread.
 
-    The way to a thread and back costs some 0.1 ms of processor time, and buys nothing where there is one CPU.
+    A thread costs about 0.1 ms of CPU time for each call, and gains nothing where there is only one CPU.
     """
     return _INLINE_S_ALONE if cpus == 1 else _INLINE_S
 
 
 def cpus_of_each(workers: int, quota: Path = CGROUP_MAX) -> int:
-    """CPUs for each of so many processes that share what this one may use: engine threads follow it. At least 1."""
+    """The number of CPUs for each of `workers` processes, at least 1; it sets the number of engine threads."""
     return max(1, usable_cpus(quota) // workers)
 
 
 def usable_cpus(quota: Path = CGROUP_MAX) -> int:
-    """At least 1. The quota is cgroup v2's `cpu.max`: microseconds a period, and the period."""
+    """The number of CPUs that this process may use, at least 1.
+
+    The quota is cgroup v2's `cpu.max`: microseconds a period, and the period.
+    """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         allowed, period = quota.read_text().split()

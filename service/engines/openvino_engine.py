@@ -1,7 +1,7 @@
-"""OpenVINO: the default engine on CPUs. Reads SavedModel directories with no TensorFlow in the process.
+"""The OpenVINO engine, the default on CPUs. Reads SavedModel directories without TensorFlow in the process.
 
-Pinned to a precision, float32 by default: left to itself it computes in bfloat16 where the CPU can, and is then off by
-up to 6e-3.
+The precision is set explicitly, float32 by default: OpenVINO's own choice is bfloat16 where the CPU supports it, with
+errors of up to 6e-3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ require("openvino")
 
 
 class OpenVinoEngine:
-    """One Core, shared by all its programs."""
+    """The OpenVINO runtime: one Core, shared by all programs."""
 
     name = "openvino"
 
@@ -37,26 +37,26 @@ class OpenVinoEngine:
         }
 
     def load(self, directory: Path, batch: int | None = None) -> OpenVinoProgram:
-        """Read and compile. Raises EngineError where an operation cannot be converted."""
+        """Read and compile a SavedModel. Raises EngineError where an operation cannot be converted."""
         return OpenVinoProgram(compile_directory(self._core, directory, self._config, batch))
 
 
 class OpenVinoProgram(NamedPorts):
-    """A compiled model with one request, which one thread uses at a time."""
+    """A compiled model with one inference request. Use it from one thread at a time."""
 
     def __init__(self, compiled: Compiled) -> None:
         self._request = compiled.model.create_infer_request()
         super().__init__(compiled)
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-        """Run a batch; every batch size that was not seen before is compiled first, 3 to 20 ms."""
+        """Run a batch; a new batch size is compiled first, which takes 3 to 20 ms."""
         feed = {self._inputs[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
         self._request.infer(feed, share_inputs=True)
         return {name: as_float32(self._request.get_tensor(port).data) for name, port in self._outputs.items()}
 
     def bind(self, inputs: Arrays) -> BoundCall:
-        """Tensors over the arrays are made once, and the package's conversions of what goes in and comes out are passed
-        by: a call with one row takes 30 µs rather than 48."""
+        """Bind a call to arrays: makes their tensors once, and calls OpenVINO's native request below the package's
+        conversions. A call with one row takes 30 µs instead of 48."""
         native: Any = super(openvino.InferRequest, self._request)
         tensors = {self._inputs[name]: openvino.Tensor(array, shared_memory=True) for name, array in inputs.items()}
         given = next(iter(tensors.values())) if len(tensors) == 1 else tensors

@@ -1,4 +1,4 @@
-"""SavedModel directories as OpenVINO has them: reading, compiling, the names of what goes in and comes out."""
+"""Reads and compiles SavedModel directories with OpenVINO, and maps its ports to the signature's names."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from service.engines.openvino_import import openvino
 from service.engines.openvino_rewrite import widen
 
 UNPINNED = {"ENABLE_CPU_PINNING": "NO"}
-"""Every program has it. Otherwise the thread that calls `infer` is tied to the first CPU that its process may use, so
-all workers on one machine compute on the same CPU."""
+"""Configuration of every program. Without it OpenVINO pins the thread that calls `infer` to the first CPU that its
+process may use, so all workers on one machine compute on one CPU."""
 _UNCONVERTED = re.compile(r"No conversion rule found for operations: (\w+(?:, \w+)*)")
 
 
 class Compiled(NamedTuple):
-    """A model that is ready to run."""
+    """A compiled model, and whether it has convolutions."""
 
     model: Any
-    """openvino publishes no types."""
+    """An openvino.CompiledModel; openvino publishes no types."""
     convolves: bool
 
 
 def compile_directory(
     core: openvino.Core, directory: Path, config: Mapping[str, str], batch: int | None = None
 ) -> Compiled:
-    """Read and compile, where it convolves for `batch` rows alone: that spares the turning of what lies otherwise for
-    TensorFlow than for OpenVINO, 5 to 11 % of a call.
+    """Read and compile a SavedModel directory; with `batch`, a model with convolutions for that batch size only.
+
+    A fixed batch size saves transposing arrays between TensorFlow's layout and OpenVINO's: 5 to 11 % of a call.
 
     Raises EngineError where an operation cannot be converted.
     """
@@ -47,7 +48,7 @@ def compile_directory(
 
 
 class NamedPorts:
-    """What goes into a compiled model and comes out of it."""
+    """The inputs and outputs of a compiled model, by the signature's names."""
 
     def __init__(self, compiled: Compiled) -> None:
         self._inputs, self._outputs = by_name(compiled.model.inputs), by_name(compiled.model.outputs)
@@ -55,22 +56,22 @@ class NamedPorts:
 
     @property
     def input_names(self) -> frozenset[str]:
-        """Names that `infer` takes."""
+        """Names of the inputs of `infer`."""
         return frozenset(self._inputs)
 
     @property
     def output_names(self) -> frozenset[str]:
-        """Names that `infer` answers."""
+        """Names of the outputs of `infer`."""
         return frozenset(self._outputs)
 
 
 def by_name(ports: Any) -> dict[str, Any]:  # noqa: ANN401 - openvino publishes no types
-    """Inputs or outputs of a compiled model by the signature's names."""
+    """Map the inputs or outputs of a compiled model by the signature's names."""
     return {port_name(port): port for port in ports}
 
 
 def port_name(port: Any) -> str:  # noqa: ANN401 - openvino publishes no types
-    """The signature's name of a port: `z_mean`, where the frontend adds `serving_default_z_mean:0` and the like."""
+    """The signature's name of a port, such as `z_mean` for OpenVINO's `serving_default_z_mean:0`."""
     names = {str(name).split(":")[0].removeprefix("serving_default_") for name in port.get_names()}
     known = names & {"x", "z", "labels", "z_mean", "z_log_var", "outputs"}
     return min(known or names)

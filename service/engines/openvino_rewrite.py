@@ -1,9 +1,9 @@
-"""Narrow convolutions made wide (`blocks`) in a graph that OpenVINO has read, before it is compiled.
+"""Rewrites convolutions with few output channels (see `blocks`) in an OpenVINO graph before it is compiled.
 
-Behind the wider convolution its pixels are put side by side. What follows elementwise is computed before that, so that
-the plugin fuses it into the convolution; that of a single channel it would compute number by number. What is not
-recognised for certain is left as it is. Results differ by the order of float32 additions alone, and a version's goldens
-are replayed on what comes out.
+A depth-to-space operation after the wide convolution puts its pixels in place. Elementwise operations that follow the
+original stay before it, so that the plugin fuses them into the convolution; for a single channel they would run number
+by number. Graphs that are not recognised for certain are left unchanged. Results differ only by the order of float32
+additions, and a version's goldens are replayed on the rewritten graph.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Port = Any
 _ARITHMETIC = frozenset({"Add", "Subtract", "Multiply", "Divide", "Minimum", "Maximum", "Clamp"})
 _ACTIVATIONS = frozenset({"Sigmoid", "Swish", "Relu", "PRelu", "Elu", "Tanh", "SoftPlus", "Gelu"})
 _ELEMENTWISE = _ARITHMETIC | _ACTIVATIONS
-"""What commutes with moving pixels, where whatever else it reads is a constant for all of a channel."""
+"""Operations that may run before pixels are moved, if their other inputs are constants for a whole channel."""
 
 
 def widen(model: Model) -> None:
-    """Change every narrow convolution of an openvino.Model that gains by it."""
+    """Rewrite every convolution of an openvino.Model that gets faster by it."""
     for node in model.get_ordered_ops():
         narrow = _narrow(node)
         block = None if narrow is None else narrow.best_block()
@@ -48,7 +48,7 @@ def _narrow(node: Node) -> Narrow | None:
     strides = set(attributes["strides"])
     if set(attributes["dilations"]) != {1} or len(strides) != 1 or not (transposed or strides == {1}):
         return None
-    # What `same` comes to is filled in, as the shapes are known.
+    # With `same` padding OpenVINO has filled in the pads, because the shapes are known.
     pads = (0, 0) if attributes["auto_pad"] == "valid" else tuple(attributes["pads_begin"])
     own = kernel.transpose(1, 0, 2, 3) if transposed else kernel
     return Narrow(own.astype(np.float32, copy=False), strides.pop(), pads, given, wanted, transposed)
@@ -80,7 +80,7 @@ def _replace(model: Model, node: Node, narrow: Narrow, block: int) -> None:
 
 
 def _followers(model: Model, node: Node, channels: int) -> list[Node]:
-    """The elementwise nodes behind a convolution."""
+    """The elementwise nodes that follow a convolution and may run before pixels are moved."""
     inside, followers = {node.get_name()}, []
     for other in model.get_ordered_ops():
         if other.get_type_name() not in _ELEMENTWISE:
@@ -97,14 +97,14 @@ def _followers(model: Model, node: Node, channels: int) -> list[Node]:
 
 
 def _is_of_channels(value: NDArray[np.generic] | None, channels: int) -> bool:
-    """Whether it is one number, or one a channel."""
+    """Whether a constant is one number, or one number for each channel."""
     if value is None or value.ndim > 4:
         return False
     return value.size == 1 or value.shape in ((1, channels, 1, 1), (channels, 1, 1))
 
 
 def _repeat_constants(node: Node, times: int) -> None:
-    """What a channel had, every pixel of its block has."""
+    """Repeat a node's constants for each channel, so that every pixel of a block has its channel's constant."""
     for target in node.inputs():
         value = _constant(target.get_source_output())
         if value is not None and value.size > 1:
@@ -113,7 +113,7 @@ def _repeat_constants(node: Node, times: int) -> None:
 
 
 def _put_side_by_side(source: Node, block: int, inside: set[str]) -> None:
-    """Give those who are not `inside` what they read before."""
+    """Give the nodes that are not `inside` their input in its original layout, by a depth-to-space operation."""
     outside = [target for target in source.output(0).get_target_inputs() if target.get_node().get_name() not in inside]
     if block == 1 or not outside:
         return
@@ -126,13 +126,13 @@ def _put_side_by_side(source: Node, block: int, inside: set[str]) -> None:
 
 
 def _constant(value: Port) -> NDArray[np.generic] | None:
-    """The array behind an input, if it is a constant."""
+    """The array of an input that is a constant; else None."""
     node = value.get_node()
     return np.asarray(node.data) if node.get_type_name() == "Constant" else None
 
 
 def _sides(images: Port) -> tuple[int, ...] | None:
-    """Rows and columns of (n, channels, rows, columns), if they are known."""
+    """Rows and columns of images (n, channels, rows, columns); None where they are not known."""
     shape = images.get_partial_shape()
     if shape.rank.is_dynamic:
         return None

@@ -1,7 +1,7 @@
-"""OpenVINO for throughput: one stream a CPU, so that many batches run beside each other.
+"""The OpenVINO engine for data sets: one stream for each CPU, so that many batches run in parallel.
 
-A served request wants one call to be quick: all threads work on it. A data set wants the sum of all calls to be quick:
-each thread has a batch of its own and waits for no other. Precision is the serving engine's.
+For a request, one call must be quick, so all threads work on it. For a data set, the throughput of all calls counts, so
+each thread has a batch of its own and waits for no other. The precision is that of the serving engine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from service.engines.openvino_models import Compiled, NamedPorts, compile_direct
 
 
 class OpenVinoStreamsEngine:
-    """One Core; every program it loads has `streams` of one thread each."""
+    """The OpenVINO runtime for throughput: every program has `streams` streams of one thread each."""
 
     name = "openvino"
 
@@ -36,12 +36,12 @@ class OpenVinoStreamsEngine:
         }
 
     def load(self, directory: Path, batch: int | None = None) -> OpenVinoStreamsProgram:
-        """Read and compile. Raises EngineError where an operation cannot be converted."""
+        """Read and compile a SavedModel. Raises EngineError where an operation cannot be converted."""
         return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config, batch), self._streams)
 
 
 class OpenVinoStreamsProgram(NamedPorts):
-    """A compiled model that any number of threads may call at once; beyond the streams they wait for each other."""
+    """A compiled model that many threads may call at once; with more threads than streams, threads wait."""
 
     def __init__(self, compiled: Compiled, streams: int) -> None:
         super().__init__(compiled)
@@ -50,7 +50,7 @@ class OpenVinoStreamsProgram(NamedPorts):
             self._idle.put(compiled.model.create_infer_request())
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-        """Run a batch on a stream of its own; a batch size that a stream has not seen is compiled first."""
+        """Run a batch on a free stream; a batch size that is new to the stream is compiled first."""
         feed = {self._inputs[name]: np.ascontiguousarray(array) for name, array in inputs.items()}
         request = self._idle.get()
         try:
@@ -61,5 +61,5 @@ class OpenVinoStreamsProgram(NamedPorts):
             self._idle.put(request)
 
     def bind(self, inputs: Arrays) -> BoundCall:
-        """A call on these arrays; its answers are the caller's own."""
+        """Bind a call to these arrays; its outputs are copies."""
         return BoundCall(tuple(self._outputs), partial(self.infer, inputs))

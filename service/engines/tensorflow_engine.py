@@ -1,4 +1,4 @@
-"""TensorFlow: the reference engine, and the choice where a GPU or an operation that OpenVINO lacks needs it."""
+"""The TensorFlow engine: the reference, for GPUs, and for models with operations that OpenVINO lacks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from service.engines.base import Arrays, BoundCall, EngineError, Precision, as_float32
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which prints otherwise
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which would print messages
 
 import tensorflow as tf
 
 
 class TensorFlowEngine:
-    """TensorFlow in this process; the threads are the process's, so the first engine sets them."""
+    """The TensorFlow runtime. Its threads belong to the process, so the first engine sets their number."""
 
     name = "tensorflow"
 
@@ -30,7 +30,7 @@ class TensorFlowEngine:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         except RuntimeError:
-            return  # TensorFlow is already running, in a process that is not only a service
+            return  # TensorFlow already runs in this process, which does more than serve
 
     def load(self, directory: Path, batch: int | None = None) -> TensorFlowProgram:  # noqa: ARG002 - nothing is gained
         """Load the SavedModel's one serving signature. Raises EngineError."""
@@ -42,7 +42,7 @@ class TensorFlowEngine:
 
 
 class TensorFlowProgram:
-    """A concrete function with a free batch dimension: no batch size is ever traced again."""
+    """A concrete TensorFlow function with a free batch dimension, so that new batch sizes need no tracing."""
 
     gains_by_batch = False
 
@@ -54,19 +54,19 @@ class TensorFlowProgram:
 
     @property
     def input_names(self) -> frozenset[str]:
-        """Names that `infer` takes."""
+        """Names of the inputs of `infer`."""
         return self._inputs
 
     @property
     def output_names(self) -> frozenset[str]:
-        """Names that `infer` answers."""
+        """Names of the outputs of `infer`."""
         return self._outputs
 
     def infer(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-        """Run a batch."""
+        """Run a batch: arrays (n, …) by name -> copies (n, …) by name."""
         answer = self._signature(**{name: tf.constant(array) for name, array in inputs.items()})
         return {name: as_float32(answer[name].numpy()) for name in sorted(self._outputs)}
 
     def bind(self, inputs: Arrays) -> BoundCall:
-        """TensorFlow copies what it is given, and answers arrays of its own."""
+        """Bind a call to arrays: TensorFlow copies them at each call, and returns new arrays."""
         return BoundCall(tuple(sorted(self._outputs)), partial(self.infer, inputs))

@@ -1,1 +1,1 @@
-"""The way of a posted verb past uvicorn's tasks and FastAPI's routing, straight to `verbs.answering`."""
+"""The fast path: answers whole POST requests of a verb without uvicorn's tasks and FastAPI's routing."""

@@ -1,9 +1,9 @@
-"""Heads that come again are parsed once.
+"""A cache of parsed request heads: a head that clients send again and again is parsed only once.
 
-A client sends the same head again and again: all of it, where its bodies are of one size. Parsing it costs as much as
-the numbers of an image do. So a head is kept, with what it asks for, once the HTTP parser has read it twice in a row on
-a connection. Whoever sends the same bytes asks for the same. What differs by a byte is parsed, with every limit and
-every doubt (RFC 9112). Heads with ids of their own do not come twice, so they are not kept.
+A client whose bodies all have one size sends the same head, byte for byte, with every request. Parsing a head costs as
+much as parsing the numbers of an image. So a parsed head is kept once the HTTP parser has read the same head twice in a
+row on one connection. A head that differs by one byte is parsed again, with every limit and every check (RFC 9112). A
+head with a request id of its own is not sent twice, so it is not kept.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from service.verbs.verb import Verb
 from service.wire.head import Head
 
 MAX_HEAD_BYTES = 4096
-"""A longer head is not looked for."""
+"""A longer head is not looked up."""
 _MAX_HEADS = 512
 
 
 class PostedHead(NamedTuple):
-    """The head of a posted verb: nothing of its connection or its body."""
+    """The parsed head of a POST request of a verb, without its connection and its body."""
 
     verb: Verb[Any]
     path: str
-    """As it was asked for."""
+    """The path that the client sent."""
     route: str
-    """The same without the prefix that a proxy serves it under."""
+    """The path without the prefix that a proxy adds."""
     head: Head
     request_id: bytes | None
-    """X-Request-ID as it came."""
+    """The value of X-Request-ID, not checked yet."""
     timeout_s: float | None
-    """How long the request may take; None where its header makes no sense."""
+    """How long the request may take; None where X-Request-Timeout is no positive number."""
 
 
 class KnownHead(NamedTuple):
-    """A head that has come more than once."""
+    """A head that clients sent more than once, and the size of the body after it."""
 
     posted: PostedHead
     body_bytes: int
 
 
 class KnownHeads(dict[bytes, KnownHead]):
-    """By their bytes, without the empty line that ends them. The oldest goes where there are too many."""
+    """Parsed heads by their bytes, without the empty line at the end. A full cache drops its oldest head."""
 
     def __init__(self, most: int = _MAX_HEADS) -> None:
         super().__init__()
         self._most = most
 
     def note(self, data: bytes, body_bytes: int, posted: PostedHead, before: bytes) -> bytes:
-        """The head of bytes that the parser has found to be one whole request with a body of this size.
+        """Return the head of `data`, which the parser has read as one whole request with a body of `body_bytes`.
 
-        It is kept where it is the one that came `before`. Empty where the bytes are anything else.
+        The head is kept where it equals the head `before` it. Empty where `data` is not exactly one request.
         """
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
         # With chunks or several requests the sizes do not add up.
@@ -58,7 +58,7 @@ class KnownHeads(dict[bytes, KnownHead]):
             return b""
         head = data[:end]
         if not head.count(b"\n") == head.count(b"\r") == head.count(b"\r\n"):
-            return b""  # to a parser that is less strict about line ends, the head might have ended before
+            return b""  # a parser that is less strict about line ends might end the head earlier
         if head == before and head not in self:
             if len(self) >= self._most:
                 del self[next(iter(self))]

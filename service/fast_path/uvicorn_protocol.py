@@ -1,9 +1,9 @@
-"""HTTP as uvicorn reads it, with a fast path for posted verbs.
+"""uvicorn's HTTP/1.1 protocol with a fast path for POST requests of a verb.
 
-uvicorn starts a task when a request's head is there, and hands body and answer over in messages. A verb needs its whole
-body and answers with one piece. So a posted verb whose body follows its head at once is begun when both are there, and
-its answer is written as it is. Whatever is unusual about a request goes uvicorn's own way, to FastAPI's routes: another
-path or method, a slow or large body, `Expect`, HTTP/1.0, a request behind one that is not answered yet.
+uvicorn starts a task when a request's head has arrived, and passes body and answer on as ASGI messages. A verb needs
+its whole body, and answers in one piece. So the fast path waits for the whole request, starts one task for it, and
+writes the answer directly. Unusual requests go to FastAPI's routes, as uvicorn sends them: other paths and methods, a
+slow or large body, `Expect`, HTTP/1.0, a request behind one that is not answered yet.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from service.fast_path.known_heads import MAX_HEAD_BYTES, PostedHead
 from service.observability.access_log import RequestRecord
 
 _WHOLE_S = 0.05
-"""How long a body may take to be whole before uvicorn waits for it."""
+"""How long the fast path waits for a whole body; then the request goes to FastAPI's routes."""
 _WHOLE_BYTES = 1 << 20
 
 
 class _WholeRequest(RequestResponseCycle):
-    """A posted verb that is whole: an entry of `admission.turns`, a source of `verbs.answering`, a cycle of uvicorn."""
+    """A whole request, as `admission.turns` (Entry), `verbs.answering` (Source) and uvicorn (a cycle) each need it."""
 
     def __init__(self, protocol: FastPathProtocol, posted: PostedHead, body: bytes) -> None:
         self.disconnected = False
@@ -39,19 +39,19 @@ class _WholeRequest(RequestResponseCycle):
         self.posted, self._protocol = posted, protocol
         self.timeout_s = posted.timeout_s or 0.0
         self.came = time.monotonic()
-        """It may wait for its turn, but its time runs."""
+        """When the request arrived; its deadline counts from here, not from its turn."""
         self._is_received = False
 
     def begin(self) -> None:
-        """It is its turn."""
+        """Start to answer the request: its turn has come."""
         self._protocol.begin(self)
 
     def expire(self) -> None:
-        """Its turn has come too late."""
+        """Refuse the request: its turn has come too late."""
         self._protocol.expire(self)
 
     async def receive(self) -> Message:  # type: ignore[override]
-        """The body, then whether the client hangs up."""
+        """Return the body at the first call; later calls wait until the client hangs up."""
         if not self._is_received:
             self._is_received = True
             return {"type": "http.request", "body": self.body, "more_body": False}
@@ -60,25 +60,25 @@ class _WholeRequest(RequestResponseCycle):
 
 
 class FastPathProtocol(GuardedProtocol):
-    """One connection."""
+    """A client's connection with the fast path: answers whole POST requests of a verb past uvicorn and FastAPI."""
 
     def __init__(self, *args: Any, dispatch: Dispatch, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._dispatch = dispatch
         self._between = True
-        """No request has begun to come and is not there yet."""
+        """True between two requests; False while a request has arrived only in part."""
         self._posted: PostedHead | None = None
         self._data = self._head = b""
-        """What has just been read, where a request begins with it; the head that it was last found to begin with."""
+        """The data just read, where it begins a request; and the head of the last whole request."""
         self._pieces: list[bytes] | None = None
-        """Of a body that may yet become whole at once."""
+        """The pieces of a body that the fast path waits for; None while it waits for none."""
         self._size = 0
         self._late: asyncio.TimerHandle | None = None
 
-    # -- what is read --------------------------------------------------------------------------------------
+    # -- reading requests ----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Begin what is one whole request with a known head; parse everything else."""
+        """Start a whole request with a known head at once; parse all other data."""
         if self._between and self._parting is None and self._is_answered():
             end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
             known = self._dispatch.known_heads.get(data[:end]) if end > 0 else None
@@ -93,18 +93,18 @@ class FastPathProtocol(GuardedProtocol):
             self._late = self.loop.call_later(_WHOLE_S, self._leave_fast_path)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client hung up."""
+        """Called when the connection is closed: pass a request that is not whole on, so that it is logged."""
         if self._pieces is not None:
-            self._leave_fast_path()  # the application notes it down
+            self._leave_fast_path()  # the application logs the request
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Called by the parser at the first byte of a request."""
         self._between = False
         super().on_message_begin()
 
     def head_came(self) -> None:
-        """Wait for the body of a posted verb; begin anything else as uvicorn does."""
+        """Keep a POST request of a verb until its body is whole; start any other request as uvicorn does."""
         self._posted = self._posted_head()
         if self._posted is None:
             super().head_came()
@@ -112,7 +112,7 @@ class FastPathProtocol(GuardedProtocol):
             self._pieces, self._size = [], 0
 
     def body_came(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Collect a piece of the body that the fast path waits for; pass any other piece to uvicorn."""
         if self._pieces is None:
             super().body_came(body)
             return
@@ -122,7 +122,7 @@ class FastPathProtocol(GuardedProtocol):
             self._leave_fast_path()
 
     def request_came(self) -> None:
-        """The request is whole."""
+        """Start a request whose body is whole, on the fast path where that waited for the body."""
         self._between = True
         if self._pieces is None or self._posted is None:
             super().request_came()
@@ -136,17 +136,17 @@ class FastPathProtocol(GuardedProtocol):
         self._enter(posted, body)
 
     def shutdown(self) -> None:
-        """The server is about to stop: what has begun is answered, a body that is on its way too."""
+        """Called when the server stops: requests that have begun are answered, also one whose body is not whole."""
         if self._pieces is not None:
             self._leave_fast_path()
         super().shutdown()
 
     def _is_answered(self) -> bool:
-        """Whether everything that has been asked is answered, and the answers are out."""
+        """Whether every request on this connection is answered, and the answers are sent."""
         return not self.pipeline and not self.flow.write_paused and getattr(self.cycle, "response_complete", True)
 
     def _posted_head(self) -> PostedHead | None:
-        """What the request asks for, if it is a posted verb with nothing unusual about it."""
+        """The parsed head, if the request is a POST of a verb that the fast path takes; else None."""
         parser = self.parser
         if parser.get_method() != b"POST":
             return None
@@ -162,7 +162,7 @@ class FastPathProtocol(GuardedProtocol):
         return self._dispatch.posted(path, query, self.headers)
 
     def _leave_fast_path(self) -> None:
-        """Begin as uvicorn does, with what has come of the body."""
+        """Give the current request to uvicorn, with the pieces of its body so far."""
         pieces = self._pieces or []
         self._forget()
         super().head_came()
@@ -179,10 +179,10 @@ class FastPathProtocol(GuardedProtocol):
             self._late.cancel()
             self._late = None
 
-    # -- what is answered ----------------------------------------------------------------------------------
+    # -- answering requests --------------------------------------------------------------------------------
 
     def _enter(self, posted: PostedHead, body: bytes) -> None:
-        """Let a request in that is whole, or refuse it."""
+        """Admit a whole request to the queue of turns, or shed it."""
         refusal = self._dispatch.refusal(posted)
         if refusal is not None:
             self.write_refusal(refusal, keep_alive=True)
@@ -192,8 +192,8 @@ class FastPathProtocol(GuardedProtocol):
         self._dispatch.services.admission.turns.enter(request)
 
     def begin(self, request: _WholeRequest) -> None:
-        """Answer a request: it is its turn."""
-        if request.disconnected:  # while it waited
+        """Start to answer a request: its turn has come."""
+        if request.disconnected:  # the client hung up while the request waited
             self._dispatch.gone(request.posted, RequestRecord(request.posted.request_id, request.came))
             return
         task = self.loop.create_task(self._answer(request))
@@ -210,7 +210,7 @@ class FastPathProtocol(GuardedProtocol):
     async def _answer(self, request: _WholeRequest) -> None:
         try:
             answer = await self._dispatch.answer(request.posted, request, request.came)
-        except BaseException:  # the server does not wait any longer, or it is a fault of ours: no client waits for it
+        except BaseException:  # cancelled at shutdown, or a fault of the service: the client gets no answer
             self.transport.close()
             raise
         if answer is not None and not request.disconnected:
@@ -219,6 +219,6 @@ class FastPathProtocol(GuardedProtocol):
 
     def _complete(self, request: _WholeRequest) -> None:
         request.response_complete = True
-        request.body = b""  # a connection keeps its last request while it is idle
+        request.body = b""  # an idle connection keeps its last request, which must not keep the body
         request.message_event.set()
         self.on_response_complete()

@@ -1,4 +1,4 @@
-"""Which versions there are, in which state, which one a request means, and how that changes while requests run."""
+"""Models and versions: their state, loading and unloading, and which version the name in a request means."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that nobody waits for: it is remembered, its errors are logged, and it ends with the service."""
+"""Background tasks: keeps references to tasks that no request awaits, logs their errors, cancels them at the end."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ log = structlog.get_logger("latent.registry")
 
 
 class Background:
-    """Tasks of one event loop."""
+    """The background tasks of one event loop."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin some work; who needs its result may await the task."""
+        """Start a coroutine as a background task; a caller that needs its result may await the task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def close(self) -> None:
-        """Cancel what is running, and wait until it has ended."""
+        """Cancel all running tasks, and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -38,5 +38,5 @@ class Background:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, ServiceError):  # those are for who has asked
+        if error is not None and not isinstance(error, ServiceError):  # a ServiceError is for the task's caller
             log.error("background work failed", exc_info=error)

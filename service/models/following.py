@@ -1,7 +1,7 @@
-"""Following the store: what is published, promoted, rolled back or removed becomes what names mean, while requests run.
+"""Follows the store: when versions are published, promoted, rolled back or removed, names move while requests run.
 
-A version is loaded beside the one that serves; only then the name moves. One that cannot be loaded never takes a name
-over, and stands in the way of no other.
+A new version is loaded beside the version that serves; only then the name moves. A version that cannot be loaded never
+gets the name, and does not stop other versions from getting it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger("latent.registry")
 
 
 class Follower:
-    """Keeps a shelf as the store is. Used from one event loop; looking runs in a thread of its own."""
+    """Updates a shelf to what the store has. Use it in one event loop; the store is read in a thread of its own."""
 
     def __init__(self, settings: Settings, store: ModelStore, shelf: Shelf) -> None:
         self._settings, self._shelf = settings, shelf
@@ -39,13 +39,13 @@ class Follower:
         self._unread: str | None = None
 
     def close(self) -> None:
-        """Stop looking; nobody is looking or following any more."""
+        """Stop the thread that reads the store; call it when no look is running."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     # -- looking -------------------------------------------------------------------------------------------
 
     def first_look(self) -> None:
-        """Look at the store before anything is served."""
+        """Read the store once, before any version is served."""
         try:
             self._take(self._eye.look())
         except StoreMissing as error:
@@ -54,11 +54,11 @@ class Follower:
             log.warning("the store has no such model", only=self._settings.model)
 
     async def look(self) -> None:
-        """Learn which versions there are and where the aliases point; what names mean stays as it is."""
+        """Read versions and aliases from the store, without loading versions or moving names."""
         asked = time.monotonic()
         async with self._looking:
             if self._looked_at > asked:
-                return  # somebody else's look has begun since
+                return  # another call's look began after this call
             self._looked_at = time.monotonic()
             known = {(slot.name, slot.version) for slot in self._shelf.slots()}
             failed = {
@@ -77,12 +77,12 @@ class Follower:
     # -- following -----------------------------------------------------------------------------------------
 
     async def first_load(self, model: Model) -> None:
-        """Load what the bare name of a model means."""
+        """Load the version that the bare name of a model means."""
         await self._advance(model, None)
         self._shelf.fit()
 
     async def watch(self) -> None:
-        """Follow the store for ever: every LATENT_WATCH_S, and at once where somebody else has found it changed."""
+        """Follow the store for ever: every LATENT_WATCH_S, and at once when another look has found a change."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.watch_s):
@@ -93,7 +93,7 @@ class Follower:
                 log.exception("the store cannot be followed")
 
     async def follow(self) -> None:
-        """Look at the store, and let every name in use mean what it says there."""
+        """Read the store, and move every name in use to the version that the store gives it."""
         async with self._following:
             await self.look()
             self._changed.clear()
@@ -102,7 +102,7 @@ class Follower:
             self._shelf.fit()
 
     async def reload(self, name: str) -> Model | None:
-        """Follow the store now, for one model, and try again what has failed; None where there is no such model."""
+        """Follow the store now for one model, and try its failed versions again; None for an unknown model."""
         async with self._following:
             await self.look()
             model = self._shelf.models.get(name)
@@ -133,7 +133,7 @@ class Follower:
                 log.warning("model held back", model=model.name, reason=held_back)
 
     async def _advance(self, model: Model, selector: Selector) -> None:
-        """Load what the store says that a name means, beside what it means now; then let it mean that."""
+        """Load the version that the store gives a name, beside the one that serves; then move the name."""
         for slot in model.wanted(selector):
             if slot.version == model.meaning(selector) and slot.state != "failed":
                 return
@@ -142,13 +142,13 @@ class Follower:
             if slot in model.wanted(selector):
                 self._shelf.point(model, selector, slot)
             else:
-                self._shelf.retire(model, slot)  # the store has changed meanwhile: the next look sees to it
+                self._shelf.retire(model, slot)  # the store changed meanwhile: the next look loads the right version
             return
 
-    # -- what a look has found -----------------------------------------------------------------------------
+    # -- applying a snapshot -------------------------------------------------------------------------------
 
     def _take(self, snapshot: Snapshot) -> bool:
-        """Take over what a look has found; say whether anything was new."""
+        """Apply a snapshot of the store to the shelf; return whether anything changed."""
         changed = False
         for name, found in snapshot.models.items():
             if found.versions and name not in self._shelf.models:
@@ -189,7 +189,7 @@ class Follower:
         return changed
 
     def _aliases(self, aliases: Mapping[str, int], versions: Sequence[int]) -> dict[str, int]:
-        """Aliases as this service means them: LATENT_MODEL=NAME@SELECTOR makes that version its `production`."""
+        """The aliases that this service uses: LATENT_MODEL=NAME@SELECTOR makes that version its `production`."""
         selector = self._only.selector if self._only is not None else None
         if isinstance(selector, int):
             return {**aliases, PRODUCTION: selector}
@@ -200,7 +200,7 @@ class Follower:
         return dict(aliases)
 
     def _say_unread(self, error: StoreError) -> None:
-        """What is served goes on; say once why the store is not followed."""
+        """Log once why the store cannot be read; loaded versions go on serving."""
         if self._unread != str(error):
             self._unread = str(error)
             log.warning("the store cannot be read", reason=str(error), only=self._settings.model)

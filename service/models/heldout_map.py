@@ -1,4 +1,4 @@
-"""The map of a version: its held-out items at the places of their codes. Pure numpy; d is the model's latent_dim."""
+"""The map of a version: held-out items, drawn in two dimensions by their codes. Pure numpy; d is latent_dim."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from model_store.verify import HELDOUT, PRIOR, check_digest
 Array = NDArray[Any]
 
 _NOT_VARYING = 1e-6
-"""Codes are float32: directions in which they vary less than this, beside the widest, are their rounding."""
+"""A direction in which codes vary less than this share of the widest direction is float32 rounding."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The way from any code to the map: coordinates = matrix · z + offset."""
+    """An affine projection of codes to the map: coordinates = matrix · z + offset."""
 
     matrix: Float64
     """(2, d)"""
@@ -34,7 +34,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class HeldoutMap:
-    """What is drawn of a version: items, the way from codes to the map, and the prior that was fitted to the codes."""
+    """The data of a version's map: held-out items, the projection of codes, and the fitted prior."""
 
     heldout: Heldout
     projection: Projection
@@ -42,7 +42,7 @@ class HeldoutMap:
 
     @property
     def nbytes(self) -> int:
-        """Memory of its arrays."""
+        """Bytes of all arrays of the map."""
         items, prior = self.heldout, self.prior
         return sum(
             array.nbytes for array in (items.inputs, items.codes, items.coordinates, prior.means, prior.covariances)
@@ -50,7 +50,7 @@ class HeldoutMap:
 
 
 def read_map(directory: Path, manifest: Manifest) -> HeldoutMap:
-    """The map of a published version, from its files as the manifest records them.
+    """Read the map of a published version from its files, checked against the manifest's digests.
 
     Raises FileMissing, FileAltered, RequiredFileMissing, HeldoutInvalid or PriorInvalid.
     """
@@ -66,7 +66,7 @@ def read_map(directory: Path, manifest: Manifest) -> HeldoutMap:
 
 
 def fit_projection(codes: Array, coordinates: Array) -> Projection:
-    """Codes (m, d) and where they lie (m, 2) -> the affine map between them.
+    """Fit the affine projection from codes (m, d) to their coordinates on the map (m, 2).
 
     Up to two dimensions are drawn as they are, (z, 0) where there is one. More are drawn by an affine map (the first
     two principal components of the training codes), which least squares find again. Where the codes do not vary in
@@ -84,7 +84,7 @@ def fit_projection(codes: Array, coordinates: Array) -> Projection:
 
 
 def spread(heldout: Heldout, most: int | None) -> Heldout:
-    """At most so many of m items, evenly over all of them: item i of n is held-out item ⌊i · m / n⌋."""
+    """Choose at most `most` of m items, evenly spread: item i of n is held-out item ⌊i · m / n⌋."""
     m = len(heldout.codes)
     if most is None or most >= m:
         return heldout

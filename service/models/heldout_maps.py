@@ -1,4 +1,4 @@
-"""The maps of versions that were asked for: read in a thread, kept while there is room."""
+"""A cache of version maps: reads a map in a thread, and drops the least recently used ones over a size limit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ KEPT_BYTES = 128 << 20
 
 
 class Maps:
-    """Used from one event loop. A map goes when its version goes, or when room is needed: the least recently used
-    first."""
+    """A cache of version maps with a size limit. Use it in one event loop.
+
+    A map is dropped with its version, or when room is needed, the least recently used first.
+    """
 
     def __init__(self, store: Path, max_bytes: int = KEPT_BYTES) -> None:
         self._store, self._max_bytes = store, max_bytes
         self._kept: WeakKeyDictionary[Slot, tuple[str, HeldoutMap]] = WeakKeyDictionary()
-        """With the digest of the manifest; the most recently used last."""
+        """Each map with the digest of its manifest; the most recently used last."""
         self._reading = asyncio.Lock()
 
     async def get(self, slot: Slot, manifest: Manifest) -> HeldoutMap:
-        """The map of a version. Raises VersionDamaged. One is read at a time, so memory is bounded meanwhile too."""
+        """The map of a version, from the cache or from disk. Raises VersionDamaged.
+
+        Only one map is read at a time, which bounds the memory.
+        """
         async with self._reading:
             kept = self._kept.pop(slot, None)
             if kept is None or kept[0] != manifest.digest:
@@ -36,7 +41,7 @@ class Maps:
 
     @property
     def nbytes(self) -> int:
-        """Memory of all that are kept."""
+        """Bytes of all cached maps."""
         return sum(kept.nbytes for _, kept in self._kept.values())
 
     def _make_room(self) -> None:

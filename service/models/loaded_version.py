@@ -1,6 +1,6 @@
-"""A version from disk to memory: verified, on an engine that reproduces its goldens, every batch size warmed.
+"""Loads a version from disk: verifies it, picks an engine that reproduces its goldens, warms up every batch size.
 
-Load = verify checksums -> load both halves -> replay the goldens -> warm every batch size. Runs in a thread of its own.
+Steps: verify checksums -> load both halves -> replay the goldens -> warm every batch size. Runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger("latent.load")
 
 @dataclass(frozen=True)
 class LoadedVersion:
-    """A version as an engine has it, the goldens reproduced."""
+    """A version loaded on an engine that reproduced its goldens, with its batch sizes and their costs."""
 
     manifest: Manifest
     prior: Mixture
@@ -45,17 +45,17 @@ class LoadedVersion:
     encoder_costs: CostCurve
     decoder_costs: CostCurve
     fallback_reason: str | None = None
-    """Why `auto` did not take its first choice."""
+    """Why the engine choice `auto` did not take its first engine; None where it did."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why `auto` did not take an engine."""
+    """The reason why the engine choice `auto` rejected an engine."""
 
     engine: str
     reason: str
     cause: str | None
-    """What lies behind it, for the log."""
+    """The runtime's own error, for the log."""
 
     def __str__(self) -> str:
         return f"{self.engine}: {self.reason}"
@@ -63,7 +63,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Proven:
-    """A version on an engine that has reproduced its goldens."""
+    """A version loaded on an engine that has reproduced its goldens, before warm-up."""
 
     manifest: Manifest
     golden: Golden
@@ -74,7 +74,7 @@ class Proven:
 
 
 def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, max_batch_items: int) -> LoadedVersion:
-    """Verify a published version and load it, on the engine that was chosen.
+    """Verify a published version, load it on the chosen engine, and warm up every batch size.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
@@ -96,9 +96,9 @@ def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, m
 
 
 def call_largest_alone(directory: Path, loaded: LoadedVersion, engine: Engine) -> None:
-    """Load what gains by it once more, for batches of the largest size alone, and prove it like the rest.
+    """Load a second program, only for the largest batch size, for each half that gets faster by it; replay the goldens.
 
-    Raises StoreError, GoldenMismatch or EngineError; nothing has changed then.
+    Raises StoreError, GoldenMismatch or EngineError; the version is unchanged then.
     """
     halves = (loaded.encoder, loaded.decoder)
     golden = read_golden(directory / GOLDEN, loaded.manifest)
@@ -115,9 +115,9 @@ def prove_first(
     hear: Callable[[Manifest, Refusal], None],
     batch_of: Callable[[Manifest], int] | None = None,
 ) -> Proven:
-    """Verify a published version and load it on the engine that was chosen, for `auto` the first that proves itself.
+    """Verify a published version and load it on the chosen engine; `auto`: the first that reproduces the goldens.
 
-    `hear` is told of every engine that `auto` does not take. With `batch_of`, every call has to have so many rows.
+    `hear` is called for every engine that `auto` rejects. With `batch_of`, every call must have that number of rows.
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
     manifest = verify_version(directory)
@@ -146,7 +146,7 @@ def _log_refusal(manifest: Manifest, refusal: Refusal) -> None:
 def load_and_prove(
     directory: Path, engine: Engine, body: ManifestBody, golden: Golden, batch: int | None = None
 ) -> tuple[Program, Program]:
-    """Load both SavedModels and replay the goldens, preprocessing included; for calls of `batch` rows alone, or of any.
+    """Load both SavedModels and replay the goldens, preprocessing included; with `batch`, for calls of that size only.
 
     Raises EngineError, or GoldenMismatch naming what differs.
     """
@@ -174,7 +174,7 @@ def load_and_prove(
 
 
 def bfloat16_tolerance(recorded: Float32) -> Tolerance:
-    """How closely bfloat16 must come to an array recorded in float32: to 3 % of a value, and of the array's own size.
+    """The tolerance of bfloat16 for an array recorded in float32: 3 % of each value, plus 3 % of the root mean square.
 
     One rounding to seven bits of mantissa is off by up to 2⁻⁸, 0.4 %; a network makes a handful of them.
     """
@@ -189,7 +189,7 @@ def _infer(engine: Engine, program: Program, batch: int | None, inputs: Rows) ->
 
 
 def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
-    """Hold a staged version to its goldens on an engine. Raises StoreError: what a trainer's check is to raise."""
+    """Replay a staged version's goldens on an engine. Raises StoreError, as a trainer's check must."""
     try:
         load_and_prove(
             directory, create_engine(engine_name, usable_cpus()), body, read_golden(directory / GOLDEN, body)

@@ -1,4 +1,4 @@
-"""Loading and letting go of versions: in one thread of its own, which knows the engines."""
+"""Loads and frees versions in one thread of its own, so that the event loop goes on."""
 
 from __future__ import annotations
 
@@ -23,57 +23,57 @@ log = structlog.get_logger("latent.load")
 
 @dataclass(frozen=True)
 class Attempt:
-    """What became of loading a version."""
+    """The result of loading a version: the loaded version, or an error."""
 
     files: Signature
-    """As they were before."""
+    """Signature of the version's files, taken before loading."""
     loaded: LoadedVersion | None = None
     memory_bytes: int = 0
     error: Exception | None = None
-    """StoreError or EngineError, or whatever a runtime raised."""
+    """StoreError, EngineError, or any exception of a runtime."""
 
 
 class Loader:
-    """Loads one version at a time. Called from the event loop, which it never holds up."""
+    """Loads one version at a time in its thread. Called from the event loop, which it never blocks."""
 
     def __init__(self, settings: Settings, cpus: int) -> None:
-        """`cpus` is how many this process may use."""
+        """`cpus` is the number of CPUs that this process may use."""
         self._settings, self._cpus = settings, cpus
         self._engines: dict[str, Engine] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent-load")
 
     async def load(self, directory: Path) -> Attempt:
-        """Verify, compile, prove and warm the version in a directory."""
+        """Load the version in a directory: verify, compile, replay the goldens, warm up."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._load, directory)
 
     async def call_largest_alone(self, directory: Path, loaded: LoadedVersion) -> int:
-        """Give a version a program for its largest batches, and say what that occupies.
+        """Add programs for the largest batch size to a version; return the bytes of memory that they occupy.
 
-        Where it cannot be had, the version is served as it is.
+        Where that fails, the version is served as it is, and 0 is returned.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, self._call_largest_alone, directory, loaded
         )
 
     async def let_go(self, model: list[ServedModel]) -> None:
-        """Empty the list of the last reference to a closed model: freeing compiled networks takes milliseconds."""
+        """Free a closed model in the thread, by clearing the list with its last reference: it takes milliseconds."""
         await asyncio.get_running_loop().run_in_executor(self._thread, model.clear)
 
     def close(self) -> None:
-        """Wait for the version that is being loaded; the rest is not begun."""
+        """Wait for the version that is being loaded, and cancel the versions that wait."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _load(self, directory: Path) -> Attempt:
         files: Signature = ()
         choice = self._settings.engine
-        with suppress(EngineError):  # said when it is needed; what a runtime itself occupies is no version's memory
+        with suppress(EngineError):  # raised again below; a runtime's own memory must not count as a version's
             self._engine(ENGINES[0] if choice == "auto" else choice)
         try:
             files = signature_of(directory)
             before = resident_bytes()
             loaded = load_version(directory, choice, self._engine, self._settings.max_batch_items)
             memory_bytes = occupied_bytes(loaded.manifest, before, resident_bytes())
-        except Exception as error:  # noqa: BLE001 - the caller says what it means, and serves on
+        except Exception as error:  # noqa: BLE001 - the caller handles the error, and serves on
             return Attempt(files, error=error)
         return Attempt(files, loaded, memory_bytes)
 
@@ -82,7 +82,7 @@ class Loader:
         reference = f"{loaded.manifest.name}@{loaded.manifest.version}"
         try:
             call_largest_alone(directory, loaded, self._engine(loaded.engine))
-        except Exception as error:  # noqa: BLE001 - whatever a runtime raised, the version is served as it was
+        except Exception as error:  # noqa: BLE001 - after any runtime error the version is served as before
             log.warning("no program for the largest batch", model=reference, reason=str(error), cause=cause_of(error))
             return 0
         after = resident_bytes()

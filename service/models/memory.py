@@ -1,4 +1,4 @@
-"""What a loaded version occupies, and which versions have to go where all of them together are too much."""
+"""Memory of loaded versions: measures it, and chooses which versions to unload when the budget is exceeded."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from model_store.verify import DECODER, ENCODER
 
 STATUS = Path("/proc/self/status")
 _PER_FILE_BYTE = 5
-"""Measured: loaded networks occupy 1.1 (large dense ones) to 5 times (convolutional ones) the bytes of their files."""
+"""Memory bytes for each byte of a network's files. Measured: 1.1 (large dense networks) to 5 (convolutional ones)."""
 
 
 class Occupant(Protocol):
-    """A loaded version, as the budget sees it."""
+    """A loaded version, as the memory budget needs it."""
 
     @property
     def occupied_bytes(self) -> int:
-        """Its memory."""
+        """The memory of the version."""
 
     @property
     def used_at(self) -> float:
-        """When a request last had it, on the clock of time.monotonic."""
+        """When a request last used the version (time.monotonic)."""
 
     @property
     def in_use(self) -> bool:
-        """Whether a request has it now."""
+        """Whether a request has a lease on the version now."""
 
 
 V = TypeVar("V", bound=Occupant)
 
 
 def to_unload(loaded: Sequence[V], budget_bytes: int, kept: Collection[V]) -> tuple[list[V], bool]:
-    """Versions to unload, the least recently used first, so that the others fit into the budget; and whether they do.
+    """Choose versions to unload, least recently used first, until the rest fits the budget; and whether it fits.
 
-    Never one that is in use, one of `kept`, or the most recently used: a version larger than the budget still serves.
+    Never a version in use, one of `kept`, or the most recently used one: a version larger than the budget still serves.
     """
     excess = sum(version.occupied_bytes for version in loaded) - budget_bytes
     going: list[V] = []
@@ -53,7 +53,7 @@ def to_unload(loaded: Sequence[V], budget_bytes: int, kept: Collection[V]) -> tu
 
 
 def resident_bytes(status: Path = STATUS) -> int | None:
-    """Memory that this process keeps for itself: no files mapped into it, nothing it has freed. None but on Linux."""
+    """The private resident memory of this process, without mapped files and freed memory; None if not on Linux."""
     _trim()
     try:
         lines = status.read_text(encoding="ascii").splitlines()
@@ -63,15 +63,15 @@ def resident_bytes(status: Path = STATUS) -> int | None:
 
 
 def network_bytes(manifest: Manifest) -> int:
-    """Bytes of the files of both networks of a version."""
+    """Size of the files of a version's encoder and decoder."""
     halves = (f"{ENCODER}/", f"{DECODER}/")
     return sum(file.size for path, file in manifest.files.items() if path.startswith(halves))
 
 
 def occupied_bytes(manifest: Manifest, before: int | None, after: int | None) -> int:
-    """What loading a version has cost: what the process grew by, or what its networks' files let expect.
+    """Estimate a loaded version's memory by the growth of the process, or else by the size of its files.
 
-    At least those files' size: what another version has just left may be reused, and hide the growth.
+    At least the size of the files: memory freed by another version may be reused, which hides the growth.
     """
     files = network_bytes(manifest)
     if before is None or after is None:
@@ -80,7 +80,7 @@ def occupied_bytes(manifest: Manifest, before: int | None, after: int | None) ->
 
 
 def _trim() -> None:
-    """Give freed memory back to the system, so that it is counted to nobody: 0.2 ms."""
+    """Return freed memory to the system, so that it is not counted as a version's memory; takes 0.2 ms."""
     if sys.platform == "linux":
         with suppress(AttributeError):  # the C library may be another than glibc
             ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The models of one store: what a request means, and what there is to say of them."""
+"""The registry of one store's models: finds and leases the version that a request names, and reports readiness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.settings import Settings
 
 
 class Registry:
-    """Used from one event loop; loading and looking at the store run in threads of their own."""
+    """All models of one store. Use it in one event loop; loading and reading the store run in threads of their own."""
 
     def __init__(self, settings: Settings, observer: SwapObserver) -> None:
         self._settings = settings
@@ -27,20 +27,20 @@ class Registry:
         self._background = Background()
         self._shelf = Shelf(settings, store, self._background, observer)
         self.meant: Mapping[str | None, ServedModel] = self._shelf.meant
-        """What references mean that were asked for before, loaded; for the hot path. Others are for `get` to find.
+        """A cache for the hot path: loaded versions by the references of earlier requests; `get` finds all others.
 
-        Who takes a version from here adds one to its `leases`, and calls its `release` once.
+        A caller that takes a version from here adds one to its `leases`, and calls its `release` once.
         """
         self._follower = Follower(settings, store, self._shelf)
         self._first_loads: list[asyncio.Task[None]] = []
         self.draining = False
-        """Set when the process is told to stop: still answering, no longer ready."""
+        """True after a stop signal: the process still answers, but is not ready."""
         self.closing = False
 
     # -- life ----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Look at the store; unless loading is lazy, begin to load what each bare name means; begin to watch."""
+        """Read the store, begin to load the version of each bare name (unless loading is lazy), begin to watch."""
         self._follower.first_look()
         if self._settings.load == "eager":
             for model in sorted(self._shelf.models.values(), key=lambda model: model.name != self.default_name):
@@ -49,12 +49,12 @@ class Registry:
             self._background.spawn(self._follower.watch())
 
     async def settled(self) -> None:
-        """Wait until what `open` began to load is ready or has failed."""
+        """Wait until every version that `open` began to load is ready or has failed."""
         if self._first_loads:
             await asyncio.wait(self._first_loads)
 
     async def close(self) -> None:
-        """Stop every queue; callers that wait get ShuttingDown."""
+        """Stop every queue; waiting requests get ShuttingDown."""
         self.closing = True
         await self._background.close()
         await self._shelf.close()
@@ -63,19 +63,19 @@ class Registry:
     # -- looking -------------------------------------------------------------------------------------------
 
     def slots(self) -> Iterator[Slot]:
-        """Every version known."""
+        """Every known version."""
         return self._shelf.slots()
 
     def models(self) -> list[Model]:
-        """Every model known, by name."""
+        """Every known model, sorted by name."""
         return [self._shelf.models[name] for name in sorted(self._shelf.models)]
 
     async def look(self) -> None:
-        """Look at the store, so that what is known of it is what it is now; what names mean stays as it is."""
+        """Read versions and aliases from the store, without loading versions or moving names."""
         await self._follower.look()
 
     async def model(self, name: str) -> Model:
-        """One model; the store is looked at where it is not known. Raises UnknownModel with near names."""
+        """A model by name; reads the store if the name is unknown. Raises UnknownModel with near names."""
         if name not in self._shelf.models:
             await self.look()
         if name not in self._shelf.models:
@@ -83,7 +83,7 @@ class Registry:
         return self._shelf.models[name]
 
     async def slot(self, name: str, version: int) -> Slot:
-        """One version; the store is looked at where it is not known. Raises UnknownModel."""
+        """A version by name and number; reads the store if it is unknown. Raises UnknownModel."""
         model = await self.model(name)
         if version not in model.slots:
             await self.look()
@@ -95,13 +95,13 @@ class Registry:
 
     @property
     def default_name(self) -> str | None:
-        """The model that a request without `model` means, where that is determined."""
+        """The model that a request without `model` means; None where several are possible."""
         return self._shelf.default_name
 
     def unready(self) -> list[str]:
-        """Why this process is not ready, or nothing: the default model, or else any, must be ready.
+        """Reasons why this process is not ready; empty if the default model, or without one any model, is ready.
 
-        A version that was unloaded for want of memory counts as ready: it loads again at its next request.
+        A version that was unloaded to save memory counts as ready: it loads again at its next request.
         """
         if self.draining or self.closing:
             return ["the service is stopping"]
@@ -134,10 +134,10 @@ class Registry:
     # -- following the store -------------------------------------------------------------------------------
 
     async def reload(self, name: str, timeout_s: float) -> Model:
-        """Let every name of a model mean what the store says now, also where that has failed before.
+        """Move every name of a model to the version that the store gives it now; try failed versions again.
 
-        Raises UnknownModel, NotReady where nothing of the model can be served, or DeadlineExceeded; what was begun
-        then goes on.
+        Raises UnknownModel, NotReady where no version of the model can be served, or DeadlineExceeded: loading then
+        goes on.
         """
         task = self._background.spawn(self._follower.reload(name))
         try:
@@ -154,9 +154,9 @@ class Registry:
     # -- what a request means ------------------------------------------------------------------------------
 
     async def get(self, reference: str | None, clock: Clock) -> ServedModel:
-        """The version that a request names, leased, and loaded if it was not; waits for that until the deadline.
+        """Lease the version that a request names, and load it first if needed, until the deadline.
 
-        Whoever gets it calls its `release` once.
+        The caller calls the version's `release` once.
         Raises UnknownModel, ModelNotDetermined, NotReady, DeadlineExceeded or ShuttingDown.
         """
         if self.closing:
@@ -175,10 +175,10 @@ class Registry:
         return served
 
     async def _find(self, model: Model, selector: int | Selector) -> tuple[ServedModel, bool]:
-        """The version that a name or a number means, loaded; and whether it is what that means from now on."""
+        """Load the version that a name or a number means; and return whether the answer may be cached in `meant`."""
         if isinstance(selector, int):
             slot = await self.slot(model.name, selector)
-            slot.retiring = False  # whoever names a version by its number wants this one
+            slot.retiring = False  # a request that names this version by its number keeps it loaded
             found = await self._shelf.load_first([slot])
             if found is None:
                 raise NotReady(slot.why)

@@ -1,4 +1,4 @@
-"""A loaded version behind its queues: what requests ask. Belongs to the event loop."""
+"""A loaded version with a queue for its encoder and one for its decoder. Use it in the event loop only."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from service.models.loaded_version import LoadedVersion
 Half = Literal["encoder", "decoder"]
 
 SETTLE_S = 1.0
-"""A version that has just become ready has requests to answer, or a command to end."""
+"""Wait after a version is ready before its costs are measured, so that first requests and short commands go first."""
 
 
 @dataclass(slots=True)
 class Clock:
-    """The deadline of one request, and where its time went, in seconds."""
+    """The deadline of one request, and the seconds that it spent in each step."""
 
     deadline: float
     parse_s: float = 0.0
@@ -41,32 +41,32 @@ class Clock:
 
     @classmethod
     def until(cls, timeout_s: float) -> Clock:
-        """A clock that starts now."""
+        """A clock whose deadline is `timeout_s` from now."""
         return cls(deadline=time.monotonic() + timeout_s)
 
 
 @dataclass(slots=True)
 class Posterior:
-    """What the encoder says of n items; d is latent_dim."""
+    """The encoder's output for n items; d is latent_dim."""
 
     z_mean: Float32
-    """(n, d); the code itself where it is deterministic."""
+    """(n, d); for a deterministic model the code itself."""
     z_log_var: Float32 | None
-    """(n, d), Gaussian codes only."""
+    """(n, d); None for a deterministic model."""
 
 
 class Observer(Protocol):
-    """Hears what engines do."""
+    """Is told of waits and engine calls, for the metrics."""
 
     def observe_wait(self, model: str, half: str, seconds: float) -> None:
-        """How long a job waited for the engine."""
+        """Record how long a job waited for the engine."""
 
     def observe_call(self, model: str, half: str, seconds: float, rows: int) -> None:
-        """One engine call."""
+        """Record one engine call."""
 
 
 class ServedModel:
-    """A loaded version behind its queues. Everything is in the network's own units."""
+    """A loaded version with its queues: encodes and decodes batches, in the network's own units."""
 
     def __init__(
         self,
@@ -83,10 +83,10 @@ class ServedModel:
         self.digest = self.manifest.digest
         self._observer, self._loaded = observer, loaded
         self.leases = 0
-        """Requests that have this version now: the registry counts up, `release` down."""
+        """Number of requests that use this version now: a lease adds one, `release` subtracts one."""
         self.last_used = time.monotonic()
         self.on_idle: Callable[[], None] | None = None
-        """Called when the last lease ends."""
+        """Called when the last lease has ended."""
 
         def batcher(half: str, program: BucketedProgram, costs: CostCurve) -> Batcher:
             return Batcher(
@@ -103,21 +103,21 @@ class ServedModel:
 
     @property
     def gaussian(self) -> bool:
-        """Whether the encoder answers a distribution rather than a code."""
+        """Whether the encoder returns a distribution (mean and variance) rather than one code."""
         return self.manifest.latent.distribution == "gaussian"
 
     @property
     def latent_dim(self) -> int:
-        """d, the length of a code."""
+        """d, the number of dimensions of a code."""
         return self.manifest.latent.dim
 
     @property
     def waiting_items(self) -> int:
-        """Items in both queues."""
+        """Number of items that wait in both queues."""
         return self._encoder.waiting_items + self._decoder.waiting_items
 
     async def calibrate(self, cache: CostCache, machine: Mapping[str, str]) -> None:
-        """Measure both halves when there is time for it, or take what was measured on such a `machine` before."""
+        """Measure the cost curves of both halves while idle, or take them from the cache for this kind of `machine`."""
         for half, batcher, program in (
             (ENCODER, self._encoder, self._loaded.encoder),
             (DECODER, self._decoder, self._loaded.decoder),
@@ -142,36 +142,36 @@ class ServedModel:
         return self._encoder if half == "encoder" else self._decoder
 
     def check_room(self, half: Half) -> None:
-        """Raise Overloaded where the queue of a half is full, so that a request need not be read any further."""
+        """Raise Overloaded if the queue of a half is full, so that the request's body need not be read."""
         try:
             self._batcher(half).check_room()
         except BatchingError as error:
             raise from_batching(error) from None
 
     async def encode(self, x: Float32, labels: Float32 | None, clock: Clock) -> Posterior:
-        """The posterior of x (n, …); `labels` (n, classes) for conditional models."""
+        """Encode x (n, …) to its posterior; `labels` (n, classes) for conditional models."""
         rows = await self._infer("encoder", {"x": x}, labels, clock)
         return Posterior(rows["z_mean"], rows["z_log_var"]) if self.gaussian else Posterior(rows["z"], None)
 
     async def decode(self, z: NDArray[Any], labels: Float32 | None, clock: Clock) -> Float32:
-        """The decoder's answer to codes (n, d): (n, …). Raises Overflow where it is no finite number."""
+        """Decode codes (n, d) to items (n, …). Raises Overflow where the output is not finite."""
         rows = await self._infer("decoder", {"z": np.asarray(z, np.float32)}, labels, clock)
         return rows["outputs"]
 
     def release(self) -> None:
-        """A request is through with this version; once for each lease."""
+        """End a lease of this version; call it once for each lease."""
         self.leases -= 1
         self.last_used = time.monotonic()
         if not self.leases and self.on_idle is not None:
             self.on_idle()
 
     async def close(self) -> None:
-        """Stop both queues."""
+        """Close both queues; waiting jobs get an error."""
         await self._encoder.close()
         await self._decoder.close()
 
     async def _infer(self, half: Half, rows: Rows, labels: Float32 | None, clock: Clock) -> Rows:
-        """The half's answer to rows by the names of its inputs. Raises Overflow where it is no finite number."""
+        """Run one half on rows by input name. Raises Overflow where the output is not finite."""
         if labels is not None:
             rows = {**rows, "labels": labels}
         batcher = self._batcher(half)
@@ -186,7 +186,7 @@ class ServedModel:
         except BatchingError as error:
             raise from_batching(error) from error.__cause__
         finally:
-            del job  # its future has the error, which has this frame, which would have the rows for good
+            del job  # job -> future -> error -> frame -> job would be a cycle, which keeps the rows in memory
         self._observer.observe_wait(self.manifest.name, half, answer.queue_s)
         clock.queue_s += answer.queue_s
         clock.infer_s += answer.infer_s
@@ -198,7 +198,7 @@ class ServedModel:
 
 
 def require_finite(answers: NDArray[Any], name: str, given: NDArray[Any]) -> None:
-    """Raise Overflow at the first of n answers (n, …) that is no finite number; `given` (n, …) is what led to it."""
+    """Raise Overflow for the first of n outputs (n, …) that is not finite; `given` (n, …) are their inputs."""
     if np.isfinite(answers).all():
         return
     item = int((~np.isfinite(answers)).reshape(len(answers), -1).any(axis=1).argmax())

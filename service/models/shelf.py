@@ -1,7 +1,7 @@
-"""Every version known, loading and unloading them, and which of them each name means.
+"""Holds every known version, loads and unloads versions, and moves names from one version to another.
 
-A version is unloaded when no name means it any more, when it was removed from the store, or when memory is short; in
-each case once its last lease has ended.
+A version is unloaded when no name means it any more, when it is removed from the store, or when memory is short; in
+each case only after its last lease has ended.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ log = structlog.get_logger("latent.registry")
 
 
 class SwapObserver(Observer, Protocol):
-    """Hears of swaps too."""
+    """An observer that is also told when a name moves to another version."""
 
     def observe_swap(self, model: str) -> None:
-        """A name of a model has moved from one version to another."""
+        """Record that a name of a model moved from one version to another."""
 
 
 class Shelf:
-    """Used from one event loop."""
+    """All known models and versions, and the loaded ones among them. Use it in one event loop."""
 
     def __init__(self, settings: Settings, store: ModelStore, background: Background, observer: SwapObserver) -> None:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
@@ -56,24 +56,24 @@ class Shelf:
         self.engine_worker = EngineWorker()
         self.models: dict[str, Model] = {}
         self.meant: dict[str | None, ServedModel] = {}
-        """What references meant when they were last asked for; emptied whenever that may have changed."""
+        """A cache of the loaded version that each reference means; cleared whenever a meaning may have changed."""
         self._over = False
-        """Whether more than the memory budget is loaded, and in use."""
+        """Whether loaded versions exceed the memory budget, and none can be unloaded now."""
 
     @property
     def default_name(self) -> str | None:
-        """The model that a request without `model` means, where that is determined."""
+        """The model that a request without `model` means; None where several are possible."""
         if self._settings.default_model is not None:
             return parse_reference(self._settings.default_model).name
         return next(iter(self.models)) if len(self.models) == 1 else None
 
     def slots(self) -> Iterator[Slot]:
-        """Every version known."""
+        """Every known version."""
         for model in self.models.values():
             yield from model.slots.values()
 
     async def close(self) -> None:
-        """Stop every queue, then the threads; what is being loaded is waited for."""
+        """Stop every queue, then the threads; waits for a version that is being loaded."""
         self.meant.clear()
         for slot in self.slots():
             if slot.loading is not None:
@@ -86,7 +86,7 @@ class Shelf:
     # -- loading -------------------------------------------------------------------------------------------
 
     async def load_first(self, candidates: Sequence[Slot]) -> tuple[Slot, ServedModel] | None:
-        """The first that is loaded or can be."""
+        """The first of the candidates that is loaded or can be loaded now; None where all fail."""
         for slot in candidates:
             while slot.model is None and slot.state != "failed":
                 if slot.loading is None:
@@ -138,7 +138,7 @@ class Shelf:
             log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
 
     async def _settle_in(self, slot: Slot, model: ServedModel, loaded: LoadedVersion) -> None:
-        """What can wait until it has answered somebody: a program for its largest batches, and what calls cost."""
+        """Finish a ready version in the background: programs for its largest batch size, then its cost curves."""
         if loaded.encoder.gains_by_batch or loaded.decoder.gains_by_batch:
             await asyncio.sleep(SETTLE_S)
             if slot.model is not model:
@@ -152,7 +152,7 @@ class Shelf:
     # -- what names mean -----------------------------------------------------------------------------------
 
     def point(self, model: Model, selector: Selector, slot: Slot) -> None:
-        """Let a name mean a version that is loaded; what it meant before is retired."""
+        """Move a name to a loaded version, and retire the version that it meant before."""
         before = model.meaning(selector)
         if before == slot.version:
             return
@@ -174,7 +174,7 @@ class Shelf:
     # -- unloading -----------------------------------------------------------------------------------------
 
     def retire(self, model: Model, slot: Slot) -> None:
-        """Unload a version that no name means, once its last lease ends; forget it where it was removed."""
+        """Unload a version that no name means, after its last lease; forget it if it was removed from the store."""
         if model.serves(slot) or slot.loading is not None:
             return
         if slot.model is None:
@@ -187,7 +187,7 @@ class Shelf:
             self._unload(model, slot)
 
     def _idle(self, model: Model, slot: Slot) -> None:
-        """The last lease of a version has ended, and something waited for that."""
+        """Called when the last lease of a version ends: unload it if it is retiring, then fit the memory budget."""
         if slot.model is not None:
             slot.model.on_idle = None
             if slot.retiring and not model.serves(slot):
@@ -217,7 +217,7 @@ class Shelf:
                 self.models.pop(model.name, None)
 
     def fit(self) -> None:
-        """Unload what is over the memory budget, now or when its last lease ends."""
+        """Unload versions until the memory budget is kept, now or when their last leases end."""
         budget_bytes = self._settings.memory_budget_bytes
         if not budget_bytes:
             return

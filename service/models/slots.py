@@ -1,4 +1,4 @@
-"""One version and its state; one model, its versions, and which of them each of its names means. No I/O, no waiting.
+"""The state of a version (Slot), and the names and versions of a model (Model). No I/O, no waiting.
 
 A name of a model is an alias, `latest`, or nothing (the bare name). The store says where a name *should* point
 (`wanted`); where it *does* point (`serving`) changes only once the wanted version has been loaded.
@@ -33,20 +33,20 @@ class Slot:
     reason: str | None = None
     model: ServedModel | None = None
     memory_bytes: int | None = None
-    """What it occupies while it is loaded."""
+    """Memory of the version while it is loaded."""
     loading: asyncio.Task[None] | None = None
     proven: bool = False
-    """It was loaded before, so it is expected to load again when it is asked for."""
+    """The version was loaded before, so it is expected to load again when a request needs it."""
     removed: bool = False
-    """It is no longer in the store."""
+    """The version is no longer in the store."""
     retiring: bool = False
-    """To be unloaded when its last lease ends."""
+    """The version is unloaded when its last lease ends."""
     last_used: float = 0.0
-    """On the clock of time.monotonic, while it is not loaded."""
+    """When a request last used the version (time.monotonic); valid while it is not loaded."""
     failed_files: Signature | None = None
-    """Its files when it failed: it is not tried again until they are others."""
+    """Signature of the files that failed: the version is not tried again until its files change."""
     seen_files: Signature | None = None
-    """Its files at the last look: files that are still being written are not tried."""
+    """Signature of the files at the last look: files that still change are not tried."""
 
     @property
     def reference(self) -> str:
@@ -55,31 +55,31 @@ class Slot:
 
     @property
     def used_at(self) -> float:
-        """When a request last had it, on the clock of time.monotonic."""
+        """When a request last used the version (time.monotonic)."""
         return self.model.last_used if self.model is not None else self.last_used
 
     @property
     def in_use(self) -> bool:
-        """Whether a request has it now."""
+        """Whether a request has a lease on the version now."""
         return self.model is not None and self.model.leases > 0
 
     @property
     def occupied_bytes(self) -> int:
-        """Its memory; 0 while it is not loaded."""
+        """Memory of the version; 0 while it is not loaded."""
         return self.memory_bytes or 0
 
     @property
     def why(self) -> str:
-        """Its state, for a person."""
+        """The version's state and reason, as text for people."""
         return f"{self.reference} is {self.state}" + (f" ({self.reason})" if self.reason else "")
 
     def fail(self, reason: str, files: Signature) -> None:
-        """This version cannot be served, as long as its files stay as they are."""
+        """Mark this version as failed, until its files change."""
         self.state, self.reason, self.proven = "failed", reason, False
         self.failed_files = self.seen_files = files
 
     def discover(self, manifest: Manifest | StoreError, files: Signature | None) -> None:
-        """Take what the store says of it; `files` where that is an error."""
+        """Take the version's manifest from the store, or the error of reading it with the signature of its files."""
         if isinstance(manifest, StoreError):
             self.manifest = None
             self.fail(f"{type(manifest).__name__}: {manifest}", files or ())
@@ -87,7 +87,7 @@ class Slot:
             self.manifest, self.state, self.reason = manifest, "available", None
 
     def try_again(self, manifest: Manifest | StoreError | None, files: Signature) -> bool:
-        """Whether a failed version has other files now, which nobody has written to since the last look."""
+        """Make a failed version available again if its files have changed, and are the same as at the last look."""
         if manifest is None or files == self.failed_files:
             return False
         settled, self.seen_files = files == self.seen_files, files
@@ -98,26 +98,26 @@ class Slot:
 
 @dataclass
 class Model:
-    """A model's versions, its aliases as the store has them, and what its names mean now."""
+    """A model: its versions, its aliases in the store, and the version that each of its names means now."""
 
     name: str
     aliases: dict[str, int] = field(default_factory=dict)
     aliases_error: str | None = None
-    """Why the aliases are those of an earlier look."""
+    """Why the aliases could not be read at the last look; `aliases` is then from an earlier look."""
     slots: dict[int, Slot] = field(default_factory=dict)
     serving: dict[Selector, int] = field(default_factory=dict)
     """The version that each name in use means, by `key`."""
     told: str | None = None
-    """What of `held_back` was logged last."""
+    """The value of `held_back` that was logged last."""
 
     # -- names ---------------------------------------------------------------------------------------------
 
     def key(self, selector: Selector) -> Selector:
-        """The bare name is the alias `production` where that is set."""
+        """The key of a name in `serving`: the bare name is the alias `production` where that alias is set."""
         return PRODUCTION if selector is None and PRODUCTION in self.aliases else selector
 
     def take_aliases(self, aliases: Mapping[str, int]) -> None:
-        """Aliases as the store has them now. What the bare name means goes on until what it is to mean is loaded."""
+        """Take the store's aliases. The bare name keeps its version until the new one is loaded."""
         before = self.key(None)
         self.aliases = dict(aliases)
         after = self.key(None)
@@ -127,7 +127,7 @@ class Model:
             del self.serving[alias]
 
     def wanted(self, selector: Selector) -> list[Slot]:
-        """What the store says that a name means, best first: one version, or for the bare name newest first."""
+        """Versions that the store gives a name, best first: one, or for the bare name without alias newest first."""
         key = self.key(selector)
         if key is None:
             return self.present()
@@ -137,31 +137,31 @@ class Model:
         return [slot] if slot is not None and not slot.removed else []
 
     def candidates(self, selector: Selector) -> list[Slot]:
-        """What may answer a request: the version that serves, then what the store says."""
+        """Versions that may answer a request for a name: the one that serves, then those that the store gives."""
         serving = self.meaning(selector)
         first = [self.slots[serving]] if serving is not None else []
         return first + [slot for slot in self.wanted(selector) if slot not in first]
 
     def served(self) -> list[Slot]:
-        """What the bare name may mean, best first."""
+        """Versions that may answer a request for the bare name, best first."""
         return self.candidates(None)
 
     def meaning(self, selector: Selector = None) -> int | None:
-        """The version that a name means now; None where it was not asked for yet."""
+        """The version that a name means now; None if no request has used the name yet."""
         return self.serving.get(self.key(selector))
 
     def mean(self, selector: Selector, slot: Slot) -> None:
-        """From now on a name means this version."""
+        """Make a name mean this version from now on."""
         self.serving[self.key(selector)] = slot.version
 
     def aliases_of(self, version: int) -> list[str]:
-        """Aliases that mean a version now, sorted: as the store says, or as before where that is not loaded yet."""
+        """Aliases that mean a version now, sorted; an alias keeps its version until the store's new one is loaded."""
         return sorted(alias for alias, wanted in self.aliases.items() if self.serving.get(alias, wanted) == version)
 
     # -- versions ------------------------------------------------------------------------------------------
 
     def present(self) -> list[Slot]:
-        """Versions that are in the store, the newest first."""
+        """Versions that are in the store, newest first."""
         return [self.slots[version] for version in sorted(self.slots, reverse=True) if not self.slots[version].removed]
 
     def serves(self, slot: Slot) -> bool:
@@ -170,7 +170,7 @@ class Model:
 
     @property
     def held_back(self) -> str | None:
-        """Why names do not mean what the store says, or None where every name does."""
+        """Why a name does not mean the version that the store gives it; None where every name does."""
         said = [self._held_back(key) for key in {*self.serving, self.key(None)}]
         return "; ".join(sorted(filter(None, said))) or None
 

@@ -1,4 +1,4 @@
-"""One look at the store: which models and versions there are, where the aliases point.
+"""Reads the store by polling: which models and versions exist, and where the aliases point.
 
 The store is polled, not subscribed to: change notices (inotify) say nothing of what another machine writes to a
 network file system, and are missing in some containers' mounts. A look reads the names in each model's directory and
@@ -19,52 +19,52 @@ from model_store.errors import BadName, StoreError, StoreMissing
 from model_store.versions import check_name
 
 Version = tuple[str, int]
-"""A model's name and a version's number."""
+"""A version's key: the model's name and the version's number."""
 Signature = tuple[tuple[str, int, int], ...]
 """Path, bytes and modification time (nanoseconds) of every file of a version, sorted."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """One model's directory."""
+    """The content of one model's directory: versions and aliases."""
 
     versions: tuple[int, ...]
-    """Ascending; none where all were removed."""
+    """Version numbers, ascending; empty where all were removed."""
     aliases: Mapping[str, int] | None
-    """None where they cannot be read."""
+    """None where aliases.json cannot be read."""
     aliases_error: str | None = None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The store at one moment."""
+    """The content of the store at one moment."""
 
     models: Mapping[str, Found]
     unreadable: Mapping[str, str]
-    """Models whose directory cannot be read just now, and why: nothing is known of them."""
+    """Models whose directory cannot be read now, with the reason."""
     manifests: Mapping[Version, Manifest | StoreError]
-    """Of every version that was not known, or failed and has other files since."""
+    """Manifests of versions that are new, or that failed and have changed files since."""
     signatures: Mapping[Version, Signature]
-    """Of the same versions, taken before the manifest was read."""
+    """Signatures of the versions in `manifests`, taken before each manifest was read."""
 
 
 @dataclass
 class StoreEye:
-    """Looks at a store again and again. Used by one thread at a time."""
+    """Polls a store: each `look` returns a snapshot. Use it from one thread at a time."""
 
     store: ModelStore
     only: str | None = None
-    """The one model that is looked at; every model otherwise."""
+    """The only model to look at; None for every model."""
     _aliases: dict[str, tuple[bytes, Mapping[str, int] | None, str | None]] = field(default_factory=dict)
-    """aliases.json as it was read last, and what it says: it is parsed again only where it is another."""
+    """The last bytes of each aliases.json and their parsed content, so that only changed files are parsed again."""
 
     def look(
         self, known: Collection[Version] = (), failed: Mapping[Version, Signature | None] = MappingProxyType({})
     ) -> Snapshot:
-        """The store now; `known` versions are not read again, unless they `failed` and have other files since.
+        """Read the store now; `known` versions are skipped, unless they `failed` and have changed files.
 
-        Raises StoreMissing where the store cannot be read, or has not one model's directory: a volume that was
-        unmounted looks like that.
+        Raises StoreMissing where the store cannot be read or has no model's directory, as an unmounted volume has
+        none.
         """
         models: dict[str, Found] = {}
         unreadable: dict[str, str] = {}
@@ -72,7 +72,7 @@ class StoreEye:
             try:
                 models[name] = self._found(name)
             except FileNotFoundError:
-                continue  # removed in between
+                continue  # removed since the directory was listed
             except OSError as error:
                 unreadable[name] = error.strerror or type(error).__name__
         manifests: dict[Version, Manifest | StoreError] = {}
@@ -117,13 +117,13 @@ class StoreEye:
 
 
 def signature_of(directory: Path) -> Signature:
-    """What tells the files of a version from others, without reading them; empty where there are none."""
+    """The signature of a version's files: changes when a file does; files are not read. Empty without files."""
     files = []
     for path in directory.rglob("*"):
         try:
             status = path.stat(follow_symlinks=False)
         except OSError:
-            continue  # removed in between
+            continue  # removed since the directory was listed
         files.append((path.relative_to(directory).as_posix(), status.st_size, status.st_mtime_ns))
     return tuple(sorted(files))
 

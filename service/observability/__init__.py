@@ -1,1 +1,1 @@
-"""What is written down of requests: the access log and metrics."""
+"""Observability: access log, structured logs and Prometheus metrics."""

@@ -1,4 +1,4 @@
-"""The access log: what is known of a request while it is answered, and its line and metrics afterwards."""
+"""The access log: collects facts about a request while it is answered, then writes its log line and its metrics."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from service.observability.metrics import Metrics
 from service.settings import Settings
 
 CLIENT_GONE = 499
-"""In place of a status, where the client hung up before its answer."""
+"""Logged as the status of a request whose client hung up before the answer."""
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-"""Routes that are asked every few seconds: no log line unless they fail."""
+"""Routes that probes call every few seconds: logged only when they fail."""
 _FLUSH_S = 0.05
 _ATOMIC = 4096  # bytes; PIPE_BUF on Linux (pipe(7)): longer writes of several workers may mix in one pipe
 _FULL = _ATOMIC - 256
-"""As much as one write takes, but for a line: what gathered for 50 ms would keep somebody waiting for ten writes."""
+"""Lines are written early once they fill one write: 50 ms of lines would be ten writes, and delay a request."""
 _PLAIN = re.compile(r"[\w@/ .:+=-]*", re.ASCII)
 
 _made_ids = zip(itertools.repeat(secrets.token_hex(8)), itertools.count(secrets.randbits(31)), strict=False)
 
 
 def request_id_of(given: bytes | None) -> str:
-    """The id of a request: its X-Request-ID, or one that is made where that is no visible ASCII of 1 to 128."""
+    """The id of a request: its X-Request-ID where that is 1 to 128 visible ASCII characters, else a new id."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
     prefix, number = next(_made_ids)
@@ -44,12 +44,12 @@ def request_id_of(given: bytes | None) -> str:
 
 
 class RequestRecord:
-    """What is known of one request. Whoever answers it fills in what it learns."""
+    """Facts about one request for the access log: id, model, number of items, start. Filled in while it is answered."""
 
     __slots__ = ("items", "model", "request_id", "started")
 
     def __init__(self, given_id: bytes | None, started: float | None = None) -> None:
-        """`given_id` is the X-Request-ID as it came; `started` is on the clock of time.monotonic, now where None."""
+        """`given_id` is the client's X-Request-ID; `started` is a time of time.monotonic, now where None."""
         self.request_id = request_id_of(given_id)
         self.model = ""
         self.items = 0
@@ -57,33 +57,33 @@ class RequestRecord:
 
 
 def given_id(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-    """X-Request-ID as it came."""
+    """The value of the header X-Request-ID, not checked; None where it is missing."""
     return next((value for name, value in headers if name == b"x-request-id"), None)
 
 
 def record_of(scope: Scope) -> RequestRecord:
-    """The record of an ASGI request."""
+    """The request record that RecordMiddleware put into an ASGI scope."""
     record: RequestRecord = scope["state"]["record"]
     return record
 
 
 class AccessLog:
-    """Writes a line for each request, and counts it."""
+    """Writes one log line for each request, and counts the request in the metrics."""
 
     def __init__(self, metrics: Metrics, settings: Settings) -> None:
         self._metrics, self._lines = metrics, _Lines(settings)
 
     def record(self, record: RequestRecord, method: str, path: str, route: str, status: int) -> None:
-        """An answered request; `route` is its path as routes have it, one of few."""
+        """Log and count an answered request; `route` is the path template of its route, so that labels are bounded."""
         seconds = time.monotonic() - record.started
         self._note(record.request_id, record.model, f"{method} {path}", route, record.items, status, seconds)
 
     def record_refused(self, request_id: str, method: str, path: str, route: str, status: int) -> None:
-        """A request that was refused as it came: nothing of it has begun, and it took no time."""
+        """Log and count a request that was refused on arrival, with a duration of 0."""
         self._note(request_id, "", f"{method} {path}", route, 0, status, 0.0)
 
     def close(self) -> None:
-        """Write what is left; the event loop is about to end."""
+        """Write the lines that are still buffered; call it before the event loop ends."""
         self._lines.close()
 
     def _note(
@@ -95,7 +95,7 @@ class AccessLog:
 
 
 class _Lines:
-    """The log's lines. As JSON each is made in a microsecond, and written with others of the moment."""
+    """Formats log lines (one JSON line in a microsecond), buffers them, and writes many with one call."""
 
     def __init__(self, settings: Settings) -> None:
         self._on = settings.log_level in ("debug", "info")
@@ -108,9 +108,9 @@ class _Lines:
         self._second, self._prefix = -1, ""
 
     def write(self, request_id: str, model: str, verb: str, items: int, status: int, seconds: float) -> None:
-        """Note an answered request. Lines come at the latest 50 ms afterwards, and in order.
+        """Add the line of an answered request. Lines are written in order, at most 50 ms later.
 
-        What fills a write goes out once the event loop has sent its answers, while clients are busy with theirs.
+        A full buffer is written after the answers of this turn of the event loop are sent, while clients read these.
         """
         if not self._on:
             return
@@ -131,23 +131,23 @@ class _Lines:
         self._size += len(line)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self.close)
-        if self._size > _FULL and not self._flushing:  # after the answers of this turn of the loop are out
+        if self._size > _FULL and not self._flushing:  # after this turn of the loop has sent its answers
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
 
     def close(self) -> None:
-        """Write what is left."""
+        """Stop the timer, and write the buffered lines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._flush()
 
     def _flush(self) -> None:
-        """Write what has gathered, whole lines at a time: other workers may write to the same pipe."""
+        """Write the buffered lines, whole lines in each write: other workers may write to the same pipe."""
         lines, self._lines, self._size, self._flushing = self._lines, [], 0, False
         piece = ""
         for line in lines:
-            if piece and len(piece) + len(line) > _ATOMIC:  # a longer line stands alone
+            if piece and len(piece) + len(line) > _ATOMIC:  # a line longer than one write stands alone
                 _write(piece)
                 piece = ""
             piece += line
@@ -155,7 +155,7 @@ class _Lines:
             _write(piece)
 
     def _now(self) -> str:
-        """The moment (UTC, ISO 8601)."""
+        """The time now (UTC, ISO 8601)."""
         second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
         if second != self._second:
             self._second = second
@@ -170,11 +170,11 @@ def _write(text: str) -> None:
 
 @lru_cache(maxsize=1024)
 def _what(model: str, verb: str, items: int, status: int) -> str:
-    """What most lines have in common with others."""
+    """The part of a JSON line that repeats: model, verb, items, status. Cached."""
     quoted = _quoted(model) if model else "null"
     return f'"model":{quoted},"verb":{_quoted(verb)},"items":{items},"status":{status}'
 
 
 def _quoted(text: str) -> str:
-    """As JSON has it. What is made of letters, digits and a few signs, as most is, needs no more than quotes."""
+    """Text as a JSON string. Letters, digits and a few signs, the common case, need only quotes."""
     return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)

@@ -1,4 +1,4 @@
-"""What /metrics says of versions and of the names that mean them, read from the state itself."""
+"""Gauges of /metrics for models and versions, read from the registry whenever they are asked for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.models import Registry
 
 Labels = tuple[str, ...]
 Values = Mapping[str, Mapping[Labels, int]]
-"""By metric, then by label values."""
+"""Gauge values by metric name, then by label values."""
 Together = Callable[[Iterable[int]], int]
 
 _VERSION = ("model", "version")
@@ -21,7 +21,7 @@ class _Gauge(NamedTuple):
     text: str
     labels: Sequence[str]
     together: Together
-    """Makes one value of those of several processes; a process without the labels counts as 0."""
+    """Combines the values of several processes into one; a process without the labels counts as 0."""
 
 
 _GAUGES = {
@@ -35,7 +35,7 @@ _GAUGES = {
 
 
 def values_of(registry: Registry) -> Values:
-    """The gauges of one process at this moment."""
+    """The current gauge values of one process."""
     values: dict[str, dict[Labels, int]] = {name: {} for name in _GAUGES}
     for model in registry.models():
         values["latent_model_held_back"][model.name,] = int(model.reason is not None)
@@ -52,7 +52,7 @@ def values_of(registry: Registry) -> Values:
 
 
 def families(found: Sequence[Values]) -> Iterator[GaugeMetricFamily]:
-    """The gauges of all processes together."""
+    """Prometheus gauges with the values of all processes combined."""
     for name, gauge in _GAUGES.items():
         family = GaugeMetricFamily(name, gauge.text, labels=gauge.labels)
         for labels in dict.fromkeys(labels for values in found for labels in values[name]):

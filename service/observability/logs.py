@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, or columns for people; uvicorn's own lines go the same way."""
+"""Structured logs on stderr: one JSON object a line, or columns for people; uvicorn's lines have the same form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import structlog
 from service.settings import Settings
 
 TRACEBACKS = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they hold what callers sent, secrets included
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold clients' data, secrets included
 )
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every log line of the process to stderr, in the chosen form."""
+    """Send every log line of the process to stderr, as JSON or as columns."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -31,7 +31,7 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # one write a line: PrintLogger's line end is a second one where Python is unbuffered, and workers share stderr
+        # one write a line: PrintLogger writes the line end apart where Python is unbuffered, and workers share stderr
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

@@ -1,7 +1,7 @@
-"""Every metric, its unit in its name. Labels are bounded: routes, models of the store, status codes.
+"""Metrics for Prometheus, each with its unit in its name. Labels are bounded: routes, models, status codes.
 
-Counting is a few additions to plain numbers, which several processes can send each other and add up; Prometheus' own
-types are made of them when somebody asks.
+Counts are plain numbers, which worker processes send each other and add up. Prometheus' own types are made from them
+only when /metrics is asked for.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ITEMS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 
 Key = tuple[str, ...]
-"""Label values."""
+"""The label values of one distribution."""
 
 
 @dataclass(slots=True)
 class Distribution:
-    """How many observations lie between bounds, and their sum."""
+    """A histogram: the number of observations between each two bounds, and the sum of all observations."""
 
     bounds: Sequence[float]
     counts: list[int]
@@ -41,16 +41,16 @@ class Distribution:
 
     @classmethod
     def over(cls, bounds: Sequence[float]) -> Distribution:
-        """Of no observations yet."""
+        """An empty histogram with these bounds."""
         return cls(bounds, [0] * (len(bounds) + 1))
 
     def observe(self, value: float) -> None:
-        """Count a value."""
+        """Count one observation."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
     def buckets(self) -> list[tuple[str, float]]:
-        """(upper bound, observations up to it), the last without a bound."""
+        """Cumulative counts for Prometheus: (upper bound, observations up to this bound), `+Inf` last."""
         total, found = 0, []
         for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
             total += count
@@ -60,23 +60,23 @@ class Distribution:
 
 @dataclass
 class Counts:
-    """What has been counted so far: it only grows."""
+    """All counters and histograms of one process since its start."""
 
     requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    """By verb, model, status."""
+    """Number of requests by (verb, model, status)."""
     items: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By verb, model."""
+    """Number of items by (verb, model)."""
     request_seconds: dict[Key, Distribution] = field(default_factory=dict)
-    """By verb."""
+    """Durations of requests by (verb,)."""
     queue_seconds: dict[Key, Distribution] = field(default_factory=dict)
-    """By model, half; the next two too."""
+    """Waits for the engine by (model, half); `infer_seconds` and `batch_items` have the same labels."""
     infer_seconds: dict[Key, Distribution] = field(default_factory=dict)
     batch_items: dict[Key, Distribution] = field(default_factory=dict)
     swaps: Counter[str] = field(default_factory=Counter)
-    """By model."""
+    """Number of moves of a name to another version, by model."""
 
     def add(self, other: Counts) -> None:
-        """Add what another process has counted."""
+        """Add the counts of another process to these."""
         self.requests.update(other.requests)
         self.items.update(other.items)
         _add(self.request_seconds, other.request_seconds)
@@ -88,7 +88,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class State:
-    """How one process is at this moment."""
+    """The current state of one process: whether it is ready, and its gauges."""
 
     ready: bool
     gauges: Values
@@ -96,7 +96,7 @@ class State:
 
 @dataclass(frozen=True)
 class Report:
-    """One process: what it has counted, and how it is; no state once it is gone."""
+    """The metrics of one process: its counts, and its state; state is None after the process has ended."""
 
     counts: Counts
     state: State | None
@@ -110,11 +110,11 @@ class Metrics:
         self._registry: Registry | None = None
 
     def watch(self, registry: Registry) -> None:
-        """Read the state of models and queues whenever metrics are asked for."""
+        """Give the metrics the registry, whose state is read for every report."""
         self._registry = registry
 
     def observe_request(self, verb: str, model: str, status: int, items: int, seconds: float) -> None:
-        """One answered request; `model` is empty where none was resolved."""
+        """Count one answered request; `model` is empty where the request's model is not known."""
         counts = self.counts
         counts.requests[verb, model, status] += 1
         _observe(counts.request_seconds, (verb,), SECONDS, seconds)
@@ -122,27 +122,27 @@ class Metrics:
             counts.items[verb, model] += items
 
     def observe_wait(self, model: str, half: str, seconds: float) -> None:
-        """How long a job waited for the engine."""
+        """Count how long a job waited for the engine."""
         _observe(self.counts.queue_seconds, (model, half), SECONDS, seconds)
 
     def observe_call(self, model: str, half: str, seconds: float, rows: int) -> None:
-        """One engine call."""
+        """Count one engine call, with its duration and its rows."""
         _observe(self.counts.infer_seconds, (model, half), SECONDS, seconds)
         _observe(self.counts.batch_items, (model, half), ITEMS, rows)
 
     def observe_swap(self, model: str) -> None:
-        """A name of a model has moved from one version to another."""
+        """Count that a name of a model moved from one version to another."""
         self.counts.swaps[model] += 1
 
     def report(self) -> Report:
-        """This process."""
+        """The report of this process: counts so far and current state."""
         if self._registry is None:
             return Report(self.counts, None)
         return Report(self.counts, State(not self._registry.unready(), values_of(self._registry)))
 
 
 def render(reports: Sequence[Report]) -> bytes:
-    """The text exposition format of one or several processes together."""
+    """The metrics of one or several processes together, in Prometheus' text exposition format."""
     registry = CollectorRegistry()
     registry.register(_Together(reports))
     return generate_latest(registry)
@@ -156,7 +156,7 @@ class _Together(Collector):
         self._states = [report.state for report in reports if report.state is not None]
 
     def collect(self) -> Iterator[Metric]:
-        """As Prometheus has them: counts are sums, and ready is what is so in every process."""
+        """Yield Prometheus' metrics: counts are sums over processes; ready means that every process is ready."""
         counts, states = self._counts, self._states
         build = GaugeMetricFamily("latent_build_info", "Version of this service.", labels=["version"])
         build.add_metric([importlib.metadata.version("latent")], 1)

@@ -1,1 +1,1 @@
-"""Routes: thin over the verbs and the registry."""
+"""FastAPI's routes: a thin layer over the verbs and the registry."""

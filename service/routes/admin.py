@@ -1,4 +1,4 @@
-"""Who may ask for what changes the service: whoever has the key of LATENT_ADMIN_KEY (RFC 6750, bearer tokens)."""
+"""Authorization of admin requests by the key of LATENT_ADMIN_KEY (RFC 6750, bearer tokens)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="admin", description="The key
 async def require_admin(
     request: Request, services: ServicesDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
-    """Let a request pass that carries the key.
+    """Check that a request has the admin key.
 
-    Raises NotFound where there is no key, as if there were no such route; Unauthorized; Forbidden.
+    Raises NotFound where no key is configured, as if the route did not exist; Unauthorized without a key in the
+    request; Forbidden for a wrong key.
     """
     key = services.settings.admin_key
     if key is None or not key.get_secret_value():
         raise NotFound(f"there is nothing at {request.url.path[:200]}")
     if given is None:
         raise Unauthorized("this needs the header Authorization: Bearer KEY, with the key of LATENT_ADMIN_KEY")
-    # As bytes, which may be any; headers come as latin-1.
+    # Compared as bytes, because keys may have any characters; headers are decoded as latin-1.
     if not secrets.compare_digest(given.credentials.encode("latin-1"), key.get_secret_value().encode()):
         raise Forbidden("the key is not that of LATENT_ADMIN_KEY")

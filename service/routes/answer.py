@@ -1,4 +1,4 @@
-"""The door of FastAPI's routes to the verbs."""
+"""Answers the verb requests of FastAPI's routes through `verbs.answering`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.wire.head import head_of
 
 @dataclass(slots=True)
 class _Messages:
-    """A body that comes in ASGI's messages."""
+    """The source of a request's body as ASGI messages, for `verbs.answering`."""
 
     receive: Receive
     body: bytes | None = None
 
 
 async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:
-    """Answer one request of a verb. Raises ServiceError or ClientDisconnect."""
+    """Answer one FastAPI request of a verb, or shed it. Raises ServiceError or ClientDisconnect."""
     head, settings = head_of(request.scope), services.settings
     timeout_s = head.timeout_s(settings.timeout_s, settings.max_timeout_s)
     if services.admission.should_shed(timeout_s):

@@ -1,4 +1,4 @@
-"""What a handler may ask for, as named aliases."""
+"""FastAPI dependencies of the handlers, as named type aliases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Around every request: its id, one log line, its metrics, HEAD, and an answer whatever was raised."""
+"""ASGI middleware for every request: request id, log line, metrics, HEAD, and a 500 for unexpected exceptions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ log = structlog.get_logger("latent.request")
 
 
 class RecordMiddleware:
-    """Pure ASGI, and outside everything of the application's own."""
+    """Pure ASGI middleware: makes the request record, adds the request id to the answer, logs the request."""
 
     def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
         self._app, self._access_log = app, access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one ASGI request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         record = RequestRecord(given_id(scope["headers"]))
         scope.setdefault("state", {})["record"] = record
         method, status = scope["method"], 0
-        if method == "HEAD":  # the server leaves the body out; routes know GET alone
+        if method == "HEAD":  # routes only know GET; the server leaves the body out
             scope = {**scope, "method": "GET"}
 
         async def send_with_id(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of routes that read their own bodies: everything that they take and answer, from the types."""
+"""Builds the OpenAPI document of routes that read their own bodies, from the types of options and replies."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _TIMEOUT = {
 
 
 class Described:
-    """Collects the models that operations refer to, so that the document has them once."""
+    """Describes verb operations, and collects the schemas that they refer to, so that the document has each once."""
 
     def __init__(self) -> None:
         self._models: dict[str, type[BaseModel]] = {}
 
     def ref(self, model: type[BaseModel]) -> dict[str, str]:
-        """A reference to a model's schema."""
+        """Make a reference to a pydantic model's schema, and collect the model."""
         self._models[model.__name__] = model
         return {"$ref": f"#/components/schemas/{model.__name__}"}
 
     def verb(
         self, verb: Verb[Any], reply: type[BaseModel], body: type[BaseModel] | None, example: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        """`openapi_extra` of a verb's route."""
+        """Make the `openapi_extra` of a verb's route."""
         kept = verb.repeats is not None
         operation: dict[str, Any] = {
             "parameters": [
@@ -81,7 +81,7 @@ class Described:
         return operation
 
     def document(self, app: FastAPI) -> dict[str, Any]:
-        """The whole document, with every schema referred to."""
+        """Make the whole OpenAPI document, with every schema that is referred to."""
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
         )
@@ -92,12 +92,12 @@ class Described:
         _drop_framework_errors(document)
         for operations in document["paths"].values():
             for operation in operations.values():
-                operation["responses"].update(problems(431))  # before any route is known
+                operation["responses"].update(problems(431))  # any request may get it, before routing
         return document
 
 
 def _drop_framework_errors(document: dict[str, Any]) -> None:
-    """Leave out the framework's own 422, which no route of ours answers."""
+    """Remove the framework's own 422 response, which no route of the service sends."""
     for operations in document["paths"].values():
         for operation in operations.values():
             content = operation["responses"].get("422", {}).get("content", {})
@@ -111,7 +111,7 @@ MODEL_HEADERS = {
     "X-Latent-Model": {"description": "NAME@VERSION that answered.", "schema": {"type": "string"}},
     "X-Request-ID": {"description": "Echoed, or made.", "schema": {"type": "string"}},
 }
-"""Of every answer about a model."""
+"""Headers of every answer about a model."""
 _TIMING = {
     "Server-Timing": {"description": "parse, queue, infer, render in milliseconds.", "schema": {"type": "string"}},
 }
@@ -125,7 +125,7 @@ KEPT_HEADERS = {
         "schema": {"type": "string"},
     },
 }
-"""Of an answer that may be kept."""
+"""Headers of an answer that clients may keep."""
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     "304": {"description": "If-None-Match names the answer: it has not changed.", "headers": KEPT_HEADERS}
 }
@@ -139,7 +139,7 @@ IF_NONE_MATCH = {
 
 
 def query_parameters(options: type[Options]) -> list[dict[str, Any]]:
-    """Every option as a query parameter; lists are separated by commas."""
+    """Describe every option as a query parameter; lists are separated by commas."""
     schema = options.model_json_schema(by_alias=True)
     parameters = []
     for name, described in schema["properties"].items():
@@ -158,7 +158,7 @@ def query_parameters(options: type[Options]) -> list[dict[str, Any]]:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Responses of these statuses, each with the problems it stands for."""
+    """Describe the error responses with these statuses, each with the titles of its problems."""
     titles: dict[int, list[str]] = {}
     for kind in every_problem():
         titles.setdefault(kind.status, []).append(kind.title)

@@ -1,1 +1,1 @@
-"""The process: binds the port, runs uvicorn, handles signals, drains."""
+"""The server process: binds the port, runs uvicorn, handles signals, drains."""

@@ -1,8 +1,8 @@
-"""New connections, taken as they come even where there is more to do than can be done.
+"""Accepts new connections of a listening socket, many in one turn of the event loop, also under overload.
 
-An event loop's own server takes one connection a turn (libuv since 1.45, so that processes share a port evenly). Where
-a turn takes long, thousands then wait to be let in: they are not answered and not even refused, and a probe that asks
-whether the service lives is one of them.
+uvloop's own server accepts one connection in each turn of the event loop (libuv since 1.45, so that processes share a
+port evenly). Where a turn takes long, thousands of connections then wait to be accepted: their requests are neither
+answered nor refused, a liveness probe among them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Callable
 import structlog
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""No file descriptors or memory: those who wait go on waiting."""
+"""Errors for a lack of file descriptors or memory: new connections wait in the kernel's queue."""
 _RETRY_S = 1.0
 _YIELD_S = 0.001
-"""A worker that holds more connections than another leaves the next one to it for so long."""
+"""A worker that holds more connections than another waits so long before it accepts, so that the other can."""
 
 log = structlog.get_logger("latent.server")
 
 
 class Listener:
-    """Accepts the connections of a bound socket; made and used in an event loop."""
+    """Accepts the connections of a bound socket. Make and use it in an event loop."""
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class Listener:
         at_once: int,
         is_ahead: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        """`connected` makes a connection's protocol; up to `at_once` are accepted in a turn of the loop.
+        """`connected` makes the protocol of a connection; one turn of the loop accepts up to `at_once` connections.
 
-        `is_ahead` says whether another process that accepts from the socket should have the next connection. It is
-        told how many are just being opened.
+        `is_ahead` is given the number of connections that are just being opened. It says whether another process
+        that accepts from the socket should have the next connection.
         """
         self._socket, self._connected, self._at_once, self._is_ahead = bound, connected, at_once, is_ahead
         self._loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ class Listener:
         self._listen()
 
     async def close(self) -> None:
-        """Accept no more; whoever was accepted is connected then. The socket stays open."""
+        """Stop accepting, and wait for accepted connections to be set up. The socket stays open."""
         self._loop.remove_reader(self._socket)
         if self._retry is not None:
             self._retry.cancel()
@@ -62,7 +62,7 @@ class Listener:
             self._accept_waiting()
 
     def _accept_late(self) -> None:
-        """Whoever should have had it did not take it."""
+        """Accept after the wait for another worker, which has not taken the connection."""
         self._listen()
         self._accept_waiting()
 
@@ -71,10 +71,10 @@ class Listener:
             try:
                 connection, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError):
-                return  # another process has it
+                return  # another process accepted the connection
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
-                    continue  # it went wrong for this one alone
+                    continue  # only this connection failed
                 log.warning("no connection can be accepted", reason=error.strerror, retry_s=_RETRY_S)
                 self._loop.remove_reader(self._socket)
                 self._retry = self._loop.call_later(_RETRY_S, self._listen)

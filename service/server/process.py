@@ -1,4 +1,4 @@
-"""The process: binds the port, runs uvicorn, drains on SIGTERM and leaves with exit code 0."""
+"""The server process: binds the port, runs uvicorn, drains on SIGTERM and ends with exit code 0."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from service.workers.connection_counts import ConnectionCounts
 
 _TICKS_A_SECOND = 10
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
-"""Connections a turn of the event loop, of a port of one's own and of one that several workers share evenly."""
+"""Connections accepted in one turn of the event loop: by a single process, and by workers that share a port evenly."""
 GC_THRESHOLDS = (50_000, 20, 50)
-"""Requests make no cycles, and looking for them at the usual 700 new objects costs 15 µs a request."""
+"""Requests make no reference cycles, and collecting after the usual 700 new objects costs 15 µs a request."""
 
 Connect = Callable[[uvicorn.Config, ServerState, dict[str, Any]], GuardedProtocol]
 
@@ -45,7 +45,10 @@ class PortUnavailable(Exception):
 
 
 class DrainingServer(uvicorn.Server):
-    """On the first signal: not ready, then after the drain delay no new connections; in-flight requests finish."""
+    """A uvicorn server that drains: at the first signal not ready, after the drain delay no new connections.
+
+    Requests in flight are finished.
+    """
 
     def __init__(
         self,
@@ -55,22 +58,24 @@ class DrainingServer(uvicorn.Server):
         connect: Connect,
         counts: ConnectionCounts | None,
     ) -> None:
-        """`drain` is called at the first signal; `connect` makes a connection of uvicorn's parts; `counts` are those of
-        all processes that accept from the same socket, None where there is no other."""
+        """`drain` is called at the first signal; `connect` makes the protocol of a connection.
+
+        `counts` has the connection counts of all workers that accept from the socket; None for a single process.
+        """
         super().__init__(config)
         self._connect, self._counts = connect, counts
         self._drain_s, self._drain, self._draining = drain_s, drain, False
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by uvicorn; what is there when requests begin to come stays, and need not be looked through."""
+        """Called by uvicorn: start to listen. The garbage collector ignores all objects that exist before requests."""
         await super().startup([])
         gc.freeze()
         at_once = _ACCEPTED_AT_ONCE if self._counts is None else _SHARED_AT_ONCE
         self._listeners = [Listener(bound, self._connected, at_once, self._is_ahead) for bound in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by uvicorn, which closes the sockets."""
+        """Called by uvicorn: stop accepting connections; uvicorn closes the sockets."""
         for listener in self._listeners:
             await listener.close()
         if self._counts is not None:
@@ -78,7 +83,7 @@ class DrainingServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Called by uvicorn ten times a second."""
+        """Called by uvicorn ten times a second: count connections; once a second close idle connections."""
         self._is_ahead(0)
         if counter % _TICKS_A_SECOND == 0:
             now = time.monotonic()
@@ -88,7 +93,7 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called by uvicorn from its signal handler. A second signal does not wait."""
+        """Called by uvicorn from its signal handler: begin to drain. A second signal ends the process at once."""
         del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
         if self._draining:
             self.should_exit = self.force_exit = True
@@ -102,7 +107,7 @@ class DrainingServer(uvicorn.Server):
         return self._connect(self.config, self.server_state, self.lifespan.state)
 
     def _is_ahead(self, opening: int) -> bool:
-        """Count this process' connections; whether another one should have the next."""
+        """Report this process's connection count; return whether another worker should accept the next connection."""
         if self._counts is None or self._draining:
             return False
         self._counts.report(opening + len(self.server_state.connections))
@@ -113,7 +118,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Listen on an address, before anything is loaded. Raises PortUnavailable with the reason."""
+    """Open a listening socket, before any model is loaded. Raises PortUnavailable with the reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -152,7 +157,7 @@ def run(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
-    """Be one of several workers, in a process of its own; `line` leads to the supervisor."""
+    """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
     configure_logging(settings)
     listener.setblocking(False)
     _serve(settings, listener, line, counts)

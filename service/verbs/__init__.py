@@ -1,1 +1,1 @@
-"""The verbs: what each option means, and what is asked of the model. No HTTP here; routes are thin over these."""
+"""The verbs (encode, decode, …): their options, and the calls of the model that each one makes. Knows no HTTP."""

@@ -1,6 +1,6 @@
-"""One request of a verb, from its bytes to the answer's: model, Accept, body, options, verb, rendering.
+"""Answers one request of a verb, step by step: model, Accept, body, options, verb, rendering.
 
-Both ways to a verb come here: FastAPI's routes (`routes/answer.py`) and the fast path (`fast_path/dispatch.py`).
+Called by FastAPI's routes (`routes/answer.py`) and by the fast path (`fast_path/dispatch.py`).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from service.wire.npy_body import parse_npy
 from service.wire.payload import Payload
 
 _INLINE_BODY_BYTES = 512 << 10
-"""Bodies up to this size are read in the event loop: two milliseconds of JSON."""
+"""Bodies up to this size are parsed in the event loop, larger ones in a thread: JSON of this size takes 2 ms."""
 _INLINE_ANSWER_BYTES = 128 << 10
-"""Answers up to this size, of numbers in float32, are written there."""
+"""Answers whose float32 array has up to this size are rendered in the event loop, larger ones in a thread."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """What a request may ask for."""
+    """The objects that answering a request needs; one set for each application."""
 
     settings: Settings
     registry: Registry
@@ -50,19 +50,19 @@ class Services:
 
 
 class Source(Protocol):
-    """Where a request's body comes from, and the news that its client has hung up."""
+    """Gives a request's body, and tells when the client hangs up."""
 
     body: bytes | None
-    """All of it, where it is there already."""
+    """The whole body, where it has already arrived; else None."""
 
     @property
     def receive(self) -> Receive:
-        """As ASGI has it."""
+        """ASGI's receive: messages with pieces of the body, then `http.disconnect`."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """What goes back."""
+    """The response to a request: status, headers and body."""
 
     content: bytes
     headers: list[tuple[bytes, bytes]]
@@ -70,7 +70,7 @@ class Reply:
 
 
 def too_late() -> Overloaded:
-    """What a request is told that would not be answered in time."""
+    """The error of a request that is refused because it would wait too long."""
     return Overloaded("more is waiting than can be answered before the request's deadline")
 
 
@@ -227,7 +227,7 @@ _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MO
 def _headers_of(
     result: Result, answered_as: str, size: int, clock: Clock, keeping: Keeping | None
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, but for those that every answer has."""
+    """The headers of an answer, without those that the server adds to every answer."""
     timing = (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s)
     headers = [
         (b"content-type", _MEDIA_TYPES[answered_as]),

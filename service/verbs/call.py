@@ -1,4 +1,4 @@
-"""One call of a verb: the model, what came, the limits; and what every verb needs of them."""
+"""The data of one verb call (model, payload, settings), with the input checks and conversions that verbs share."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ from service.wire.pictures import Sheet
 _SMALL_NUMBER = re.compile("[0-9]{1,6}")
 
 _INLINE_PICTURES, _INLINE_PICTURE_BYTES, _INLINE_PIXELS = 16, 64 << 10, 1 << 16
-"""So few pictures, bytes and pixels (the model's own included) are decoded in the event loop: 2 ms at most."""
+"""Up to so many pictures, bytes and pixels (the model's input included), pictures are decoded in the event loop, which
+takes 2 ms at most; more are decoded in a thread."""
 
 
 Draw = Callable[[], UInt8]
@@ -55,50 +56,50 @@ DrawSheet = Callable[[UInt8], Sheet]
 
 @dataclass(slots=True)
 class Result:
-    """The answer of a verb, before it is rendered."""
+    """The result of a verb, before it is rendered."""
 
     model: str
     fields: dict[str, Any]
-    """Of the JSON reply, in its order: numbers, text, arrays, None, and one level of objects of these."""
+    """Fields of the JSON reply, in order: numbers, text, arrays, None, and one level of objects of these."""
     main: str
-    """The array that an npy reply holds."""
+    """The name of the field that an npy reply holds."""
     items: int
     images: Draw | None = None
-    """Draws one picture for each of `outputs`, in order; None where the model has no pictures."""
+    """Draws one picture for each item of `outputs`, in order; None where the model has no pictures."""
     sheet: DrawSheet | None = None
-    """Draws the picture of the whole, where it is not a near-square sheet of `images`."""
+    """Lays out the contact sheet of all images; None for a near-square sheet."""
     repeatable: bool = True
-    """False where another such request would be answered differently."""
+    """False where an equal request would get another answer."""
     more: Callable[[], dict[str, Any]] | None = None
-    """The rest of the fields, worked out where there is room for them: not in npy, nor in a picture."""
+    """Computes the other fields; not called for npy and pictures, which do not hold them."""
 
     def all_fields(self) -> dict[str, Any]:
-        """The JSON reply in its order."""
+        """All fields of the JSON reply, in order."""
         return self.fields if self.more is None else {**self.fields, **self.more()}
 
 
 @dataclass(slots=True)
 class Call:
-    """One call of a verb."""
+    """One call of a verb: the model, the request's payload, the settings and the deadline."""
 
     model: ServedModel
     payload: Payload
     settings: Settings
     clock: Clock
     in_query: frozenset[str] = frozenset()
-    """Options that came in the query, where all is text."""
+    """Names of the options that came in the query, where every value is text."""
 
     @property
     def spec(self) -> ImageInput | VectorInput | SequenceInput:
-        """The model's input."""
+        """The specification of the model's input."""
         return self.model.manifest.input
 
     # -- inputs --------------------------------------------------------------------------------------------
 
     async def inputs(self, options: InputOptions, array: NDArray[Any] | None) -> Float32:
-        """The request's items in the network's units: (n, …), n >= 1.
+        """Convert the request's items to the network's units: (n, …), n >= 1.
 
-        `array` is what came as an array; else the pictures are brought to the model's size.
+        `array` holds the items if they were sent as an array; else the request's pictures are resized to the input.
         """
         images = self.payload.images
         if array is not None and images is not None:
@@ -153,9 +154,9 @@ class Call:
             waited_for = False
 
     def _announced(self, images: Sequence[bytes], loc: str) -> list[int]:
-        """The pixels that each picture's header announces.
+        """The number of pixels that each picture's header announces, with the limits checked.
 
-        Raises TooManyPixels, UnreadableImage or ImageTooLarge; nothing has been decoded then.
+        Raises TooManyPixels, UnreadableImage or ImageTooLarge, before any picture is decoded.
         """
         settings, announced, total = self.settings, [], 0
         for index, data in enumerate(images):
@@ -175,7 +176,10 @@ class Call:
         return announced
 
     def codes(self, array: NDArray[Any] | None) -> Float32:
-        """The request's codes: float32 (n, d), n >= 1. Raises LatentSizeMismatch, WrongShape or NotFinite."""
+        """Check the request's codes, and convert them to float32 (n, d), n >= 1.
+
+        Raises LatentSizeMismatch, WrongShape or NotFinite.
+        """
         if array is None:
             raise InvalidValue.at(["z"], "z is missing", expected=self.code_shape, got="nothing")
         if array.ndim != 2:
@@ -197,15 +201,15 @@ class Call:
 
     @property
     def code_shape(self) -> str:
-        """The shape of codes, for an error."""
+        """The shape of codes, for error messages."""
         return f"(n, {self.model.latent_dim})"
 
     # -- labels --------------------------------------------------------------------------------------------
 
     def one_hot(self, labels: Sequence[Label] | None, n: int, name: str = "labels") -> Float32 | None:
-        """Labels as the network's condition: (n, classes); None for an unconditional model.
+        """Convert labels to the network's one-hot condition (n, classes); None for an unconditional model.
 
-        A number is a class index, text a class name, or an index where it came in a query and names no class.
+        A number is a class index. Text is a class name; text in a query that is no class name may be an index.
         Raises LabelError.
         """
         spec = self.spec
@@ -243,7 +247,7 @@ class Call:
     # -- limits --------------------------------------------------------------------------------------------
 
     def limit_items(self, n: int, name: str) -> None:
-        """Raise TooManyItems beyond LATENT_MAX_ITEMS, InvalidValue for none at all."""
+        """Raise TooManyItems where n is over LATENT_MAX_ITEMS, InvalidValue where n is 0."""
         if n > self.settings.max_items:
             raise TooManyItems.at(
                 [name], f"{n} items are too many", expected=f"at most {self.settings.max_items}", got=str(n)
@@ -252,7 +256,7 @@ class Call:
             raise InvalidValue.at([name], f"{name} is empty", expected="at least one item", got="none")
 
     def limit_output(self, items: int, options: PictureOptions | None = None) -> None:
-        """Raise AnswerTooLarge where so many items, or their picture, would be more than LATENT_MAX_OUTPUT_BYTES."""
+        """Raise AnswerTooLarge where the output of `items` items, or their picture, is over LATENT_MAX_OUTPUT_BYTES."""
         elements = items * int(np.prod(self.spec.shape))
         size = max(4 * elements, elements * options.scale**2 if options is not None else 0)
         if size > self.settings.max_output_bytes:
@@ -266,9 +270,9 @@ class Call:
     # -- outputs -------------------------------------------------------------------------------------------
 
     def to_user(self, outputs: NDArray[Any]) -> Float32:
-        """What the decoder answers, as a user gets it: clipped to the value range, or in the table's units.
+        """Convert the decoder's output for the user: clipped to the value range, or in the table's units.
 
-        Raises Overflow where a table's units make a number of it that float32 cannot hold.
+        Raises Overflow where a number in the table's units is too large for float32.
         """
         with np.errstate(over="ignore"):
             answer = output_to_user(outputs, self.spec)
@@ -277,12 +281,12 @@ class Call:
         return answer
 
     def images(self, outputs: NDArray[Any]) -> Draw | None:
-        """Draws uint8 images (n, h, w, c), once they are wanted; None where the model has no pictures."""
+        """A function that draws uint8 images (n, h, w, c) when called; None where the model has no pictures."""
         return partial(to_uint8, outputs, self.spec) if isinstance(self.spec, ImageInput) else None
 
 
 def drawn(seed: int | None) -> int:
-    """The seed, or one that was drawn: an integer in [0, 2⁵³)."""
+    """The given seed, or a random one: an integer in [0, 2⁵³)."""
     return seed if seed is not None else secrets.randbelow(2**53)
 
 

@@ -1,4 +1,4 @@
-"""decode: codes -> items."""
+"""The verb decode: codes -> items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from service.verbs.options import DecodeOptions
 
 
 async def decode(call: Call, options: DecodeOptions) -> Result:
-    """What the decoder makes of every code."""
+    """Decode every code of the request to an item."""
     z = call.codes(call.payload.arrays.get("z", call.payload.arrays.get("npy")))
     call.limit_output(len(z), options)
     decoded = await call.model.decode(z, call.one_hot(options.labels, len(z)), call.clock)

@@ -1,4 +1,4 @@
-"""encode: items -> codes."""
+"""The verb encode: items -> codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.verbs.options import EncodeOptions
 
 
 async def encode(call: Call, options: EncodeOptions) -> Result:
-    """The posterior of every item, and z: its mean, or one draw from it where `sample` is set."""
+    """Encode every item to its posterior, and z: the posterior's mean, or with `sample` one draw from it."""
     model = call.model
     if options.sample and not model.gaussian:
         raise InvalidValue.at(

@@ -1,4 +1,4 @@
-"""Every endpoint that answers a verb: what it runs, reads and can answer."""
+"""The table of verb endpoints: the function, options, body types and answer types of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ POSTS: dict[str, Verb[Any]] = {
     "/interpolate": INTERPOLATE,
     "/sample": SAMPLE,
 }
-"""The verbs that are posted, by path."""
+"""The verbs of POST requests, by path."""
 
 GET_SAMPLE = Verb(
     sample,

@@ -1,4 +1,4 @@
-"""interpolate: a path through waypoints, in latent space or, to compare, in data space."""
+"""The verb interpolate: a path through waypoints in latent space or, for comparison, in data space."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.wire.pictures import Sheet
 
 
 async def interpolate(call: Call, options: InterpolateOptions) -> Result:
-    """(w - 1)(steps - 1) + 1 items from waypoint to waypoint, every waypoint in it and exact."""
+    """Interpolate between w waypoints: (w - 1)(steps - 1) + 1 items, which include every waypoint exactly."""
     z_given, inputs_given = _waypoints(call)
     if z_given is not None and (inputs_given is not None or call.payload.images is not None):
         raise InvalidValue.at(["z"], "waypoints are z or inputs", expected="one of z, inputs and images", got="two")
@@ -41,7 +41,7 @@ async def interpolate(call: Call, options: InterpolateOptions) -> Result:
 
 
 def _waypoints(call: Call) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """Codes and inputs as sent. An npy of shape (w, d) holds codes, any other inputs."""
+    """The request's waypoints as codes or as inputs. An npy array of shape (w, d) holds codes, any other inputs."""
     arrays = call.payload.arrays
     npy = arrays.get("npy")
     if npy is None:
@@ -85,7 +85,7 @@ def _result(
     outputs: NDArray[np.float32],
 ) -> Result:
     def row_a_segment(images: UInt8) -> Sheet:
-        """The waypoint between two segments ends the one row and begins the next."""
+        """Lay out one row for each segment; a waypoint between two segments ends one row and begins the next."""
         starts = range(0, n - 1, options.steps - 1)
         return Sheet(np.concatenate([images[start : start + options.steps] for start in starts]), options.steps)
 

@@ -1,4 +1,4 @@
-"""Answers of GET that are the same each time: the tag that stands for one, made of whatever decides it."""
+"""Entity tags for repeatable GET answers, made from everything that determines the answer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from service.wire.head import Head
 def keeping_of(
     verb: Verb[O], options: O, model: ServedModel, answered_as: str, head: Head, settings: Settings
 ) -> Keeping | None:
-    """What is said of an answer that may be kept; None where it is not always the same.
+    """The caching headers of a repeatable answer; None where the answer is not the same each time.
 
-    It is known before anything is computed.
+    Known before the answer is computed.
     """
     if verb.repeats is None or not verb.repeats(options):
         return None

@@ -26,7 +26,7 @@ _CHUNK_BYTES = 8 << 20
 
 
 def lerp(z_start: Array, z_end: Array, t: Float64) -> Float64:
-    """The straight line: (d,), (d,), t (steps,) in [0, 1] -> (steps, d)."""
+    """Linear interpolation: (d,), (d,), t (steps,) in [0, 1] -> (steps, d)."""
     t = t[:, None]
     return np.asarray((1.0 - t) * z_start + t * z_end, np.float64)
 
@@ -48,7 +48,7 @@ def slerp(z_start: Array, z_end: Array, t: Float64) -> Float64:
 
 
 def path_positions(waypoints: int, steps: int) -> Float64:
-    """t along a path: from 0 to waypoints - 1, `steps` a segment, shared ends counted once; integers are exact."""
+    """Positions t along a path, 0 to waypoints - 1: `steps` in each segment, shared ends once; integers are exact."""
     segments = waypoints - 1
     positions = np.arange(segments * (steps - 1) + 1) / (steps - 1)
     positions[:: steps - 1] = np.arange(waypoints)
@@ -56,7 +56,7 @@ def path_positions(waypoints: int, steps: int) -> Float64:
 
 
 def path(waypoints: Array, steps: int, method: Method) -> Float64:
-    """A path through waypoints (w, …): ((w - 1)(steps - 1) + 1, …), every waypoint in it exact.
+    """A path through waypoints (w, …): ((w - 1)(steps - 1) + 1, …), which includes every waypoint exactly.
 
     `slerp` needs vectors (w, d); `lerp` takes any shape.
     """
@@ -76,10 +76,10 @@ def path(waypoints: Array, steps: int, method: Method) -> Float64:
 
 
 def uniforms(seed: int, rows: int, columns: int) -> Float64:
-    """Numbers strictly inside (0, 1): (rows, columns), each a function of (seed, row, column) alone.
+    """Uniform random numbers in the open interval (0, 1): (rows, columns), each a function of (seed, row, column).
 
-    A counter-based generator (Philox, Salmon et al. 2011) keyed by the seed, read row by row: more rows never change
-    those before them. `columns` must be the same for the same use.
+    A counter-based generator (Philox, Salmon et al. 2011) keyed by the seed, read row by row: more rows do not change
+    earlier rows. Another number of `columns` gives other numbers.
     """
     raw = np.random.Philox(key=seed).random_raw(rows * columns)
     return ((np.asarray(raw, np.uint64) >> np.uint64(12)).astype(np.float64) + 0.5).reshape(rows, columns) * 2.0**-52
@@ -87,14 +87,14 @@ def uniforms(seed: int, rows: int, columns: int) -> Float64:
 
 @dataclass(frozen=True)
 class Noise:
-    """The random part of n codes: `choice` (n,) uniform picks a component, `normal` (n, d) is around its mean."""
+    """Random numbers for n codes: `choice` (n,) uniform selects a component, `normal` (n, d) its deviations."""
 
     choice: Float64
     normal: Float64
 
 
 def noise(seed: int, n: int, latent_dim: int, truncation: float | None = None) -> Noise:
-    """Standard normal noise, truncated at ± `truncation` standard deviations where given, by the inverse CDF."""
+    """Draw standard normal noise by the inverse CDF, truncated at ± `truncation` standard deviations if given."""
     from scipy.special import ndtr, ndtri
 
     u = uniforms(seed, n, latent_dim + 1)
@@ -139,7 +139,7 @@ def sample_posterior(z_mean: Array, z_log_var: Array, eps: Noise) -> Float64:
 
 @dataclass(frozen=True)
 class Axis:
-    """Where a code's dimension lies under the prior: a mixture of Gaussians, weights, means, deviations (k,)."""
+    """The prior of one dimension of a code: a mixture of k Gaussians with weights, means and deviations (k,)."""
 
     weights: Float64
     means: Float64
@@ -176,18 +176,18 @@ STANDARD_AXIS = Axis(np.ones(1), np.zeros(1), np.ones(1))
 
 
 def mixture_axis(mixture: Mixture, dimension: int) -> Axis:
-    """The marginal of a mixture in one dimension."""
+    """The marginal distribution of a mixture in one dimension."""
     deviations = np.sqrt(mixture.covariances[:, dimension, dimension])
     return Axis(mixture.weights, mixture.means[:, dimension], deviations)
 
 
 def quantile_spacing(axis: Axis, n: int, low: float) -> Float64:
-    """n places between the prior's quantiles `low` and 1 - low, equally likely apart: (n,); the median where n = 1."""
+    """n values between the prior's quantiles `low` and 1 - low, equally probable apart: (n,); n = 1: the median."""
     return axis.quantiles(np.linspace(low, 1.0 - low, n) if n > 1 else np.array([0.5]))
 
 
 def linear_spacing(axis: Axis, n: int, extent: float) -> Float64:
-    """n places from -extent to extent standard deviations around the mean: (n,); the mean where n = 1."""
+    """n values from -extent to extent standard deviations around the mean: (n,); n = 1: the mean."""
     places = np.linspace(-extent, extent, n) if n > 1 else np.zeros(1)
     return np.asarray(axis.mean + axis.deviation * places, np.float64)
 
@@ -195,7 +195,7 @@ def linear_spacing(axis: Axis, n: int, extent: float) -> Float64:
 def grid(base: Float64, dims: tuple[int, ...], values: tuple[Float64, ...]) -> Float64:
     """Codes that vary in one or two dimensions around `base` (d,): row by row, (rows · columns, d).
 
-    The first of `dims` runs along a row to the right, the second up the rows, as the axes of a plot do.
+    The first of `dims` grows to the right in each row, the second upwards from row to row, like the axes of a plot.
     """
     if len(dims) == 1:
         codes = np.repeat(base[None], len(values[0]), axis=0)

@@ -1,4 +1,4 @@
-"""manifold: what the decoder makes of a grid of codes."""
+"""The verb manifold: decodes a grid of codes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EXTENT = 4.0
 
 
 async def manifold(call: Call, options: ManifoldOptions) -> Result:
-    """n × n items over two dimensions of the code (a strip of n over one), the rest held fixed.
+    """Decode a grid of n × n codes over two dimensions (or n codes over one); other dimensions stay fixed.
 
-    Spaced by the prior that `/sample` takes by itself: N(0, I) for Gaussian codes, else the fitted mixture. The first
-    dimension runs to the right, the second upwards.
+    The spacing follows the default prior of `/sample`: N(0, I) for Gaussian codes, else the fitted mixture. The first
+    dimension grows to the right, the second upwards.
     """
     model = call.model
     dims = _dims(options, model.latent_dim)
@@ -32,7 +32,7 @@ async def manifold(call: Call, options: ManifoldOptions) -> Result:
     z = grid(_base(call, options), dims, values).astype(np.float32)
     outputs = np.empty((n, *call.spec.shape), np.float32)
     size = call.settings.max_batch_items
-    for start in range(0, n, size):  # a batch at a time, so that others have their turn in between
+    for start in range(0, n, size):  # one batch at a time, so that other requests are served in between
         piece = z[start : start + size]
         condition = np.repeat(labels, len(piece), axis=0) if labels is not None else None
         outputs[start : start + len(piece)] = call.to_user(await model.decode(piece, condition, call.clock))

@@ -1,4 +1,4 @@
-"""reconstruct: items -> codes -> items, and how far apart the two ends are."""
+"""The verb reconstruct: items -> codes -> items, with reconstruction errors and anomaly scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHEET_COLUMNS = 16
 
 
 async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
-    """Decode z_mean; metrics and the anomaly score are of each item against its own reconstruction.
+    """Encode and decode every item; compare it with its reconstruction by metrics and an anomaly score.
 
     Errors are in the network's units: the value range of images, standard deviations of a table's columns.
     """
@@ -67,7 +67,7 @@ async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
 
 
 def _over_each_other(originals: UInt8, reconstructions: UInt8) -> Sheet:
-    """Originals over their reconstructions, row under row."""
+    """Lay out a sheet with each row of originals above the row of their reconstructions."""
     n = len(originals)
     columns = min(n, SHEET_COLUMNS)
     rows = []

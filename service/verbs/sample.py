@@ -1,4 +1,4 @@
-"""sample: codes from a prior -> items."""
+"""The verb sample: codes drawn from a prior -> items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.verbs.options import SampleOptions
 
 
 async def sample(call: Call, options: SampleOptions) -> Result:
-    """n items from the prior; the same seed gives the same codes, and the first k of n are those of n = k."""
+    """Decode n codes drawn from the prior; equal seeds give equal codes, and a larger n only appends items."""
     model, seed = call.model, drawn(options.seed)
     call.limit_items(options.n, "n")
     call.limit_output(options.n, options)

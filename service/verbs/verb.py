@@ -1,4 +1,4 @@
-"""What a verb is to whoever answers requests: what it runs, reads and can answer."""
+"""The description of a verb endpoint: its function, options, body types and answer types."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from service.wire.negotiation import ARRAYS
 
 @dataclass(frozen=True)
 class Verb(Generic[O]):
-    """What an endpoint runs, reads and can answer."""
+    """A verb endpoint: its function, options, body types and answer types."""
 
     run: Callable[[Call, O], Coroutine[Any, Any, Result]]
     options: type[O]
     bodies: Sequence[str] = ()
-    """Content types that are read; none for GET."""
+    """Content types of bodies that the endpoint reads; none for GET."""
     fields: Sequence[str] = ()
-    """What a JSON body holds beside options."""
+    """Fields of a JSON body that are not options."""
     half: Literal["encoder", "decoder"] = "encoder"
-    """Whose queue a request comes to first."""
+    """The half of the model whose queue a request enters first."""
     pictures: Sequence[str] = ()
-    """Picture types that an image model answers."""
+    """Picture types of answers, for image models."""
     picture_first: bool = False
-    """Whether a client that does not say gets a picture."""
+    """Whether a picture is the default answer, for requests without Accept."""
     repeats: Callable[[O], bool] | None = None
-    """Of a GET: whether such options are always answered alike, so that the answer may be kept."""
+    """For GET: whether equal options always give an equal answer, so that clients may cache it."""
 
     @cached_property
     def with_pictures(self) -> tuple[str, ...]:
-        """Types that can be answered for an image model, the default first."""
+        """All answer types for an image model, the default first."""
         return (*self.pictures, *ARRAYS) if self.picture_first else (*ARRAYS, *self.pictures)
 
     @cached_property
     def defaults(self) -> O:
-        """The options of a request that has none."""
+        """The options of a request without options."""
         return read_options(self.options, {}, ())

@@ -1,1 +1,1 @@
-"""Bytes <-> arrays: what a request's body and an answer's body look like on the wire. Knows no model's mathematics."""
+"""Bytes and headers to arrays and back: the formats of request and response bodies. Knows nothing of models."""

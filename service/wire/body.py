@@ -1,4 +1,4 @@
-"""Reading a request's bytes: whole, and never more than allowed."""
+"""Reads the whole body of a request, up to a size limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINGER_S = 0.5
 
 
 async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Callable[[int], None]) -> bytes:
-    """The body's bytes; `came` hears how many have come, where they come in pieces.
+    """Read the body of a request; `came` is called with the number of bytes so far, after each piece.
 
     Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge or ClientDisconnect.
     """
@@ -46,10 +46,10 @@ async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Calla
 
 
 async def let_through(receive: Receive, head: Head, *, max_bytes: int) -> None:
-    """Let what a client is still sending come, for a moment, before its body is refused.
+    """Read and discard the rest of a body for a short time, before the request is refused.
 
-    A connection that is closed with bytes unread is reset, and the client may never see the answer. A client that
-    waits for `100 Continue` has sent nothing and is answered at once.
+    A connection that is closed with unread bytes is reset, and the client may never see the answer. A client that
+    waits for `100 Continue` has not sent its body, and is answered at once.
     """
     if head.waits_for_continue:
         return

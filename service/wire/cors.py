@@ -1,4 +1,4 @@
-"""Pages of other origins may read the answers where LATENT_CORS_ORIGINS names them (the Fetch standard's CORS)."""
+"""CORS: pages of the origins in LATENT_CORS_ORIGINS may read the answers (defined by the Fetch standard)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXPOSED_HEADERS = ("ETag", "Retry-After", "Server-Timing", "X-Latent-Model", "X-
 
 
 def cross_origin(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """An application that answers preflights and tells browsers who may read it; itself where nobody may."""
+    """Wrap an application with CORS headers and answers to preflight requests; unchanged without `origins`."""
     if not origins:
         return app
     return CORSMiddleware(

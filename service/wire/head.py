@@ -1,4 +1,4 @@
-"""What a request says before its body: headers and query, read once."""
+"""The head of a request: its headers and query, parsed once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LISTS = (b"accept", b"if-none-match")
 
 
 class Head:
-    """The parts of a request's head that a verb asks for; heads that come again may share one."""
+    """The headers and query parameters of a request that verbs need. Requests with equal heads may share one object."""
 
     __slots__ = (
         "accept",
@@ -33,7 +33,7 @@ class Head:
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], query: bytes) -> None:
         """`headers` have names in lower case; `query` is the raw query string."""
-        given = dict(reversed(headers))  # the first of several, but for lists
+        given = dict(reversed(headers))  # of repeated headers the first one counts; list headers are joined
         if len(given) != len(headers):
             for listed in _LISTS:
                 if listed in given:
@@ -49,9 +49,9 @@ class Head:
         self.query = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
         self.models = [value for name, value in self.query if name == "model"]
         self.model = self.models[0] if self.models else None
-        """The query's `model`."""
+        """The first `model` of the query."""
         self.options = [(name, value) for name, value in self.query if name != "model"]
-        """The rest of the query."""
+        """The query parameters other than `model`."""
 
     def check_model(self) -> None:
         """Raise InvalidValue where the query names more than one model."""
@@ -60,7 +60,7 @@ class Head:
             raise InvalidValue.at(["model"], "model is given twice", expected="one", got=got)
 
     def timeout_s(self, default_s: float, longest_s: float) -> float:
-        """X-Request-Timeout, in seconds. Raises BadHeader for what is no positive number."""
+        """The timeout from X-Request-Timeout, in seconds. Raises BadHeader where it is no positive number."""
         if self.timeout is None:
             return default_s
         text = self.timeout.decode("latin-1")
@@ -75,7 +75,7 @@ class Head:
         return min(seconds, longest_s)
 
     def body_bytes(self) -> int | None:
-        """Content-Length. Raises UnreadableBody where it is no number."""
+        """The value of Content-Length; None without one. Raises UnreadableBody where it is no number."""
         if self.content_length is None:
             return None
         if not self.content_length.isdigit():
@@ -84,5 +84,5 @@ class Head:
 
 
 def head_of(scope: Scope) -> Head:
-    """The head of an ASGI request."""
+    """Parse the head of an ASGI request."""
     return Head(scope["headers"], scope["query_string"])

@@ -1,4 +1,4 @@
-"""Image files as bodies: one by itself, or many in a form."""
+"""Reads bodies with image files: a single file, or a multipart form with many."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ require("starlette")
 
 
 def parse_image(body: bytes) -> Payload:
-    """One image file."""
+    """Read a body that is one image file; the image is not decoded yet."""
     if not body:
         raise UnreadableBody("the body is empty; an image was expected")
     return Payload(source="files", images=[body])
 
 
 class _InMemory(MultiPartParser):
-    """Keeps files in memory: the body is there already, and a read-only root has no place to spool to."""
+    """A form parser that keeps files in memory: a container with a read-only root has no place for temporary files."""
 
     spool_max_size: ClassVar[int] = 1 << 40  # type: ignore[misc]
 
 
 async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> Payload:
-    """Many image files, in order, whatever their fields are called.
+    """Read the image files of a multipart form, in order; field names do not matter.
 
     Raises UnreadableBody, TooManyItems, UnknownOption for a field that is no file, InvalidValue where there is none.
     """
@@ -58,7 +58,7 @@ async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> P
 
 
 def _require_end(body: bytes, headers: Headers) -> None:
-    """A form that was cut short has no closing boundary (RFC 2046, 5.1.1); the parser itself would not notice."""
+    """Raise UnreadableBody for a form without closing boundary (RFC 2046, 5.1.1), which the parser would accept."""
     boundary = parse_options_header(headers.get("content-type"))[1].get(b"boundary", b"")
     if boundary and b"--" + boundary + b"--" not in body:
         raise UnreadableBody("the form cannot be read: its closing boundary is missing, it was cut short")

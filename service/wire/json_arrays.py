@@ -1,8 +1,8 @@
-"""The common JSON body, one regular array and nothing else, read without a Python object a number.
+"""Reads the common JSON body, one regular array, without making a Python object for each number; writes JSON.
 
-simdjson parses, and lays the numbers out flat whatever their nesting. What it does not say is the shape, or whether
-there is one: that is read off the body's skeleton, which is what is left of it without digits, signs and blanks. A
-regular array of two rows of three has the skeleton `[[,,],[,,]]`, and in a body that is JSON throughout no other has.
+simdjson parses the body and returns its numbers as a flat array, but not their shape, nor whether the array is regular.
+Both follow from the body's skeleton: the body without digits, signs and blanks. A regular array of two rows of three
+numbers has the skeleton `[[,,],[,,]]`, and no other valid JSON has this skeleton.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _OPENINGS = {name: b'{"%s":[' % name.encode() for name in ARRAY_FIELDS}
 _FLESH = b"0123456789+-.eE \n\r\t"
 _MAX_RANK = 8
 _KEPT_BYTES = 1 << 20
-"""A parser keeps memory for the largest body it has seen; for larger ones than this a new one is made."""
+"""A parser keeps memory for the largest body that it has read; a body over this size gets a parser of its own."""
 
 _LARGE_BYTES = 1 << 15
-"""From here on numpy counts commas faster than a skeleton is made."""
+"""For bodies from this size on, counting commas with numpy is faster than making the skeleton."""
 _MAX_COUNTED = 256
 _OPEN, _CLOSE, _COMMA = b"[],"
 
@@ -37,7 +37,7 @@ _kept = simdjson.Parser()
 
 
 def parse_only_array(body: bytes) -> Payload | None:
-    """The payload of a body that is one regular array and nothing else; None for any other, right or wrong."""
+    """Read a body with one regular array and nothing else; None for any other body, valid or not."""
     for name in ARRAY_FIELDS:
         array = only_array(body, name)
         if array is not None:
@@ -46,9 +46,9 @@ def parse_only_array(body: bytes) -> Payload | None:
 
 
 def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
-    """The array of `{"name": [[…], …]}`, float64; None for any other body, right or wrong.
+    """Read the array of a body `{"name": [[…], …]}` as float64; None for any other body, valid or not.
 
-    Called from one thread at a time for bodies up to a megabyte.
+    Call it from one thread at a time for bodies up to a megabyte.
     """
     opening = _OPENINGS[name]
     flat: NDArray[np.float64] | None = None
@@ -66,12 +66,12 @@ def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
         flat = _numbers(body, name)
     outline = skeleton[len(opening) - 1 : -1]
     shape = _kept_shape_of(outline) if len(outline) <= _KEPT_OUTLINE_BYTES else _shape_of(outline)
-    # `[]` is the outline of no number and of one: only their count tells.
+    # `[]` is the outline of an empty array and of an array of one number: only the count of numbers tells them apart.
     return flat.reshape(shape) if flat is not None and shape is not None and math.prod(shape) == flat.size else None
 
 
 def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
-    """All numbers below `name`, flat; None where the body is no JSON, or anything else is there."""
+    """All numbers below `name` as a flat array; None where the body is no JSON, or has other values there."""
     parser = _kept if len(body) <= _KEPT_BYTES else simdjson.Parser()
     document: Any = None
     array: Any = None
@@ -82,13 +82,13 @@ def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
     except (ValueError, TypeError, KeyError, RuntimeError):
         return None
     finally:
-        del array, document  # the parser is not used again while anything of its last document lives
+        del array, document  # the parser cannot be used again while objects of its last document exist
 
 
 def _shape_by_brackets(text: NDArray[np.uint8], numbers: int) -> tuple[int, ...] | None:
-    """The shape of an array that is JSON and has so many numbers, in a quarter of the time that its skeleton takes.
+    """The shape of a JSON array with this count of numbers, found in a quarter of the time that a skeleton takes.
 
-    Only brackets are looked at, and how many commas stand between two of them. None where the skeleton has to tell.
+    Looks only at brackets, and at the number of commas between them. None where the skeleton is needed.
     """
     places = np.flatnonzero(text >= _OPEN)  # brackets, and the e of exponents
     marks = text[places]
@@ -102,15 +102,15 @@ def _shape_by_brackets(text: NDArray[np.uint8], numbers: int) -> tuple[int, ...]
     length, rest = divmod(numbers, math.prod(rows))
     if rest or not 1 < length <= _MAX_COUNTED:
         return None
-    # Counted modulo 256: a row of 256 numbers more would show in how many there are in all.
+    # Counts are modulo 256: a row with 256 numbers too many would change the count of all numbers.
     commas = np.add.reduceat((text == _COMMA).view(np.uint8), places, dtype=np.uint8)
     return (*rows, length) if np.array_equal(commas, begins * np.uint8(length - 1) + separates) else None
 
 
 def _layout_of(brackets: bytes) -> tuple[tuple[int, ...] | None, NDArray[np.uint8], NDArray[np.uint8]]:
-    """How many rows there are, level by level; for each bracket 1 where it begins one, and 1 where a comma follows.
+    """The shape without its last axis; and for each bracket, 1 where it begins a row, and 1 where a comma follows it.
 
-    No rows where they are no regular array's.
+    The shape is None where the brackets are not those of a regular array.
     """
     shape = _shape_of(brackets.replace(b"][", b"],["))  # as if one number were in each
     marks = np.frombuffer(brackets, np.uint8)
@@ -122,7 +122,7 @@ def _layout_of(brackets: bytes) -> tuple[tuple[int, ...] | None, NDArray[np.uint
 
 
 def _shape_of(outline: bytes) -> tuple[int, ...] | None:
-    """The shape whose brackets and commas these are; None where they are no regular array's."""
+    """The shape of a regular array with these brackets and commas; None where the array is not regular."""
     rank = len(outline) - len(outline.lstrip(b"["))
     if rank > _MAX_RANK:
         return None
@@ -141,12 +141,12 @@ def _shape_of(outline: bytes) -> tuple[int, ...] | None:
 
 _kept_shape_of = lru_cache(maxsize=256)(_shape_of)
 _KEPT_OUTLINE_BYTES = 1 << 12
-"""Clients send the same few shapes again and again."""
+"""Longer outlines are not cached. Clients send the same few shapes again and again."""
 _kept_layout_of = lru_cache(maxsize=256)(_layout_of)
 
 
 def write_json(fields: Mapping[str, Any]) -> bytes:
-    """An object of numbers, text, arrays, nulls and such objects as JSON; float32 in its shortest form."""
+    """Write an object of numbers, text, arrays, nulls and objects as JSON; float32 in its shortest form."""
     if sum(map(_elements, fields.values())) <= _PIECE_ELEMENTS:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
     return b"".join(_json(fields))
@@ -159,7 +159,7 @@ def _elements(value: Any) -> int:  # noqa: ANN401 - a field of any kind
 
 
 def _json(fields: Mapping[str, Any]) -> Iterator[bytes]:
-    """An object in pieces: no one call holds the interpreter's lock for long, so that others are answered meanwhile."""
+    """Write an object in pieces, so that no call holds the interpreter's lock for long and blocks the event loop."""
     separator = b"{"
     for name, value in fields.items():
         yield separator + orjson.dumps(name) + b":"

@@ -1,6 +1,6 @@
-"""JSON bodies: arrays become numpy arrays with one conversion; only a body that is wrong is walked.
+"""Reads JSON bodies: each array becomes a numpy array with one conversion; only a bad array is walked for its error.
 
-A body that is one regular array takes a shorter way still (`json_arrays.py`).
+A body with one regular array and nothing else is read even faster (`json_arrays.py`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def parse_object(body: bytes) -> Payload:
         raise UnreadableBody(f"the body is no JSON: it breaks{place}{hint}") from None
     if not isinstance(document, dict):
         raise InvalidValue.at([], "the body must be a JSON object", expected="an object", got=describe(document))
-    # numpy takes true for 1.0 among numbers; only a body that holds the word can hide one
+    # numpy reads true as 1.0 among numbers; only a body with the word `true` or `false` can have a boolean
     booleans = b"true" in body or b"false" in body
     arrays = {
         name: numbers(document[name], name, booleans=booleans)
@@ -67,7 +67,7 @@ def parse_object(body: bytes) -> Payload:
 
 
 def numbers(value: Any, name: str, *, booleans: bool = True) -> NDArray[Any]:  # noqa: ANN401 - any JSON
-    """A nested list of numbers as an array. Raises WrongShape or WrongDtype with the first place that is wrong."""
+    """Convert a nested list of numbers to an array. Raises WrongShape or WrongDtype with the first bad place."""
     if not isinstance(value, list):
         raise WrongShape.at([name], f"{name} must be an array", expected="nested arrays", got=describe(value))
     try:
@@ -94,7 +94,7 @@ def _shape_of_first(value: Any) -> list[int]:  # noqa: ANN401
 
 
 def _walk(value: Any, shape: list[int], loc: list[str | int]) -> None:  # noqa: ANN401
-    """Find the first element that does not fit the shape that the first one has."""
+    """Raise an error for the first element that does not fit the shape of the first elements."""
     if not shape:
         if isinstance(value, list):
             raise _ragged(loc, "a number", value)
@@ -141,7 +141,7 @@ def _image(value: Any, index: int) -> bytes:  # noqa: ANN401
 
 
 def describe(value: Any) -> str:  # noqa: ANN401
-    """A JSON value, for an error message."""
+    """Describe a JSON value for an error message."""
     if value is None:
         return "null"
     if isinstance(value, bool):

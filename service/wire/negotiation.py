@@ -1,4 +1,4 @@
-"""Which media type an answer has: the Accept header against what an endpoint offers (RFC 9110, section 12.5.1)."""
+"""Content negotiation: chooses an answer's media type by the Accept header (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class MediaRange:
 
 
 def parse_accept(header: str) -> list[MediaRange]:
-    """The media ranges of an Accept header; entries that make no sense are left out, as the RFC lets them be."""
+    """Parse the media ranges of an Accept header; invalid entries are ignored, as the RFC allows."""
     ranges = []
     for entry in header.split(","):
         media, *parameters = (part.strip().lower() for part in entry.split(";"))
@@ -52,9 +52,9 @@ def parse_accept(header: str) -> list[MediaRange]:
 
 
 def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bool = False) -> str:
-    """The offer that the client likes best; the first where it likes several alike, or says nothing.
+    """Choose the offer that the client prefers; the first where several are equal, or the header is missing.
 
-    `wildcards_fall_back`: a header that names no type exactly (`image/*`) gets the first offer where nothing fits.
+    `wildcards_fall_back`: a header with wildcards only (`image/*`) gets the first offer where none fits.
     Raises NotAcceptable, which lists the offers.
     """
     ranges = parse_accept(accept) if accept is not None and accept.strip() else []
@@ -71,13 +71,13 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
 
 @lru_cache(maxsize=64)
 def answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
-    """`choose` for an Accept header as it came; clients send the same few again and again."""
+    """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
     return choose(None if accept is None else accept.decode("latin-1"), offers, wildcards_fall_back=wildcards_fall_back)
 
 
 @lru_cache(maxsize=64)
 def media_type(content_type: bytes) -> str:
-    """The media type that a Content-Type header names, without its parameters; empty where it names none."""
+    """The media type of a Content-Type header, without parameters; empty where it has none."""
     given = content_type.decode("latin-1").partition(";")[0].strip().lower()
     return _ALIASES.get(given, given)
 
@@ -94,6 +94,6 @@ def _quality(parameters: Sequence[str]) -> float:
 
 
 def _quality_of(media_type: str, ranges: Sequence[MediaRange]) -> float:
-    """The quality that the most precise range gives to a type."""
+    """The quality that the most precise matching range gives a media type; 0 where none matches."""
     fitting = [(entry.precision(media_type), entry.quality) for entry in ranges if entry.precision(media_type)]
     return max(fitting)[1] if fitting else 0.0

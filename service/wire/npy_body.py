@@ -1,4 +1,4 @@
-"""npy bodies (NumPy's NEP 1 format): one array, read without copying, and never an object."""
+"""Reads npy bodies (NumPy's NEP 1 format): one array of numbers, without copying; Python objects are refused."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ACCEPTED = "float16, float32 or float64, or uint8 for images"
 
 
 def parse_npy(body: bytes) -> Payload:
-    """Read one array of float16, float32, float64 or uint8, in C or Fortran order and either byte order.
+    """Read an npy file with one array of float16, float32, float64 or uint8, any memory order and byte order.
 
-    Raises UnreadableBody for what is no complete npy file, WrongDtype for any other dtype, objects above all.
+    Raises UnreadableBody where the body is no complete npy file, WrongDtype for any other dtype, such as objects.
     """
     try:
         end = _header_end(body)
@@ -37,13 +37,13 @@ def parse_npy(body: bytes) -> Payload:
     flat: NDArray[Any] = np.frombuffer(body, dtype=dtype, count=count, offset=end)
     try:
         array = flat.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, TypeError, OverflowError):  # more dimensions, or longer ones, than any array has
+    except (ValueError, TypeError, OverflowError):  # more dimensions, or longer ones, than numpy allows
         raise UnreadableBody("the npy header announces a shape that no array has") from None
     return Payload(source="npy", arrays={"npy": array})
 
 
 def _header_end(body: bytes) -> int:
-    """Where the header ends. Raises ValueError where there is none."""
+    """The offset at which the npy header ends. Raises ValueError where the body has no npy header."""
     if body[:6] != b"\x93NUMPY":
         raise ValueError("no npy file")
     size = {(1, 0): 2, (2, 0): 4}[body[6], body[7]] if len(body) > 8 else 0
@@ -51,7 +51,7 @@ def _header_end(body: bytes) -> int:
 
 
 def _header_of(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order, dtype of a file's beginning, magic included."""
+    """Parse an npy header, magic included: shape, whether in Fortran order, dtype."""
     stream = io.BytesIO(header)
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -59,5 +59,5 @@ def _header_of(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 _read_header = lru_cache(maxsize=256)(_header_of)
-"""Clients send the same few headers again and again, and numpy takes 25 µs to read one."""
+"""`_header_of` with a cache: clients send the same few headers again and again, and numpy takes 25 µs to parse one."""
 _LONGEST_KEPT = 1024

@@ -1,4 +1,4 @@
-"""What a body holds once it is read, before any model has looked at it; and the table of types that can be read."""
+"""The content of a parsed body, before it is checked against a model."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Source = Literal["json", "npy", "files", "none"]
 
 @dataclass(slots=True)
 class Payload:
-    """Arrays and pictures of a request, and the options that came with them in a JSON body."""
+    """The arrays and pictures of a request, and the options of a JSON body."""
 
     source: Source
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """`inputs` and `z`, as sent; `npy` for an npy body, which does not say which of the two it is."""
+    """Arrays by field: `inputs` and `z` of a JSON body; `npy` of an npy body, which names no field."""
     images: Sequence[bytes] | None = None
     """PNG, JPEG or WebP bytes."""
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def images_loc(self) -> str:
-        """What an error calls the pictures."""
+        """The name of the pictures' field in error messages."""
         return "images" if self.source == "json" else "files"

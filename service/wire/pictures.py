@@ -1,4 +1,4 @@
-"""Pictures of answers: contact sheets and moving pictures from uint8 images (n, h, w, c)."""
+"""Renders images (n, h, w, c) in uint8 as contact sheets (PNG) and animations (GIF, WebP)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LARGE = 1 << 22
 
 @dataclass(frozen=True)
 class Sheet:
-    """A contact sheet: images (k, h, w, c), and how many stand in a row."""
+    """The content of a contact sheet: images (k, h, w, c), and the number of columns."""
 
     images: UInt8
     columns: int
 
 
 def near_square(n: int) -> int:
-    """Columns of a sheet of n images that is as good as square."""
+    """The number of columns that makes a sheet of n images nearly square."""
     return math.ceil(math.sqrt(n))
 
 
 def sheet(images: UInt8, columns: int) -> UInt8:
-    """Lay images (n, h, w, c) out row by row, the rest black: (rows · h, columns · w, c)."""
+    """Lay images (n, h, w, c) out row by row, empty cells black: (rows · h, columns · w, c)."""
     n, height, width, channels = images.shape
     rows = math.ceil(n / columns)
     cells = np.zeros((rows * columns, height, width, channels), np.uint8)
@@ -38,15 +38,15 @@ def sheet(images: UInt8, columns: int) -> UInt8:
 
 
 def png(image: UInt8, scale: int = 1) -> bytes:
-    """One image (h, w, c), every pixel repeated `scale` times each way, as PNG."""
+    """Encode one image (h, w, c) as PNG, every pixel repeated `scale` times in both directions."""
     buffer = io.BytesIO()
-    # Large pictures are made of few colours, or of large pixels: more effort would make them little smaller.
+    # Large pictures have few colours, or large pixels: a higher compression level would save little.
     _pillow(image, scale).save(buffer, format="PNG", compress_level=1 if image.size * scale**2 > _LARGE else 6)
     return buffer.getvalue()
 
 
 def moving(frames: UInt8, media_type: str, fps: float, scale: int = 1) -> bytes:
-    """Frames (n, h, w, c) as an animated GIF or WebP that plays for ever. Equal neighbours are shown as one, longer."""
+    """Encode frames (n, h, w, c) as an endless animated GIF or WebP. Equal neighbours become one longer frame."""
     buffer = io.BytesIO()
     first, *rest = (_pillow(frame, scale) for frame in frames)
     milliseconds = max(20, round(1000.0 / fps))
@@ -59,7 +59,7 @@ def moving(frames: UInt8, media_type: str, fps: float, scale: int = 1) -> bytes:
 
 
 def _pillow(image: UInt8, scale: int) -> Image.Image:
-    """Pillow magnifies without the interpreter's lock, so that others are answered meanwhile."""
+    """Convert and magnify an image with Pillow, which releases the interpreter's lock while it magnifies."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     if scale == 1:
         return picture

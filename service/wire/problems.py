@@ -1,4 +1,4 @@
-"""Errors on the wire: application/problem+json (RFC 9457), for everything that is raised."""
+"""Renders every exception as application/problem+json (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger("latent.request")
 
 
 def as_problem(error: Exception) -> ServiceError:
-    """Whatever was raised, as the problem that a client is told of."""
+    """Convert any exception to the ServiceError that the client gets."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, StoreError):
@@ -37,7 +37,7 @@ def as_problem(error: Exception) -> ServiceError:
 def logged_problem(
     error: ServiceError, request_id: str, path: str, cause: BaseException | None
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Status, headers and body of a problem; `cause`, or what lies behind it, is logged where it is the service's."""
+    """The status, headers and body of a problem; for a status of 500, `cause` or its own `__cause__` is logged."""
     if error.status == 500 and cause is not None:
         log.error("failed", id=request_id, path=path, exc_info=cause.__cause__ or cause)
     if error.errors:
@@ -48,20 +48,20 @@ def logged_problem(
 
 
 class RenderedProblem:
-    """A problem that names no field, rendered once but for the request's id: it is told most when there is no time."""
+    """A problem without fields, rendered once for all requests except for the id: used most often under overload."""
 
     def __init__(self, error: ServiceError) -> None:
         self.error = error
         self._kept: dict[int, tuple[bytes, bytes]] = {}
 
     def rendered(self, request_id: str) -> bytes:
-        """Headers and body as they go over the wire after the server's own headers."""
+        """The bytes of headers and body, to follow the server's own headers."""
         quoted = orjson.dumps(request_id)
         before, after = self._kept.get(len(quoted)) or self._render(len(quoted))
         return b"%b%b%b%b}" % (before, request_id.encode(), after, quoted)
 
     def _render(self, id_bytes: int) -> tuple[bytes, bytes]:
-        """What comes before the id in the headers, and between that and the id in the body."""
+        """Render the bytes before the id in the headers, and the bytes from there to the id in the body."""
         error = self.error
         content, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
@@ -72,16 +72,16 @@ class RenderedProblem:
 
 
 def _worded(error: ServiceError, request_id: str) -> tuple[bytes, RawHeaders]:
-    """Body and headers of a problem that names no field."""
+    """The body and headers of a problem without fields."""
     before, headers = _rendered(error.described, error.detail, tuple(error.headers.items()))
     return before + orjson.dumps(request_id) + b"}", headers
 
 
 @lru_cache(maxsize=256)
 def _rendered(describe: Describe, detail: str, headers: Headers) -> tuple[bytes, RawHeaders]:
-    """What comes before the id, which is the last thing in a problem that names no field.
+    """The body of a problem without fields up to the request id, which comes last; and the headers.
 
-    The same few are told again and again, and most often when there is no time.
+    Cached: the same few problems are sent again and again, most often under overload.
     """
     return orjson.dumps(describe(detail, "")).removesuffix(b'""}'), _headers_of(headers)
 
@@ -93,7 +93,7 @@ def _headers_of(headers: Headers) -> RawHeaders:
 
 
 def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
-    """Methods of every route at a path: the framework names those of the first alone."""
+    """The methods of all routes at a path; the framework gives only those of the first route."""
     methods: set[str] = set()
     for route in routes:
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
@@ -102,8 +102,8 @@ def _methods_at(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:
 
 
 def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
-    """Answer every error of ours, of the store and of the framework as a problem; `routes` beside the
-    application's own tell 405 what works."""
+    """Make the application answer every error of the service, the store and the framework as a problem; the Allow
+    header of a 405 lists the methods of `routes` and of the application's own routes."""
 
     def respond(request: Request, error: ServiceError, cause: BaseException | None = None) -> Response:
         request_id = request.scope["state"]["record"].request_id
@@ -132,7 +132,7 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
 
     async def gone(request: Request, error: Exception) -> Response:
         del request, error
-        return Response(status_code=499)  # for the log and the metrics: nobody reads it
+        return Response(status_code=499)  # only for the log and the metrics: the client has gone
 
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(StoreError, store_error)

@@ -1,4 +1,4 @@
-"""Rendering: an answer's fields as JSON, npy, npz, a picture, or a moving one."""
+"""Renders an answer's fields as JSON, npy, npz, a picture, or an animation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.wire.pictures import Sheet, moving, near_square, png, sheet
 
 @dataclass(frozen=True)
 class Looks:
-    """How the pictures of an answer are drawn."""
+    """Drawing options for the pictures of an answer."""
 
     as_png: bool = False
     scale: int = 1
@@ -34,21 +34,21 @@ class Renderable(Protocol):
     """NAME@VERSION."""
     fields: dict[str, Any]
     main: str
-    """The array that an npy reply holds."""
+    """The name of the field that an npy reply holds."""
     images: Callable[[], UInt8] | None
     """Draws one picture for each item, (n, h, w, c); None where the model has no pictures."""
     sheet: Callable[[UInt8], Sheet] | None
-    """Draws the picture of the whole, where it is not a near-square sheet of `images`."""
+    """Lays out the contact sheet of all images; None for a near-square sheet."""
 
     def all_fields(self) -> dict[str, Any]:
-        """The JSON reply in its order."""
+        """All fields of the JSON reply, in order."""
 
 
 MOVING = (GIF, WEBP)
 
 
 def render(answer: Renderable, media_type: str, looks: Looks) -> bytes:
-    """An answer's bytes. Raises RuntimeError for a picture of what has none."""
+    """Render an answer as bytes of a media type. Raises RuntimeError for a picture of an answer without images."""
     if media_type == NPY:
         return render_npy(answer.fields[answer.main])
     if media_type == JSON:
@@ -66,9 +66,9 @@ def render(answer: Renderable, media_type: str, looks: Looks) -> bytes:
 
 
 def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1) -> bytes:
-    """The fields as JSON, float32 in its shortest form.
+    """Render fields as JSON, float32 in its shortest form.
 
-    `images` (n, h, w, c) are base64 PNGs in place of `outputs`, every pixel repeated `scale` times each way.
+    `images` (n, h, w, c) replace `outputs` as base64 PNGs, every pixel repeated `scale` times in both directions.
     """
     if images is not None:
         encoded = [base64.b64encode(png(image, scale)).decode() for image in images]
@@ -78,7 +78,7 @@ def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: i
 
 
 def render_npy(array: NDArray[Any]) -> bytes:
-    """One array as npy."""
+    """Render one array as an npy file."""
     if array.dtype.hasobject:
         raise ValueError("an npy answer holds numbers")
     return _npy_header(array.shape, array.dtype.str) + array.tobytes()
@@ -86,14 +86,14 @@ def render_npy(array: NDArray[Any]) -> bytes:
 
 @lru_cache(maxsize=256)
 def _npy_header(shape: tuple[int, ...], dtype: str) -> bytes:
-    """The beginning of an npy file in C order: format version 1.0 of NumPy's NEP 1."""
+    """The header of an npy file in C order: format version 1.0 of NumPy's NEP 1."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 
 def render_npz(fields: Mapping[str, Any]) -> bytes:
-    """Every field as an uncompressed npz; parts of an object are called `metrics.mse` and so on, nulls are left out."""
+    """Render fields as an uncompressed npz file; parts of an object are named `metrics.mse` etc., nulls left out."""
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **dict(_flat(fields)))
     return buffer.getvalue()

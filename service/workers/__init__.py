@@ -1,1 +1,1 @@
-"""Several processes that answer on one port: who starts them, and how they know of each other."""
+"""Several worker processes on one port: the supervisor that starts them, and the messages between them."""

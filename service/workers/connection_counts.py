@@ -1,7 +1,7 @@
-"""How many connections each worker holds, in memory that all workers share.
+"""The number of connections of each worker, in memory that all workers share.
 
-Workers accept from one socket, and the kernel wakes them in no fair order: of eight connections that come at once, one
-worker may take all. A connection stays where it was accepted, so the others would idle.
+Workers accept from one socket, and the kernel wakes them in no fair order: one worker may accept all of eight
+connections that arrive together. A connection stays with its worker, so the other workers would idle.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ _NOT_ACCEPTING = -1
 
 
 class ConnectionCounts:
-    """The counts as one worker has them."""
+    """One worker's view of the connection counts of all workers."""
 
     def __init__(self, counts: MutableSequence[int], number: int) -> None:
-        """`counts` are those of all workers, this one's at `number`."""
+        """`counts` has one entry for each worker; this worker's is at index `number`."""
         self._counts, self._number = counts, number
 
     def report(self, connections: int) -> None:
-        """This worker accepts, and holds so many."""
+        """Record the number of connections that this worker holds, and that it accepts more."""
         self._counts[self._number] = connections
 
     def close(self) -> None:
-        """This worker does not accept, or not any more."""
+        """Record that this worker does not accept connections."""
         self._counts[self._number] = _NOT_ACCEPTING
 
     @property
     def is_ahead(self) -> bool:
-        """Whether another worker that accepts has fewer."""
+        """Whether this worker holds more connections than another worker that accepts."""
         own = self._counts[self._number]
         return any(_NOT_ACCEPTING < other < own for other in self._counts)
 

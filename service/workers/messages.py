@@ -1,4 +1,4 @@
-"""What workers and their supervisor say to each other."""
+"""The messages between worker processes and their supervisor."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from service.observability.metrics import Report
 
 @dataclass(frozen=True)
 class Ask:
-    """The supervisor wants a worker's report now."""
+    """From the supervisor to a worker: send your report now."""
 
 
 @dataclass(frozen=True)
 class Tell:
-    """A worker's report."""
+    """From a worker to the supervisor: its report."""
 
     report: Report
 
 
 @dataclass(frozen=True)
 class Collect:
-    """A worker wants the reports of all others; its own comes with the question."""
+    """From a worker to the supervisor: send the reports of all other workers. Includes the worker's own report."""
 
     report: Report
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Here they are."""
+    """From the supervisor to a worker: the reports that its Collect asked for."""
 
     reports: list[Report]
 
 
 @dataclass(frozen=True)
 class Reload:
-    """A model is to follow the store at once: from the worker that was asked to all others."""
+    """Reload a model from the store: from the worker that got the request, through the supervisor, to all others."""
 
     name: str

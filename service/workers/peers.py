@@ -1,4 +1,4 @@
-"""A worker's line to its supervisor, and through it to the others: their metrics, and what all of them are to do."""
+"""A worker's connection to its supervisor, and through it to the other workers: metrics reports and reloads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _TELL_S = 5.0
 
 
 class Peers:
-    """The other workers, as one of them knows them. Used from its event loop."""
+    """Exchanges reports and reloads with the other workers, through the supervisor. Use it in the event loop only."""
 
     def __init__(self, line: Connection, report: Callable[[], Report], orphaned: Callable[[], None]) -> None:
-        """`report` is this worker's own; `orphaned` is called when the supervisor is gone."""
+        """`line` is the pipe to the supervisor, `report` makes this worker's report; `orphaned` is called when the
+        supervisor has ended."""
         self._line, self._report, self._orphaned = line, report, orphaned
         self._collected: asyncio.Future[list[Report]] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -26,7 +27,7 @@ class Peers:
         self._reloading: set[asyncio.Task[None]] = set()
 
     def open(self, reload: Callable[[str], Coroutine[None, None, None]]) -> None:
-        """Listen to the supervisor, and tell it every few seconds what would be lost with this process.
+        """Listen to the supervisor, and send it a report every few seconds, so that a crash loses few counts.
 
         `reload` is called with a model's name when another worker was asked to reload it.
         """
@@ -35,7 +36,7 @@ class Peers:
         self._telling = asyncio.create_task(self._tell())
 
     def close(self) -> None:
-        """Tell it one last time."""
+        """Stop listening, and send the supervisor a last report."""
         asyncio.get_running_loop().remove_reader(self._line.fileno())
         if self._telling is not None:
             self._telling.cancel()
@@ -43,7 +44,7 @@ class Peers:
             self._line.send(Tell(Report(self._report().counts, None)))
 
     async def reports(self) -> list[Report]:
-        """Of the other workers, those that are gone included; none where the supervisor does not answer in time."""
+        """The reports of the other workers, ended ones included; empty where the supervisor does not answer in time."""
         if self._collected is None:
             self._collected = asyncio.get_running_loop().create_future()
             with suppress(OSError):
@@ -57,7 +58,7 @@ class Peers:
             return []
 
     def reload(self, name: str) -> None:
-        """Have all other workers reload a model."""
+        """Tell all other workers to reload a model."""
         with suppress(OSError):
             self._line.send(Reload(name))
 

@@ -1,7 +1,7 @@
-"""The process that owns the port, starts the workers that answer on it, and starts another where one has died.
+"""The supervisor process: owns the port, starts the worker processes, and replaces a worker that has died.
 
-All workers accept from one listening socket, so a connection that nobody has accepted yet outlives the worker that
-might have. A worker that has just been started accepts only once its models are loaded.
+All workers accept from one listening socket, so a connection that is not accepted yet is not lost when a worker dies. A
+new worker accepts connections only once its models are loaded.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ _ANSWER_S = 0.5
 _SHORT_LIFE_S = 5.0
 _LONGEST_PAUSE_S = 10.0
 _GRACE_S = 5.0
-"""Beyond what a worker allows itself for stopping."""
+"""Seconds that a worker gets to stop beyond its own shutdown timeout."""
 
 log = structlog.get_logger("latent.supervisor")
 
 
 @dataclass(eq=False)
 class Worker:
-    """One process, or the pause before it is started again."""
+    """One worker as the supervisor sees it: a running process, or the pause before the next start."""
 
     number: int
     process: SpawnProcess | None = None
     line: Connection | None = None
     started_at: float = 0.0
     start_at: float = 0.0
-    """On the clock of time.monotonic; where there is no process."""
+    """When to start the next process (time.monotonic), while there is none."""
     pause_s: float = 0.0
     report: Report = field(default_factory=lambda: Report(Counts(), None))
 
 
 class Supervisor:
-    """Keeps a number of workers alive until it is told to stop."""
+    """Keeps a fixed number of workers alive until a stop signal."""
 
     def __init__(self, settings: Settings, listener: socket.socket, work: Work) -> None:
-        """Each worker runs `work`, a function of a module, with the settings, the socket, a line to here and the counts
-        of all workers' connections."""
+        """Each worker runs `work`, a module-level function, with the settings, the socket, a pipe to the supervisor and
+        the connection counts of all workers."""
         self._settings, self._listener, self._work = settings, listener, work
         self._context = multiprocessing.get_context("spawn")
         self._workers = [Worker(number) for number in range(settings.workers)]
@@ -64,7 +64,7 @@ class Supervisor:
         self._stop_signals = 0
 
     def run(self) -> None:
-        """Start the workers; come back when all have ended after SIGTERM or SIGINT."""
+        """Start the workers; return when all have ended after SIGTERM or SIGINT."""
         awake, alarm = socket.socketpair()
         awake.setblocking(False)
         alarm.setblocking(False)
@@ -108,7 +108,7 @@ class Supervisor:
         return max(0.0, min(pauses)) if pauses else None
 
     def _buried(self, worker: Worker) -> None:
-        """A worker has ended: keep what it has counted, and plan its successor."""
+        """Clean up after a worker that has ended: keep its counts, and plan the next start."""
         if worker.process is None:
             return
         worker.process.join()
@@ -132,7 +132,7 @@ class Supervisor:
     # -- listening -----------------------------------------------------------------------------------------
 
     def _listen(self, awake: socket.socket, timeout_s: float | None) -> None:
-        """Hear what workers say, and which have ended."""
+        """Wait for messages of workers, ended processes or a signal, and handle them."""
         lines = {worker.line: worker for worker in self._workers if worker.line is not None}
         ends = {worker.process.sentinel: worker for worker in self._workers if worker.process is not None}
         for ready in wait([awake, *lines, *ends], timeout_s):
@@ -143,10 +143,10 @@ class Supervisor:
                 worker = lines[ready]
                 try:
                     if not ready.poll():
-                        continue  # it was read together with everybody's reports
+                        continue  # the message was already read while reports were collected
                     message = ready.recv()
                 except (EOFError, OSError):
-                    continue  # its end is heard of too
+                    continue  # the end of its process is reported too
                 self._take(worker, message)
                 if isinstance(message, Collect):
                     self._collect_for(worker)
@@ -163,7 +163,7 @@ class Supervisor:
                         other.line.send(message)
 
     def _collect_for(self, asker: Worker) -> None:
-        """Ask all others for their reports; who is too late is known by what was last heard."""
+        """Ask all other workers for their reports; a late worker's last report is used instead."""
         others = [worker for worker in self._workers if worker is not asker and worker.line is not None]
         waiting: dict[Connection, Worker] = {}
         for worker in others:
@@ -195,7 +195,7 @@ class Supervisor:
     # -- ending --------------------------------------------------------------------------------------------
 
     def _end(self, awake: socket.socket) -> None:
-        """Let every worker finish what it has begun; a second signal does not wait."""
+        """Stop all workers, and wait while they drain; a second signal ends the wait."""
         log.info("stopping", workers=sum(worker.process is not None for worker in self._workers))
         self._listener.close()
         for worker in self._workers:

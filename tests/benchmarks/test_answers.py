@@ -1,4 +1,4 @@
-"""Bodies as users send them, and answers held to TensorFlow's: against real services over a model known by hand."""
+"""The benchmark's request bodies, and its check of answers against TensorFlow's, on real services."""
 
 from __future__ import annotations
 

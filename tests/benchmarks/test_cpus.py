@@ -1,4 +1,4 @@
-"""Who gets which CPU."""
+"""Dividing CPUs between server and driver."""
 
 from __future__ import annotations
 

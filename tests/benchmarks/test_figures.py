@@ -1,4 +1,4 @@
-"""Medians, spreads, ratios, and how they are written."""
+"""Medians, spreads, ratios, and their formatting."""
 
 from __future__ import annotations
 

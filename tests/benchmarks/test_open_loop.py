@@ -1,4 +1,4 @@
-"""Requests that are sent when they are due, and what is made of their answers."""
+"""The open loop: requests are sent at their due times, and their answers are evaluated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The written part of docs/performance.md, and the file that keeps the results."""
+"""The generated part of docs/performance.md, and the file with the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a whole run and a quick one measure, and for how long."""
+"""The parts and durations of a whole run and of a quick run."""
 
 from __future__ import annotations
 

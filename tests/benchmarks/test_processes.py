@@ -1,4 +1,4 @@
-"""A server of the bench: paused while others are asked, and stopped all the same."""
+"""Server processes of the benchmark: paused while others are measured, and stopped at the end."""
 
 from __future__ import annotations
 

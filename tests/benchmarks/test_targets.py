@@ -1,4 +1,4 @@
-"""The figures to reach: how each is made of what was measured, and what is said of it."""
+"""Targets: how each is computed from figures, and its verdict in words."""
 
 from __future__ import annotations
 

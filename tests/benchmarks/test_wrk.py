@@ -1,4 +1,4 @@
-"""What is told to wrk, and what is read from it; one real run where it is installed."""
+"""The script for wrk, and parsing its output; one real run where wrk is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller gets for each reply, and what happens with replies that are none."""
+"""The client's result for each reply, and its errors for invalid replies."""
 
 from __future__ import annotations
 

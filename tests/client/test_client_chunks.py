@@ -1,4 +1,4 @@
-"""Batches larger than one request: cut, asked for in order, put together again."""
+"""Batches larger than one request: split, sent in order, joined again."""
 
 from __future__ import annotations
 

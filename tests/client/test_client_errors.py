@@ -1,4 +1,4 @@
-"""Refusals of the server, and of whatever else may answer in its place."""
+"""The client's errors for refusals of the server, and of proxies before it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening, sharing and closing; what the methods show of themselves."""
+"""Opening, sharing and closing a client; signatures and docstrings of its methods."""
 
 from __future__ import annotations
 

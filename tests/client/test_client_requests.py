@@ -1,4 +1,4 @@
-"""What goes over the wire for each way to hand something in."""
+"""The client's requests on the wire, for each type of argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked again, how often, how soon, and for how long."""
+"""The client's retries: which requests, how often, how soon, and for how long."""
 
 from __future__ import annotations
 

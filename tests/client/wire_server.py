@@ -1,4 +1,4 @@
-"""A real HTTP server on a real port that answers by script: what a service, or a proxy before it, may say."""
+"""A real HTTP server on a real port with scripted answers, like those of a service or a proxy before it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The container files, as far as they can be tried without a container engine."""
+"""Tests of the container files, without a container engine."""

@@ -1,4 +1,4 @@
-"""Just enough of a Dockerfile's grammar: the instructions that a target is made of."""
+"""Parses a Dockerfile as far as the tests need: the instructions of each target."""
 
 from __future__ import annotations
 

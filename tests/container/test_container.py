@@ -1,4 +1,4 @@
-"""Targets, users and probes of the container files; the service target's own steps in a fresh environment."""
+"""The container files: targets, users and probes; the steps of the service target in a fresh environment."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every engine, and every error, must keep to."""
+"""Contract tests for every engine and every error."""

@@ -1,4 +1,4 @@
-"""One suite for every engine, over every affine model: the same names, kinds of array and answers."""
+"""One test suite for every engine and every affine model: equal names, kinds of array and answers."""
 
 from __future__ import annotations
 

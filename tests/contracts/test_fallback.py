@@ -1,4 +1,4 @@
-"""`auto` takes OpenVINO, falls back to TensorFlow where it must, and says so."""
+"""The engine choice `auto`: takes OpenVINO, or else TensorFlow, and reports the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenVINO's graphs before and after they are rewritten: the same function, in another form."""
+"""OpenVINO's graphs before and after the rewrite: they compute one function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine for data sets: the serving engine's answers, to many threads at once."""
+"""The engine for data sets: gives the serving engine's answers, to many threads at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of the pages: taken apart, run against a service, and what they left looked at."""
+"""Parses the commands of documentation pages, runs them against a service, and checks their results."""
 
 from __future__ import annotations
 

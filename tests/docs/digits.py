@@ -1,4 +1,4 @@
-"""Publishes what the docs call `mnist-vae`: `python -m tests.docs.digits STORE`, in a process of its own.
+"""Publishes the model that the docs call `mnist-vae`: `python -m tests.docs.digits STORE`, in a process of its own.
 
 It has the default recipe's name and sizes: pictures of 28 × 28 × 1, a code of 16. It is affine, so nothing is trained:
 each number of the code follows from the mean of one of 4 × 4 tiles.

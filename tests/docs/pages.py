@@ -1,4 +1,4 @@
-"""What a Markdown page holds: fenced blocks, code in back-ticks, links, headings."""
+"""Parses Markdown pages: fenced blocks, code in back-ticks, links, headings."""
 
 from __future__ import annotations
 

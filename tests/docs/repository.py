@@ -1,4 +1,4 @@
-"""Which files, folders, modules and make targets the repository has."""
+"""Lists the files, folders, modules and make targets of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the pages do what the pages say, against a service that runs.
+"""Every command in the pages works as the pages say, against a running service.
 
 Every command in the `sh` blocks of these pages is run, or left out by a rule of LEFT_OUT. A page's commands run in
 order and in one directory. Compared are the exit code, the status of each answer (200, or what a comment behind the

@@ -1,4 +1,4 @@
-"""What the pages name is there: files and folders, modules, headings, settings, make targets.
+"""Everything that the pages name exists: files and folders, modules, headings, settings, make targets.
 
 What counts as a path, in back-ticks or in a diagram (a fenced block without a language):
 

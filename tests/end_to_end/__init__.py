@@ -1,1 +1,1 @@
-"""The service as a process: its life, its logs, its end."""
+"""The service as a process: start, logs, shutdown."""

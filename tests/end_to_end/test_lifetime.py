@@ -1,4 +1,4 @@
-"""The process from its first moment to its last: ports, lazy loading, draining, exit codes."""
+"""The server process from start to end: ports, lazy loading, draining, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator sees: one log line a request, and metrics that count right."""
+"""Observability: one log line for each request, and correct metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More requests at once than can be answered in time: the rest are refused at once, whole and accounted for."""
+"""Overload: requests that would be late are refused at once, with complete answers, log lines and metrics."""
 
 from __future__ import annotations
 

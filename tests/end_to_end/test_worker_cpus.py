@@ -1,4 +1,4 @@
-"""Workers compute on every CPU that they were given: none of their threads is tied to some of them."""
+"""Workers use every CPU that they may use: no thread is pinned to a part of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes on one port: together they are one service, and it outlives each of them."""
+"""Several worker processes on one port: they act as one service, which outlives each worker."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The examples, run as a user runs them."""
+"""Tests of the examples, run as a user runs them."""

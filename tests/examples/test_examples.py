@@ -1,4 +1,4 @@
-"""Every example runs as it is against a real service, and does what its first lines say."""
+"""Every example runs unchanged against a real service, and does what its docstring says."""
 
 from __future__ import annotations
 

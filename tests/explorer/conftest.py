@@ -1,4 +1,4 @@
-"""A real browser before a real service: trained digits, the affine models, and a version that cannot be loaded."""
+"""Fixtures with a real browser and a real service: trained digits, affine models, a version that cannot be loaded."""
 
 from __future__ import annotations
 

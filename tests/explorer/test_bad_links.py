@@ -1,4 +1,4 @@
-"""Links that ask for what is not there, and items that are none: the page says so, and goes on working."""
+"""Bad links and bad items in the explorer: the page shows an error, and goes on working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything can be reached and used without a mouse."""
+"""The explorer without a mouse: every control can be reached and used by the keyboard."""
 
 from __future__ import annotations
 

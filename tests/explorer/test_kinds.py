@@ -1,4 +1,4 @@
-"""Models that are not pictures, and models that take a class: the affine ones, whose answers are known by hand."""
+"""The explorer with models of other data than pictures, and with conditional models; affine models, known answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that goes away and comes back, one that has too much to do, and one that has nothing to show yet."""
+"""The explorer with a server that stops and starts again, is overloaded, or has no model yet."""
 
 from __future__ import annotations
 

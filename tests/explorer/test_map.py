@@ -1,4 +1,4 @@
-"""The map of codes: its points, what a hand does to it, what can be laid over and under it."""
+"""The map of codes: its points, panning and zooming, overlays and backgrounds."""
 
 from __future__ import annotations
 

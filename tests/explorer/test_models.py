@@ -1,4 +1,4 @@
-"""Models and versions: what is listed, what is opened, what the report says."""
+"""Models and versions in the explorer: the list, opening one, the report."""
 
 from __future__ import annotations
 

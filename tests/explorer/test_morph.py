@@ -1,4 +1,4 @@
-"""Paths through waypoints: the strips, the player, the file."""
+"""The explorer's interpolation: the strips, the player, the file."""
 
 from __future__ import annotations
 

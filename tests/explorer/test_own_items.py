@@ -1,4 +1,4 @@
-"""Items that a person brings: drawn, chosen, dropped, pasted, picked; where they land and what is said of them."""
+"""A user's own items in the explorer: drawn, chosen, dropped, pasted, picked; their place on the map, their scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The point that is looked at: dragged over the map, moved by sliders, decoded."""
+"""The explorer's selected point: dragged over the map, moved by sliders, decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples: the sheet, its seed, and what a click does."""
+"""Samples in the explorer: the sheet, its seed, and clicks on items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the page comes: small, and behind any prefix."""
+"""How the explorer's files are served: small, and below any path prefix."""
 
 from __future__ import annotations
 

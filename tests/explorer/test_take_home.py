@@ -1,4 +1,4 @@
-"""Lines and links that are taken home: they run elsewhere, and give what the page shows."""
+"""Command lines and links that the explorer offers: they work elsewhere, and give what the page shows."""
 
 from __future__ import annotations
 

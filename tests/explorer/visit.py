@@ -1,4 +1,4 @@
-"""A tab with the explorer in it, what went wrong there, and the questions that tests ask it."""
+"""A browser tab with the explorer: records errors, and gives tests functions to read the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the command: in this process where only its answer matters, as one of its own where the process does."""
+"""Runs the command: in this process for its answers, or in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets through a verb into a file: the numbers of one request, in every format, whatever the source."""
+"""Verbs on data sets, into files: equal to the answers of a request, in every format, from every source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets through a process of its own: memory, signals, full disks, imports."""
+"""Verbs on data sets in a process of its own: memory, signals, full disks, imports."""
 
 from __future__ import annotations
 

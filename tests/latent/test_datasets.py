@@ -1,4 +1,4 @@
-"""Data sets piece by piece: the same items in the same order as the file has, whatever the piece."""
+"""Reading data sets in chunks: the file's items in the file's order, for any chunk size."""
 
 from __future__ import annotations
 

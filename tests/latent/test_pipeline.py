@@ -1,4 +1,4 @@
-"""The bounded pipeline: order, bounds, and whose error is raised."""
+"""The bounded pipeline: order, limits, and which error is raised."""
 
 from __future__ import annotations
 

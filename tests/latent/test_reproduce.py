@@ -1,4 +1,4 @@
-"""`latent reproduce`, as it is typed."""
+"""The command `latent reproduce`, run with its arguments as text."""
 
 from __future__ import annotations
 

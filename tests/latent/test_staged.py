@@ -1,4 +1,4 @@
-"""A file that is there when it is whole."""
+"""Staged files: a file appears under its name only when it is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verbs, in this process and on a server, against answers known by hand."""
+"""The command's verbs, in this process and on a server, against answers known by hand."""
 
 from __future__ import annotations
 

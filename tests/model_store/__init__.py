@@ -1,1 +1,1 @@
-"""Tests of the contract on disk."""
+"""Tests of the model store's contract on disk."""

@@ -1,4 +1,4 @@
-"""docs/model-store.md says what the code does: every error, every manifest field, and an example that runs."""
+"""docs/model-store.md matches the code: every error, every manifest field, and an example that runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /proc/cpuinfo says of a processor, and what is taken where it says nothing."""
+"""The processor's name from /proc/cpuinfo, and the fallback without one."""
 
 from __future__ import annotations
 

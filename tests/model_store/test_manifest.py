@@ -1,4 +1,4 @@
-"""The manifest: what it accepts, what it refuses and by which name."""
+"""The manifest: valid documents, and the named error for each invalid one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a user's picture or array to the network's numbers, and back."""
+"""Preprocessing: a user's picture or array to the network's numbers, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing: what becomes of staged files, and what a refusal leaves behind."""
+"""Publishing: staged files, and the state of the store after a refusal."""
 
 from __future__ import annotations
 

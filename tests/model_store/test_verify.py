@@ -1,4 +1,4 @@
-"""Every clause of the contract on one version: broken on purpose, found, and named."""
+"""Verification: every clause of the contract, broken on purpose, is found and named."""
 
 from __future__ import annotations
 

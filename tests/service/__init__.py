@@ -1,1 +1,1 @@
-"""The HTTP service, over a real port."""
+"""Tests of the HTTP service, over a real port."""

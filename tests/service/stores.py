@@ -1,4 +1,4 @@
-"""Stores that change under a service, and waiting until it has noticed."""
+"""Changes stores under a running service, and waits until the service has noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad requests of every kind: each gets the documented status and problem, and the next good one works."""
+"""Bad requests of every kind: each gets its documented status and problem, and the next good request works."""
 
 from __future__ import annotations
 

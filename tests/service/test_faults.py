@@ -1,4 +1,4 @@
-"""Clients that behave badly, many of them: what the service loses by each is nothing."""
+"""Many clients that behave badly: the service loses no memory, connection or request by them."""
 
 from __future__ import annotations
 

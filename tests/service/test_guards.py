@@ -1,4 +1,4 @@
-"""What a connection may not do to the service, whichever way its requests are served."""
+"""Guards of a connection (limits and timeouts), on the fast path and on routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every answer carries beside its body."""
+"""The headers of every answer."""
 
 from __future__ import annotations
 

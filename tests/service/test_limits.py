@@ -1,4 +1,4 @@
-"""Every limit, just below and just above; and bodies that no library would send, over a bare socket."""
+"""Every limit, just below and just above; and malformed bodies over a bare socket."""
 
 from __future__ import annotations
 

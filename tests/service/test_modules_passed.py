@@ -1,4 +1,4 @@
-"""How many modules a request passes: few enough to follow it on one screen a layer."""
+"""The number of modules that a request passes stays below its limit."""
 
 from __future__ import annotations
 

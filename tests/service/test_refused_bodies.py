@@ -1,4 +1,4 @@
-"""Bodies of refused requests are let go at once: no error keeps them in a cycle that waits for the collector."""
+"""The bodies of refused requests are freed at once: no error keeps a body in a reference cycle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of other packages that may change without notice: they are there, and where one is not it is said."""
+"""Private names of other packages: all exist, and a missing one gives a clear error."""
 
 from __future__ import annotations
 

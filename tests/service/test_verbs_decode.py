@@ -1,4 +1,4 @@
-"""POST /decode against the affine truth: arrays, pictures, and what can be sent back."""
+"""POST /decode against the affine truth: arrays, pictures, and outputs that are encoded again."""
 
 from __future__ import annotations
 

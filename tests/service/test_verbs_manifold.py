@@ -1,4 +1,4 @@
-"""GET /manifold: which codes, in which order, and their picture."""
+"""GET /manifold: the codes, their order, and the picture."""
 
 from __future__ import annotations
 

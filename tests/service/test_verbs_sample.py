@@ -1,4 +1,4 @@
-"""POST /sample and GET /sample: the same seed, the same codes, whatever else is asked and on any engine."""
+"""POST /sample and GET /sample: equal seeds give equal codes, beside any other requests and on any engine."""
 
 from __future__ import annotations
 

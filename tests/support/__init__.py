@@ -1,1 +1,1 @@
-"""What several test folders share: tiny models with answers known by hand, and stores made of them."""
+"""Helpers of several test folders: tiny models with answers known by hand, and stores of them."""

@@ -1,4 +1,4 @@
-"""The one shape of every error on the wire."""
+"""Checks the one shape of every error on the wire."""
 
 from __future__ import annotations
 

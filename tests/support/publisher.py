@@ -1,4 +1,4 @@
-"""Publishers without TensorFlow: they publish again what was exported once. Run as processes that may be killed."""
+"""Publishes exported versions again, without TensorFlow, in processes that tests may kill."""
 
 from __future__ import annotations
 

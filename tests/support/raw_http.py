@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a bare socket: requests are bytes, which a test may cut as it likes; answers are read one by one."""
+"""HTTP/1.1 over a bare socket: sends bytes, cut as a test likes, and reads answers one by one."""
 
 from __future__ import annotations
 

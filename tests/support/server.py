@@ -1,4 +1,4 @@
-"""The real service in a process of its own, on a free port; `python -m tests.support.server` is that process."""
+"""Runs the real service in a process of its own, on a free port; `python -m tests.support.server` is that process."""
 
 from __future__ import annotations
 

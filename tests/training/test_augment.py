@@ -1,4 +1,4 @@
-"""Augmentation: nothing where nothing is asked for, bounded otherwise, and the same for the same seed."""
+"""Augmentation: off by default, bounded, and repeatable by its seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks by their shapes and numbers of weights, worked out by hand."""
+"""Network builders: shapes and numbers of weights, worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule on both sides of its boundary, and what it tells to change."""
+"""Diagnosis rules: each one on both sides of its boundary, with its advice."""
 
 from __future__ import annotations
 

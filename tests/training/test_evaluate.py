@@ -1,4 +1,4 @@
-"""Figures of the report on arrays whose answers are known."""
+"""The figures of the report, on arrays with known results."""
 
 from __future__ import annotations
 

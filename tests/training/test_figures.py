@@ -1,4 +1,4 @@
-"""Figures and the codes that they decode."""
+"""The report's figures, and the codes that they decode."""
 
 from __future__ import annotations
 

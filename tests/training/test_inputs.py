@@ -1,4 +1,4 @@
-"""From data sets to the network's input."""
+"""Preparing data sets as the network's input."""
 
 from __future__ import annotations
 

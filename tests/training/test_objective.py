@@ -1,4 +1,4 @@
-"""A batch through a model whose weights are known: what is added to the input, and what the loss is made of."""
+"""The training objective with known weights: noise on the input, and the terms of the loss."""
 
 from __future__ import annotations
 

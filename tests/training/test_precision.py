@@ -1,4 +1,4 @@
-"""bfloat16 in the gradient step, and nowhere else."""
+"""Mixed precision: the gradient step uses bfloat16, and all else float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a model on its way, and TensorBoard's logs."""
+"""Recording during training: frames, GIFs and TensorBoard's logs."""
 
 from __future__ import annotations
 

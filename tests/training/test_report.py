@@ -1,4 +1,4 @@
-"""What the reports of the rarer kinds of model hold."""
+"""The reports of the rarer kinds of model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of systems: what is kept, what is shown, and how a version is measured."""
+"""The table of `latent reproduce`: its stored results, its output, and how a version is measured."""
 
 from __future__ import annotations
 

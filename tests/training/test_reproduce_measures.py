@@ -1,4 +1,4 @@
-"""The figures of `latent reproduce`, on arrays whose answer is known."""
+"""The measures of `latent reproduce`, on arrays with known results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several starts of one recipe: side by side they are the networks they would be alone, and the best is kept."""
+"""Several restarts of one recipe, trained side by side: each equals a run alone, and the best one is kept."""
 
 from __future__ import annotations
 

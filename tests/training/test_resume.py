@@ -1,4 +1,4 @@
-"""A run that is killed and resumed ends where an undisturbed one does."""
+"""A run that is killed and resumed ends with the weights of an undisturbed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory of a run: one owner, whole checkpoints, and nothing resumed that was not the same run."""
+"""The directory of a run: one owner, complete checkpoints, and no resuming of a different run."""
 
 from __future__ import annotations
 

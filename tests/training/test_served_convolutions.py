@@ -1,4 +1,4 @@
-"""A trained convolutional network behind the service: its largest batches get a program of their own before long."""
+"""A trained convolutional network in the service: its largest batch size gets a program of its own."""
 
 from __future__ import annotations
 

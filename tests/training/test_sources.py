@@ -1,4 +1,4 @@
-"""Every data source, and what each says of data that it cannot take."""
+"""Data sources: reading each kind, and the error for each kind of bad data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring curves, codes and priors, on arrays whose answer is known."""
+"""Symptoms: measures of curves, codes and priors, on arrays with known results."""
 
 from __future__ import annotations
 

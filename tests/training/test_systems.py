@@ -1,4 +1,4 @@
-"""Every family of the table: exported, it answers as the trained network does, on both engines, and draws nothing."""
+"""Every family of models: exported, both engines answer as the trained network does, without random draws."""
 
 from __future__ import annotations
 

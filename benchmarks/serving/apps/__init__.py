@@ -1,1 +1,1 @@
-"""The services that Latent is measured against; each is one file that uvicorn runs."""
+"""The services that Latent is compared with; each is one file that uvicorn runs."""

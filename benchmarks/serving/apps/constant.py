@@ -1,4 +1,4 @@
-"""Plain ASGI that reads nothing and answers a constant: what uvicorn itself costs."""
+"""A plain ASGI application that reads nothing and answers a constant: measures the cost of uvicorn alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _END = {"type": "http.response.body", "body": _BODY}
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's callables
-    """Any request."""
+    """Answer any request with the constant."""
     del receive
     if scope["type"] == "http":
         await send(_START)

@@ -1,4 +1,4 @@
-"""A FastAPI route that reads nothing and answers a constant: what the framework costs where nothing is done."""
+"""A FastAPI route that reads nothing and answers a constant: measures the cost of the framework alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is written by hand in an hour: FastAPI, pydantic lists, `tf.saved_model.load`, a plain function a route.
+"""A naive service, written by hand in an hour: FastAPI, pydantic lists, `tf.saved_model.load`, one function a route.
 
-One model, whose version directory is in the variable MODEL. JSON as the tutorials have it; `…_npy` takes and answers
-what `np.save` writes, for whoever found JSON slow. No debug mode, no access log, warm before the first request.
+It serves one model, whose version directory is in the variable MODEL. JSON is read as in tutorials; the `…_npy` routes
+read and answer npy files, for users who found JSON slow. No debug mode, no access log, warmed up before requests.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run_decoder(z: Any) -> NDArray[Any]:  # noqa: ANN401 - an array or a tensor
 
 
 def npy(array: NDArray[Any]) -> Response:
-    """What np.save writes."""
+    """A response with an array as np.save writes it."""
     stream = io.BytesIO()
     np.save(stream, array)
     return Response(stream.getvalue(), media_type="application/x-npy")
@@ -71,7 +71,7 @@ def npy(array: NDArray[Any]) -> Response:
 
 @app.get("/ready")
 def ready() -> dict[str, str]:
-    """The models load before the port opens."""
+    """Answer 200: the models are loaded before the port opens."""
     return {"status": "ok"}
 
 

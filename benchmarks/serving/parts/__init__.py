@@ -1,4 +1,4 @@
-"""What can be measured: each part is one module with a function from a `Bench` to an `Outcome`."""
+"""The parts of the benchmark: each is one module with a function `measure` from a `Bench` to an `Outcome`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PARTS: Mapping[str, str] = {
     "precision": "float32 beside bfloat16",
     "explorer": "the explorer in a browser: how fast the picture follows the point, and when the first one is there",
 }
-"""Name of a part, which is its module's too, and what it measures; in the order of a whole run."""
+"""The name of each part, which is also its module's name, and what it measures; in the order of a whole run."""
 
 QUICK = ("requests", "engine")
-"""What a quick run measures unless told otherwise."""
+"""The parts of a quick run, unless others are chosen."""
 
 
 def measure(part: str, bench: Bench) -> Outcome:
-    """Run one of PARTS. Raises BenchError where it cannot."""
+    """Run one of PARTS. Raises BenchError where it fails."""
     module = import_module(f"{__name__}.{part}")
     outcome: Outcome = module.measure(bench)
     return outcome

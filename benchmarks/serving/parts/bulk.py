@@ -1,4 +1,4 @@
-"""A file of 70,000 images through `latent encode`, beside the engine alone on every CPU."""
+"""Measures `latent encode` on a file of 70,000 images, beside the engine alone on every CPU."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from benchmarks.serving.models import CONVOLUTIONAL
 from benchmarks.serving.results import Outcome, Table
 
 ITEMS, FEW = 70_000, 700
-"""The second file is encoded too: what it takes is start-up, but for its own items."""
+"""Items of the large and of the small file; the time of the small file shows the start-up cost."""
 
 
 def measure(bench: Bench) -> Outcome:
-    """In turns: the large file, the small one, the engine."""
+    """Measure the large file, the small file and the engine, in turns."""
     model = bench.models[CONVOLUTIONAL]
     rounds = 1 if bench.quick else 4
     rates: list[float] = []
@@ -56,7 +56,7 @@ def measure(bench: Bench) -> Outcome:
 
 
 def encode(bench: Bench, items: int) -> float:
-    """Seconds of `latent encode` of so many images, its codes checked. Raises BenchError."""
+    """Seconds that `latent encode` needs for `items` images; the codes are checked. Raises BenchError."""
     model = bench.models[CONVOLUTIONAL]
     source, codes = bench.scratch / f"{items}.npy", bench.scratch / f"{items}-codes.npy"
     if not source.exists():

@@ -1,4 +1,4 @@
-"""The engine alone on the server's CPU: what a request costs where there is no service around it."""
+"""Measures the engine alone on the server's CPU: the cost of a request without a service."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def measure(bench: Bench) -> Outcome:
-    """Microseconds of a call and images a second, for both halves of both models, and for what the service makes of the
-    one that it rewrites."""
+    """Measure microseconds of a call and images a second, for both halves of both models, and for the half that the
+    service rewrites."""
     bench.tell("engine: batch 1 to 256")
     directories = {f"{name}/{half}": str(bench.models[name].version / half) for name in NAMES for half in HALVES}
     rewritten = {f"{CONVOLUTIONAL}/decoder, rewritten": directories[f"{CONVOLUTIONAL}/decoder"]}

@@ -1,4 +1,4 @@
-"""The explorer in headless Chromium: its point dragged over the map of the default model."""
+"""Measures the explorer in headless Chromium: drags its point over the map of the default model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCREEN = {"width": 1360, "height": 850}
 TURN_S = 2.0
-"""A turn of the point around the middle of the map."""
+"""Seconds in which the point is dragged once around the middle of the map."""
 
 _WATCH = """
 new MutationObserver((_, watching) => {
@@ -45,7 +45,8 @@ _COUNT = "[Number(document.getElementById('now').dataset.updates), performance.n
 
 
 def measure(bench: Bench) -> Outcome:
-    """Server and browser on CPUs of their own; every round with an empty cache. Raises BenchError without a browser."""
+    """Measure with server and browser on different CPUs and an empty cache in every round. Raises BenchError without
+    a browser."""
     rounds, seconds = (1, 2.0) if bench.quick else (5, 3.0)
     first_s: list[float] = []
     updates: list[float] = []
@@ -70,7 +71,7 @@ def measure(bench: Bench) -> Outcome:
 
 
 def _visit(browser: Browser, url: str, seconds: float) -> tuple[float, float]:
-    """Seconds to the first picture of a fresh visit, and pictures a second while the point is dragged for so long."""
+    """Seconds to the first picture of a new visit, and pictures a second while the point is dragged."""
     context = browser.new_context(viewport={"width": SCREEN["width"], "height": SCREEN["height"]})
     page = context.new_page()
     page.add_init_script(_WATCH)
@@ -83,9 +84,9 @@ def _visit(browser: Browser, url: str, seconds: float) -> tuple[float, float]:
 
 
 def _drag(page: Page, seconds: float) -> float:
-    """Around the middle of the map, a move a frame; pictures a second.
+    """Drag the point around the middle of the map, one move in each frame; return pictures a second.
 
-    The moves are made in the page: from outside the browser takes one in two frames.
+    The moves are made by a script in the page: moves from outside reach the browser only every second frame.
     """
     canvas = page.locator("#map").bounding_box()
     if canvas is None:

@@ -1,9 +1,9 @@
-"""More requests than can be answered: what is still answered, how the rest are refused, how soon it is over.
+"""Measures overload: goodput, the time of refusals, and the recovery afterwards.
 
-An open loop of one-image JSON, each request with a deadline. In every round what an answer and a refusal cost; then 1.5
-times the peak, 4 times, and 1.5 times again, each followed by half of it, without a break. The peak (wrk's closed loop
-at c = 64) is measured before and after each, so that goodput is held against the machine of its own seconds; beside it
-a closed loop of the generator, which the server need not wake.
+An open loop sends JSON requests with one image and a deadline. Every round measures the costs of an answer and of a
+refusal; then it offers 1.5 × the peak, 4 ×, and 1.5 × again, each followed without a break by half the peak. The peak
+(wrk's closed loop at c = 64) is measured before and after each load, because the machine's speed changes with time. A
+closed loop of the generator is measured too: it never sleeps, so waking it costs the server nothing.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from model_store.arrays import Float64
 DEADLINE_S = 1.0
 LOADS = (1.5, 4.0)
 _RUNS = (1.5, 4.0, 1.5)
-"""Of a round. A machine that slows down for a second makes most of what a load little above the peak comes to."""
+"""The loads of a round, as multiples of the peak. The result of a load just above the peak depends most on the
+machine's speed, so it is measured twice."""
 _CASE = Case(DENSE, "encode", "json", 1, 64)
 _AFTERWARDS = 0.5
-"""Of the peak."""
+"""The load after an overload, as a share of the peak."""
 _AFTERWARDS_S = 2.2
 _SECONDS = 2.5
 _PEAK_S, _UNWOKEN_S = 1, 0.7
 _REFUSING_S = 1.0
 _REFUSALS = 2.0
-"""Times the peak's requests of a second: what a refusal costs is found out by."""
+"""Number of requests for measuring a refusal's cost, as a multiple of the peak's requests in a second."""
 _SETTLING_S = 0.5
-"""Left out of the goodput: the queue fills."""
+"""Seconds at the start of a load that do not count for goodput, because the queue fills."""
 _MOST_CONNECTIONS = 8000
 _OWN_FILES = 200
 _LEAST_REFUSED = 0.5
@@ -51,57 +52,57 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU microseconds of the server."""
+    """CPU microseconds of the server for an answer and for a refusal."""
 
     answer_us: float
     refusal_us: float
 
     @property
     def ratio(self) -> float:
-        """ρ: a refusal's over an answer's."""
+        """ρ: the cost of a refusal divided by the cost of an answer."""
         return self.refusal_us / self.answer_us
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Of a closed loop at c = 64."""
+    """The results of a closed loop at c = 64."""
 
     per_second: float
-    """By wrk."""
+    """Requests a second, measured by wrk."""
     unwoken_per_s: float
-    """By the generator of the open loop, which never sleeps."""
+    """Requests a second, measured by the open loop's generator, which never sleeps."""
     answer_us: float
-    """CPU microseconds of the server, by the generator."""
+    """CPU microseconds of the server for an answer, measured with the generator."""
 
 
 @dataclass(frozen=True)
 class Overload:
-    """What became of the requests at one load."""
+    """The results of the requests at one load."""
 
     offered_per_s: float
     sent_per_s: float
-    """While the load was on."""
+    """Requests sent a second during the load."""
     goodput_per_s: float
-    """Answers 200 within their deadline, a second."""
+    """Answers with 200 within their deadline, a second."""
     refused_per_s: float
-    """In the same time."""
+    """Refusals a second during the load."""
     late: int
-    """Answers 200 that took longer than the deadline, from the moment they were sent."""
+    """Number of answers with 200 that took longer than the deadline, counted from sending."""
     refused: int
     other: int
-    """Of those that were sent: neither 200 nor 503 with Retry-After."""
+    """Number of sent requests answered neither with 200 nor with 503 and Retry-After."""
     unsent: int
-    """Found no free connection before their deadline."""
+    """Number of requests that found no free connection before their deadline."""
     p50_ms: float
     p99_ms: float
-    """Of the answers 200, from the moment they were sent."""
+    """Latency of answers with 200, counted from sending."""
     refusal_p99_ms: float
-    """Of the 503s, likewise."""
+    """Latency of answers with 503, counted from sending."""
     waited_p99_ms: float
-    """Between the moment that a request was due and that in which it was sent."""
+    """Time between the due time of a request and its sending."""
     recovery_s: float
-    """After the last request of the load was sent: until the last one was sent that was not answered 200 within its
-    deadline. All of the time that is left of what is watched where requests failed until its end."""
+    """Seconds from the load's last request to the last request that got no 200 within its deadline. The whole rest of
+    the run where requests failed until its end."""
     resident_mb: float
 
 
@@ -113,16 +114,16 @@ class _Meter:
         self.cpu_s = 0.0
 
     def begin(self) -> None:
-        """From here on."""
+        """Start to count."""
         self.cpu_s = -self._server.cpu_s()
 
     def end(self) -> None:
-        """Up to here."""
+        """Stop counting."""
         self.cpu_s += self._server.cpu_s()
 
 
 def measure(bench: Bench) -> Outcome:
-    """Peak, costs and each overload with its recovery, round after round."""
+    """Measure the peak, the costs and each overload with its recovery, in every round."""
     connections = _connections()
     figures: dict[str, list[float]] = defaultdict(list)
     with bench.serve_latent(DENSE) as server, bench.serve_latent(DENSE, queue_items=1) as refusing:
@@ -151,7 +152,7 @@ def measure(bench: Bench) -> Outcome:
 
 
 def _peak(bench: Bench, server: Running, shot: Shot) -> Peak:
-    """A closed loop at c = 64, by wrk and by the generator. Raises BenchError for anything but a 200."""
+    """Measure a closed loop at c = 64 by wrk and by the generator. Raises BenchError for any status but 200."""
     per_second = bench.drive(server, _CASE, _PEAK_S).load.per_second
     arrivals, cpu_s = _saturated(server, shot, int(_UNWOKEN_S * per_second))
     server.settle()
@@ -162,16 +163,16 @@ def _peak(bench: Bench, server: Running, shot: Shot) -> Peak:
 
 
 def _refusal_us(server: Running, shot: Shot, requests: int, alone_us: float) -> float:
-    """CPU microseconds of a 503: a server whose queue holds one item is asked by 64 connections at once.
+    """Measure the CPU microseconds of a 503: 64 connections send to a server whose queue holds one item.
 
-    Raises BenchError where some get no answer, or less than half are refused.
+    Raises BenchError where requests get no answer, or less than half are refused.
     """
     arrivals, cpu_s = _saturated(server, shot, requests)
     return _a_refusal_us(cpu_s, arrivals, alone_us)
 
 
 def _saturated(server: Running, shot: Shot, requests: int) -> tuple[Arrivals, float]:
-    """So many requests over 64 connections, each of which sends another when it has its answer; the server's CPU
+    """Send a number of requests in a closed loop over 64 connections; return the arrivals and the server's CPU
     seconds."""
     meter = _Meter(server)
     arrivals = open_loop.saturate(
@@ -187,7 +188,7 @@ def _saturated(server: Running, shot: Shot, requests: int) -> tuple[Arrivals, fl
 
 
 def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connections: int, alone_us: float) -> float:
-    """The same where so many requests a second come over so many connections, as in an overload."""
+    """Measure the CPU microseconds of a 503 at the rate and the number of connections of an overload."""
     meter = _Meter(server)
     arrivals = open_loop.run(
         server.url,
@@ -203,8 +204,8 @@ def _crowded_refusal_us(server: Running, shot: Shot, per_second: float, connecti
 
 
 def _a_refusal_us(cpu_s: float, arrivals: Arrivals, alone_us: float) -> float:
-    """What is left for a refusal: the few that were answered were answered one by one, at what that costs on one
-    connection."""
+    """CPU microseconds of a refusal: the CPU time without the few answers (at their cost on one connection), divided
+    by the number of refusals."""
     answered, refused = int((arrivals.status == 200).sum()), int((arrivals.status == 503).sum())
     if (lost := int(np.isfinite(arrivals.sent_s).sum()) - answered - refused) > 0:
         raise BenchError(f"refusing left {lost} of {len(arrivals.status)} requests without an answer")
@@ -214,7 +215,7 @@ def _a_refusal_us(cpu_s: float, arrivals: Arrivals, alone_us: float) -> float:
 
 
 def overload(server: Running, shot: Shot, per_second: float, peak: float, connections: int) -> Overload:
-    """Offer so many requests a second, and half the peak afterwards."""
+    """Offer a load of `per_second` requests a second, then half the peak, and judge the results."""
     phases = [Phase(per_second, _SECONDS), Phase(_AFTERWARDS * peak, _AFTERWARDS_S)]
     arrivals = open_loop.run(
         server.url, shot, phases, connections=connections, wait_s=DEADLINE_S, patience_s=_PATIENCE_S
@@ -223,7 +224,7 @@ def overload(server: Running, shot: Shot, per_second: float, peak: float, connec
 
 
 def judged(arrivals: Arrivals, seconds: float, resident_mb: float) -> Overload:
-    """What the arrivals of an overload of so many seconds, and of what followed it, came to."""
+    """Compute the results of an overload that lasted `seconds`, and of the time after it, from its arrivals."""
     during, after = arrivals.between(0.0, seconds), arrivals.between(seconds, np.inf)
     sent = np.isfinite(during.sent_s)
     took_s = np.where(sent, during.answered_s, np.inf) - np.where(sent, during.sent_s, 0.0)
@@ -258,7 +259,7 @@ def _percentile_ms(seconds: Float64, percent: float) -> float:
 
 
 def _connections() -> int:
-    """As many as the limits of this process, and of the server that inherits them, allow."""
+    """The highest number of connections that the limits of this process allow; the server inherits these limits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_CONNECTIONS + _OWN_FILES
     limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

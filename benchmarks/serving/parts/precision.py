@@ -1,4 +1,4 @@
-"""float32, which is the default, beside bfloat16: what it brings, and how far off it is."""
+"""Compares bfloat16 with float32, the default: speed and numerical error."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from service.settings import Settings
 FLOAT32, BFLOAT16 = "f32", "bf16"
 LOADS: tuple[tuple[Format, int, int], ...] = (("json", 1, 64), ("npy", 1, 64), ("npy", 64, 4))
 _CLOSE = Closeness(rtol=0.05, atol=0.05)
-"""Only to see that the answers are answers: the service holds bfloat16 to a tolerance of its own when it loads."""
+"""A wide tolerance, only to detect wrong answers: the service checks bfloat16 more closely when it loads a version."""
 
 
 def measure(bench: Bench) -> Outcome:
-    """Both of them up, in turns."""
+    """Measure two servers, one for each precision, in turns."""
     if "precision" not in Settings.model_fields:
         raise BenchError("this service has no LATENT_PRECISION")
     figures: dict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The main table: every server, every case, in turns."""
+"""Measures the main table: every server with every case, in turns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BESIDE_ENGINE = (
     *(Case(model, "encode", body, 1, 64) for model in NAMES for body in FORMATS),
     Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
 )
-"""Cases whose figure to reach is made of the engine's own time."""
+"""Cases whose target refers to the engine's own time."""
 _ORDER = (
     (CONVOLUTIONAL, LATENT),
     (CONVOLUTIONAL, ENGINE),
@@ -37,11 +37,11 @@ _ORDER = (
     (DENSE, ENGINE),
     (CONVOLUTIONAL, NAIVE),
 )
-"""In which a case goes round: what a ratio is made of is measured in succession, at one speed of the machine."""
+"""The order of servers for a case: the figures of a ratio are measured one after the other, at one machine speed."""
 
 
 def cases(*, quick: bool) -> list[Case]:
-    """Every case, or those with a figure to reach alone."""
+    """All cases, or for a quick run only the cases with a target."""
     return [
         Case(model, verb, body, images, connections)
         for model in ((DENSE,) if quick else NAMES)
@@ -52,15 +52,15 @@ def cases(*, quick: bool) -> list[Case]:
 
 
 def seconds_of(name: str, case: Case) -> int:
-    """The naive service is measured for longer where one request takes it a second."""
+    """Seconds to measure a server; longer for the naive service where one of its requests takes a second."""
     return 2 if (name, case.format, case.connections) == (NAIVE, "json", 4) and case.verb != "encode" else 1
 
 
 def measure(bench: Bench) -> Outcome:
-    """All servers stay up, and who is not asked is paused; each case goes round them, the rounds go round the cases.
+    """Measure all cases in rounds: each round gives every case to each server; the other servers are paused.
 
-    Nothing else runs meanwhile: with what the others do ten times a second, and a progress bar drawn in a thread, the
-    slowest hundredth of the answers took a quarter longer.
+    Nothing else runs during a measurement: idle servers, which wake ten times a second, and a progress bar in a thread
+    made the slowest hundredth of the answers a quarter slower.
     """
     asked = cases(quick=bench.quick)
     figures: dict[str, list[float]] = defaultdict(list)
@@ -91,7 +91,7 @@ def measure(bench: Bench) -> Outcome:
 
 
 def turns(asked: Sequence[Case]) -> list[tuple[Case, str]]:
-    """One round: each case, and who is asked."""
+    """The turns of one round: pairs of a case and a server's name."""
 
     def without_model(case: Case) -> tuple[str, str, int, int]:
         return case.verb, case.format, case.images, case.connections
@@ -125,13 +125,13 @@ def _servers(bench: Bench, asked: list[Case]) -> Iterator[tuple[str, str, Server
 
 
 def who(case: Case) -> tuple[str, ...]:
-    """Who is asked: the limits where a figure refers to them."""
+    """The servers to measure with a case; empty route and engine only where a figure refers to them."""
     limits = (EMPTY, CONSTANT) if (case.model, case.verb) == (DENSE, "encode") else ()
     return (LATENT, NAIVE, *limits, *((ENGINE,) if case in _BESIDE_ENGINE else ()))
 
 
 def _check(bench: Bench, servers: dict[tuple[str, str], Running], asked: list[Case], times: int) -> None:
-    """Hold Latent and the naive service to TensorFlow's answers to every body, `times` over."""
+    """Check the answers of Latent and the naive service to every body against TensorFlow's, `times` times."""
     for (name, model), server in servers.items():
         bodies = {(case.verb, case.format, case.images): case for case in asked if case.model == model}
         for case in bodies.values() if name in (LATENT, NAIVE) else ():
@@ -154,7 +154,7 @@ def _turn(bench: Bench, server: Running, case: Case, figures: dict[str, list[flo
 
 
 def _engine_turn(bench: Bench, case: Case, figures: dict[str, list[float]]) -> None:
-    """The encoder by itself, at the batch that formed in the service's last turn."""
+    """Measure the encoder alone, at the batch size that the service formed in its last turn."""
     batch = case.images if case.images > 1 else round(figures[f"{LATENT}/{case.name}/batch_items"][-1])
     name = f"{case.model}/encoder"
     task = {
@@ -223,7 +223,7 @@ def _row(case: Case, figures: dict[str, list[float]]) -> list[str]:
 
 
 def _alone(name: str, case: Case, figures: dict[str, list[float]]) -> list[str]:
-    """Images a second, p50, p99 and CPU: medians."""
+    """Table cells of a server: medians of images a second, p50, p99 and CPU time."""
     rate, p50, p99, cpu = (
         spread(figures[f"{name}/{case.name}/{measure}"]).median
         for measure in ("requests_per_s", "p50_ms", "p99_ms", "cpu_us")
@@ -232,7 +232,7 @@ def _alone(name: str, case: Case, figures: dict[str, list[float]]) -> list[str]:
 
 
 def _engine(case: Case, figures: dict[str, list[float]]) -> list[str]:
-    """The same cells: it serves nobody, so all that it has is its rate."""
+    """Table cells of the engine alone, which has only a rate."""
     us = figures[f"{ENGINE}/{case.name}/us_per_image"]
     return [str(spread([1e6 / one for one in us])), "", "", number(case.images * spread(us).median)]
 

@@ -1,4 +1,4 @@
-"""Seconds to ready, seconds to the first answer, and memory while idle: each server started again and again."""
+"""Measures the start of each server: seconds to ready, seconds to the first answer, and memory while idle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEASURES = ("ready_s", "first_answer_s", "resident_mb")
 
 
 def measure(bench: Bench) -> Outcome:
-    """From the start of the process; the first answer is that to an encode of one image, checked."""
+    """Start each server several times; the first answer is a checked encode of one image."""
     figures: dict[str, list[float]] = defaultdict(list)
     servers = [
         (DENSE, latent(bench.models[DENSE].store, bench.latent)),

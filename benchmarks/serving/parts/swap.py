@@ -1,4 +1,4 @@
-"""Another version promoted every two seconds, under load: what requests notice of it."""
+"""Measures version swaps under load: latency and errors while another version is promoted every two seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ROUNDS = 3
 
 
 def measure(bench: Bench) -> Outcome:
-    """Quiet, then with swaps, in turns, on one server over a store of its own with two versions."""
+    """Measure without and with swaps, in turns, on one server with a store of two versions."""
     store = ModelStore(shutil.copytree(bench.models.two_versions, bench.scratch / "swapped"))
     store.promote(f"{DENSE}@1")
     quiet_s, swaps = (2, 2) if bench.quick else (3, 4)
@@ -48,7 +48,7 @@ def measure(bench: Bench) -> Outcome:
 
 
 def _under_swaps(bench: Bench, server: Running, store: ModelStore, swaps: int) -> tuple[Load, list[float]]:
-    """Drive for so many swaps; the load, and after how many seconds each version answered."""
+    """Drive the server during a number of swaps; return the load, and the seconds until each version answered."""
     shot = server.server.shot(CASE, bench.models[DENSE].items)
     with ThreadPoolExecutor(1) as pool:
         driven = pool.submit(drive, server.url, shot, connections=CASE.connections, seconds=int(EVERY_S * swaps))
@@ -61,7 +61,7 @@ def _under_swaps(bench: Bench, server: Running, store: ModelStore, swaps: int) -
 
 
 def _promote_other(bench: Bench, server: Running, store: ModelStore, until: float) -> float:
-    """Promote the version that does not serve; seconds until it does. Raises BenchError where it never does."""
+    """Promote the other version; return the seconds until it serves. Raises BenchError where it does not."""
     other = 3 - store.aliases(DENSE)["production"]
     store.promote(f"{DENSE}@{other}")
     promoted = time.perf_counter()
@@ -74,7 +74,7 @@ def _promote_other(bench: Bench, server: Running, store: ModelStore, until: floa
 
 
 def _wait(driven: Future[Load], until: float) -> None:
-    """Until then, or until the driver has ended."""
+    """Wait until a time, or until the driver has ended."""
     with suppress(TimeoutError):
         driven.result(max(0.0, until - time.perf_counter()))
 

@@ -1,4 +1,4 @@
-"""Throughput against the number of worker processes, and what each of them does of it."""
+"""Measures throughput by the number of worker processes, and each worker's share of the work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CASES = (
     Case(DENSE, "encode", "npy", 1, 64),
     Case(CONVOLUTIONAL, "encode", "npy", 64, 4),
 )
-"""With so many connections a worker."""
+"""Cases, each with a number of connections for each worker."""
 DOCS = ROOT / "docs"
 CHART = "images/workers.png"
 _SECONDS = 2
@@ -37,7 +37,7 @@ _GAUGES = re.compile(r"^(latent_workers|latent_ready) (\S+)$", re.MULTILINE)
 
 
 def counts(cpus: int) -> list[int]:
-    """1, 2, 4 … as long as the driver keeps a CPU; 1 and 2 at least."""
+    """Numbers of workers to measure: 1, 2, 4 … while a CPU is left for the driver; at least 1 and 2."""
     found = [1, 2]
     while found[-1] * 2 < cpus:
         found.append(found[-1] * 2)
@@ -45,10 +45,10 @@ def counts(cpus: int) -> list[int]:
 
 
 def placings(every: frozenset[int], given: Cpus | None) -> dict[int, Cpus]:
-    """Who runs where, by the number of workers: each has a CPU.
+    """The CPUs of server and driver for each number of workers; each worker has one CPU.
 
-    Where CPUs were given, the workers have the first of the server's, and 1, 2, 4 … of them are measured until those
-    are used up; the load comes from all of the driver's.
+    With CPU lists from the command line, workers get the server's first CPUs, and 1, 2, 4 … workers are measured until
+    all are used; the load comes from all of the driver's CPUs.
     """
     if given is None:
         return {workers: shared_out(every, workers) for workers in counts(len(every))}
@@ -58,7 +58,7 @@ def placings(every: frozenset[int], given: Cpus | None) -> dict[int, Cpus]:
 
 
 def measure(bench: Bench) -> Outcome:
-    """Every number of workers on as many CPUs, round after round."""
+    """Measure every number of workers on as many CPUs, in every round."""
     figures: dict[str, list[float]] = defaultdict(list)
     placed = placings(bench.cpus.every, bench.for_workers)
     for turn in range(1 if bench.quick else 3):
@@ -96,9 +96,9 @@ def _measure(bench: Bench, model: str, workers: int, shares: Cpus, figures: dict
 
 
 def _until_all_answer(server: Running, workers: int) -> float:
-    """Wait for every worker; seconds from the start of the service until then. Raises BenchError where one is missing.
+    """Wait until all workers are ready; return the seconds since the service started. Raises BenchError on a timeout.
 
-    A service is ready with its first worker.
+    The service itself is ready as soon as its first worker is.
     """
     started = time.perf_counter()
     while not _all_ready(server.http.get("/metrics").text, workers):
@@ -109,19 +109,19 @@ def _until_all_answer(server: Running, workers: int) -> float:
 
 
 def _all_ready(metrics: str, workers: int) -> bool:
-    """Whether so many processes report, and all that do are ready, by one of them's /metrics."""
+    """Whether /metrics shows this number of workers, all of them ready."""
     gauges = {name: float(value) for name, value in _GAUGES.findall(metrics)}
     return gauges["latent_workers"] == workers and gauges["latent_ready"] == 1
 
 
 def _cpu_s(process: psutil.Process) -> float:
-    """User and system, of all threads."""
+    """CPU seconds of a process, user and system, all threads."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def _connections(processes: Sequence[psutil.Process], port: int, *, after_s: float) -> list[int]:
-    """How many connections to a port each process has accepted and still holds, in the middle of the load."""
+    """The number of open connections that each process has accepted on a port, counted in the middle of the load."""
     time.sleep(after_s)
     return [
         sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in process.net_connections("tcp"))

@@ -1,1 +1,1 @@
-"""Admission control by itself: clocks that are moved by hand, no server."""
+"""Admission control without a server, with clocks that tests move by hand."""

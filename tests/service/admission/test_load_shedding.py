@@ -1,4 +1,4 @@
-"""When a request is refused before anything is spent on it. Time stands still until a test moves it."""
+"""Load shedding: when a request is refused before any work. The clock stands still until a test moves it."""
 
 from __future__ import annotations
 

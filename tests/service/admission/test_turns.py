@@ -1,4 +1,4 @@
-"""How many requests a turn of the event loop begins, and what becomes of the others."""
+"""Turns: how many requests one turn of the event loop begins, and the order of the waiting ones."""
 
 from __future__ import annotations
 

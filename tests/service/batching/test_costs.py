@@ -1,4 +1,4 @@
-"""What a batch costs, and how large it should be."""
+"""Cost curves: the cost of a batch, and the best batch size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch sizes: which there are, and that no answer shows which was used."""
+"""Batch sizes: the list of sizes, and that answers do not depend on the size of a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests as they may come over a connection, whole or in pieces: each is answered once, and in order."""
+"""HTTP requests in any pieces on a connection: each is answered once, and in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many CPUs a process may use, and how many threads a worker's engine calls have."""
+"""The number of CPUs that a process may use, and of engine threads in each worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Heads that come again are read once: the same bytes mean the same, whatever differs goes to the parser."""
+"""The cache of known heads: equal bytes are parsed once, and any difference goes to the parser."""
 
 from __future__ import annotations
 

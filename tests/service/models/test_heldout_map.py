@@ -1,4 +1,4 @@
-"""The way from codes to the map, and which items are taken, held to numbers that are known by hand."""
+"""The projection of codes to the map, and the choice of items, against numbers known by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions go where memory is short, what a version occupies, and a service with too little of it."""
+"""The memory budget: which versions are unloaded, how memory is measured, and a service with too little memory."""
 
 from __future__ import annotations
 

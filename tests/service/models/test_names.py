@@ -1,4 +1,4 @@
-"""What the names of a model mean, before any version is loaded and while others come and go. No service runs."""
+"""Names of a model: the versions that they mean while versions come and go. No service runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store changes while requests run: what names mean follows, and nobody's request fails.
+"""Changes of the store while requests run: names move to new versions, and no request fails.
 
 One service watches, one does not and has a key; each test has a model of its own, `name`.
 """

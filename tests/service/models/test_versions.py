@@ -1,4 +1,4 @@
-"""Which version answers: aliases, damaged versions, empty stores; and what GET /models says of them."""
+"""Choosing versions: aliases, damaged versions, empty stores; and their state in GET /models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One look at the store."""
+"""Reading the store once: the snapshot of one look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written to the log, and how: workers share stderr, so lines must not mix."""
+"""Log lines: their content and form, and that lines of several workers do not mix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GET …/map: held-out items, their codes and places, as every type it can have; and of which versions."""
+"""GET …/map: held-out items, their codes and coordinates, in every media type; and for which versions."""
 
 from __future__ import annotations
 

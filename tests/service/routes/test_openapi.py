@@ -1,4 +1,4 @@
-"""The published description: valid, complete, the committed file, and true of what is answered."""
+"""The OpenAPI document: valid, complete, equal to the committed file, and true of the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages for people: their files, their types, and what a browser may do with them."""
+"""The HTML pages: their files, media types, and security headers for browsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections are let in as they come, however many there are and however little the process may open."""
+"""Accepting connections: many at once, and with too few file descriptors."""
 
 from __future__ import annotations
 

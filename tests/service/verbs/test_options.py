@@ -1,4 +1,4 @@
-"""Options from a body and from a query: typed, and never ignored."""
+"""Options from a body and from a query: checked types, and errors for unknown names."""
 
 from __future__ import annotations
 

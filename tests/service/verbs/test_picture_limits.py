@@ -1,4 +1,4 @@
-"""Pictures are judged by the pixels that they announce: before anything is decoded, and wherever it is decoded."""
+"""Limits on pictures' pixels: checked by the announced size, before any picture is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays and pictures as they cross the wire."""
+"""Encodes and decodes arrays and pictures for the bodies of test requests."""
 
 from __future__ import annotations
 

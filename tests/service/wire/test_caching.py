@@ -1,4 +1,4 @@
-"""What may be kept, for how long, and what a client is told that asks whether it still holds."""
+"""HTTP caching: Cache-Control, entity tags, and 304 answers to conditional requests."""
 
 from __future__ import annotations
 

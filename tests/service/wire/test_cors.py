@@ -1,4 +1,4 @@
-"""Pages of other origins: refused unless LATENT_CORS_ORIGINS names them, on the short way and on the long one."""
+"""CORS: pages of other origins are refused unless LATENT_CORS_ORIGINS names them, on the fast path and on routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of image files: all of it, or none."""
+"""Multipart forms with image files: read completely, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The short way of JSON bodies: it reads what it reads exactly, and leaves everything else alone."""
+"""The fast parser of JSON bodies: reads regular arrays exactly, and leaves all other bodies to the other parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON bodies: what becomes an array, and the place of what does not."""
+"""JSON bodies: values that become arrays, and errors with the place of a bad value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""npy bodies: every kind of array that is read, and every refusal."""
+"""npy bodies: every array type that is read, and every refusal."""
 
 from __future__ import annotations
 

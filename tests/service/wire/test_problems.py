@@ -1,4 +1,4 @@
-"""Problems as bytes: what is kept of one is exactly what is worked out for another."""
+"""Problems as bytes: a rendering from the cache equals a fresh one."""
 
 from __future__ import annotations
 
