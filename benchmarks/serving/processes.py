@@ -23,7 +23,7 @@ from benchmarks.serving.wrk import Shot
 
 START_S = 120.0
 STOP_S = 30.0
-SETTLE_S = 10.0
+POST_LOAD_DELAY_S = 10.0
 _STILL_S = 0.02
 _POLL_S = 0.005
 
@@ -52,7 +52,7 @@ class Running:
 
     def settle(self) -> None:
         """Wait until the server has finished background work, which would take CPU time from the next measurement."""
-        give_up, before = time.perf_counter() + SETTLE_S, self.cpu_s()
+        give_up, before = time.perf_counter() + POST_LOAD_DELAY_S, self.cpu_s()
         while time.perf_counter() < give_up:
             time.sleep(_STILL_S)
             now = self.cpu_s()

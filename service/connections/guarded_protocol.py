@@ -71,7 +71,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._offer: tuple[bytes, bytes, str, Headers] | None = None
         """Method, target, version and headers of a request that offers an upgrade."""
         self._too_large = False
-        self._parting: bytes | None = None
+        self._final_answer: bytes | None = None
         """The last response on this connection, written after the responses to earlier requests; else None."""
         self._discarded_bytes = 0
         self._begun: RequestResponseCycle | None = None
@@ -88,7 +88,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with data from the client: parse it; after a refusal, discard it."""
-        if self._parting is not None:
+        if self._final_answer is not None:
             self._discarded_bytes += len(data)
             if self._discarded_bytes > _LINGER_BYTES:
                 self.transport.abort()
@@ -121,29 +121,29 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offer = self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
             return
-        self.head_came()
+        self.head_received()
         self.headers = []  # trailers do not join the headers of a request that has begun
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser with a piece of the body."""
         self._framing_bytes = 0
-        self.body_came(body)
+        self.body_received(body)
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a request."""
         self._framing_bytes = 0
         if self._offer is None:
-            self.request_came()
+            self.request_received()
 
-    def head_came(self) -> None:
+    def head_received(self) -> None:
         """Start a request as uvicorn does: its head has arrived."""
         super().on_headers_complete()
 
-    def body_came(self, body: bytes) -> None:
+    def body_received(self, body: bytes) -> None:
         """Give the current request a piece of its body, as uvicorn does."""
         super().on_body(body)
 
-    def request_came(self) -> None:
+    def request_received(self) -> None:
         """Tell the current request that its body is whole, as uvicorn does."""
         super().on_message_complete()
 
@@ -160,8 +160,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self.flow.resume_reading()
         self._idle_since = time.monotonic()
-        if self._parting is not None:
-            self._part()
+        if self._final_answer is not None:
+            self._send_final_answer()
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -242,17 +242,17 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            self._parting = answer if cycle is None or not cycle.more_body else b""
+            self._final_answer = answer if cycle is None or not cycle.more_body else b""
         elif not cycle.more_body:  # the request before is whole, and will be answered
-            self._parting = answer
+            self._final_answer = answer
             return
         elif self.pipeline:  # the refused data is the body of the last request; others are answered before
             self.pipeline.popleft()
-            self._parting = answer
+            self._final_answer = answer
             return
         else:
-            self._parting = b"" if cycle.response_started else answer
-        self._part()
+            self._final_answer = b"" if cycle.response_started else answer
+        self._send_final_answer()
 
     def _problem(self, error: ServiceError) -> bytes:
         """Log a refusal that the application does not see; return its rendered headers and body."""
@@ -260,11 +260,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._access_log.record_refused(request_id, "-", "-", "unmatched", error.status)
         return RenderedProblem(error).rendered(request_id)
 
-    def _part(self) -> None:
+    def _send_final_answer(self) -> None:
         """Write the last response, and close the connection after a short wait."""
-        if self._parting:
-            self.transport.write(self._parting)
-        self._parting = b""
+        if self._final_answer:
+            self.transport.write(self._final_answer)
+        self._final_answer = b""
         self._idle_since = None
         if self.transport.can_write_eof():
             self.transport.write_eof()

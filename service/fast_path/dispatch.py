@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from service.connections.answer import Answer
 from service.errors import ServiceError
-from service.fast_path.known_heads import KnownHeads, PostedHead
+from service.fast_path.known_heads import KnownHeads, VerbHead
 from service.observability.access_log import CLIENT_GONE, RequestRecord, given_id, request_id_of
 from service.verbs.answering import Services, Source, respond, too_late
 from service.verbs.verb import Verb
@@ -40,7 +40,7 @@ class Dispatch:
         self._posts = {(prefix + path).encode(): (path, verb) for path, verb in posts.items() for prefix in prefixes}
         self.known_heads = KnownHeads()
 
-    def posted(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> PostedHead | None:
+    def parse_head(self, path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> VerbHead | None:
         """Parse the head of a POST request; None where the request has to go through the application."""
         found = self._posts.get(path)
         if found is None:
@@ -51,9 +51,9 @@ class Dispatch:
             timeout_s = self._timeout_s(head)
         except ServiceError:
             timeout_s = None
-        return PostedHead(verb, path.decode("ascii"), route, head, given_id(headers), timeout_s)
+        return VerbHead(verb, path.decode("ascii"), route, head, given_id(headers), timeout_s)
 
-    def refusal(self, posted: PostedHead) -> bytes | None:
+    def refusal(self, posted: VerbHead) -> bytes | None:
         """Shed a request that would wait too long: log it, and return its response after the server's own headers.
 
         None where the request is let in.
@@ -63,22 +63,22 @@ class Dispatch:
             return None  # no other request is in flight
         return self.shed(posted, timeout_s) if admission.should_shed(timeout_s) else None
 
-    def shed(self, posted: PostedHead, timeout_s: float) -> bytes:
+    def shed(self, posted: VerbHead, timeout_s: float) -> bytes:
         """Refuse a request that would wait, or has waited, too long: log it, and return the 503 response."""
         self.services.admission.shedder.record_shed(timeout_s)
         request_id = request_id_of(posted.request_id)
         self._access_log.record_refused(request_id, "POST", posted.path, posted.route, _TOO_LATE.error.status)
         return _TOO_LATE.rendered(request_id)
 
-    async def answer(self, posted: PostedHead, source: Source, came: float) -> Answer | None:
-        """Answer and log one request, which arrived at `came` (time.monotonic); None where its client hung up."""
-        record, timeout_s = RequestRecord(posted.request_id, came), posted.timeout_s
+    async def answer(self, posted: VerbHead, source: Source, arrived_at: float) -> Answer | None:
+        """Answer and log one request, which arrived at `arrived_at` (time.monotonic); None where its client hung up."""
+        record, timeout_s = RequestRecord(posted.request_id, arrived_at), posted.timeout_s
         try:
             if timeout_s is None:
                 timeout_s = self._timeout_s(posted.head)  # raises the error of a bad header
             reply = await respond(posted.head, source, self.services, posted.verb, record, timeout_s)
         except ClientDisconnect:
-            self.gone(posted, record)
+            self._access_log.record(record, "POST", posted.path, posted.route, CLIENT_GONE)
             return None
         except Exception as error:  # noqa: BLE001 - whatever was raised, the client gets an answer
             # Not kept in a local: error -> frame -> error would be a cycle, which keeps the body in memory.
@@ -87,15 +87,16 @@ class Dispatch:
             )
         return self._answer(Answer(reply.status, reply.headers, reply.content), posted, record)
 
-    def gone(self, posted: PostedHead, record: RequestRecord) -> None:
-        """Log a request whose client hung up before the answer."""
+    def record_disconnect(self, posted: VerbHead, arrived_at: float) -> None:
+        """Log a request whose client hung up while the request waited for its turn."""
+        record = RequestRecord(posted.request_id, arrived_at)
         self._access_log.record(record, "POST", posted.path, posted.route, CLIENT_GONE)
 
     def _timeout_s(self, head: Head) -> float:
         settings = self.services.settings
         return head.timeout_s(settings.timeout_s, settings.max_timeout_s)
 
-    def _answer(self, answer: Answer, posted: PostedHead, record: RequestRecord) -> Answer:
+    def _answer(self, answer: Answer, posted: VerbHead, record: RequestRecord) -> Answer:
         """Add the headers with the request's id and the model to an answer, and log the request."""
         answer.headers.append((b"x-request-id", record.request_id.encode()))
         if record.model:

@@ -18,7 +18,7 @@ MAX_HEAD_BYTES = 4096
 _MAX_HEADS = 512
 
 
-class PostedHead(NamedTuple):
+class VerbHead(NamedTuple):
     """The parsed head of a POST request of a verb, without its connection and its body."""
 
     verb: Verb[Any]
@@ -36,7 +36,7 @@ class PostedHead(NamedTuple):
 class KnownHead(NamedTuple):
     """A head that clients sent more than once, and the size of the body after it."""
 
-    posted: PostedHead
+    posted: VerbHead
     body_bytes: int
 
 
@@ -47,7 +47,7 @@ class KnownHeads(dict[bytes, KnownHead]):
         super().__init__()
         self._most = most
 
-    def note(self, data: bytes, body_bytes: int, posted: PostedHead, before: bytes) -> bytes:
+    def note(self, data: bytes, body_bytes: int, posted: VerbHead, before: bytes) -> bytes:
         """Return the head of `data`, which the parser has read as one whole request with a body of `body_bytes`.
 
         The head is kept where it equals the head `before` it. Empty where `data` is not exactly one request.

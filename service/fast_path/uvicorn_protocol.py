@@ -18,8 +18,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from service.connections.guarded_protocol import GuardedProtocol
 from service.errors import ServiceError
 from service.fast_path.dispatch import Dispatch
-from service.fast_path.known_heads import MAX_HEAD_BYTES, PostedHead
-from service.observability.access_log import RequestRecord
+from service.fast_path.known_heads import MAX_HEAD_BYTES, VerbHead
 
 _WHOLE_S = 0.05
 """How long the fast path waits for a whole body; then the request goes to FastAPI's routes."""
@@ -29,7 +28,7 @@ _WHOLE_BYTES = 1 << 20
 class _WholeRequest(RequestResponseCycle):
     """A whole request, as `admission.turns` (Entry), `verbs.answering` (Source) and uvicorn (a cycle) each need it."""
 
-    def __init__(self, protocol: FastPathProtocol, posted: PostedHead, body: bytes) -> None:
+    def __init__(self, protocol: FastPathProtocol, posted: VerbHead, body: bytes) -> None:
         self.disconnected = False
         self.keep_alive = True
         self.response_started = self.response_complete = False
@@ -38,7 +37,7 @@ class _WholeRequest(RequestResponseCycle):
         self.body: Any = body
         self.posted, self._protocol = posted, protocol
         self.timeout_s = posted.timeout_s or 0.0
-        self.came = time.monotonic()
+        self.arrived_at = time.monotonic()
         """When the request arrived; its deadline counts from here, not from its turn."""
         self._is_received = False
 
@@ -67,7 +66,7 @@ class FastPathProtocol(GuardedProtocol):
         self._dispatch = dispatch
         self._between = True
         """True between two requests; False while a request has arrived only in part."""
-        self._posted: PostedHead | None = None
+        self._posted: VerbHead | None = None
         self._data = self._head = b""
         """The data just read, where it begins a request; and the head of the last whole request."""
         self._pieces: list[bytes] | None = None
@@ -79,7 +78,7 @@ class FastPathProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Start a whole request with a known head at once; parse all other data."""
-        if self._between and self._parting is None and self._is_answered():
+        if self._between and self._final_answer is None and self._is_answered():
             end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
             known = self._dispatch.known_heads.get(data[:end]) if end > 0 else None
             if known is not None and end + 4 + known.body_bytes == len(data):
@@ -103,29 +102,29 @@ class FastPathProtocol(GuardedProtocol):
         self._between = False
         super().on_message_begin()
 
-    def head_came(self) -> None:
+    def head_received(self) -> None:
         """Keep a POST request of a verb until its body is whole; start any other request as uvicorn does."""
         self._posted = self._posted_head()
         if self._posted is None:
-            super().head_came()
+            super().head_received()
         else:
             self._pieces, self._size = [], 0
 
-    def body_came(self, body: bytes) -> None:
+    def body_received(self, body: bytes) -> None:
         """Collect a piece of the body that the fast path waits for; pass any other piece to uvicorn."""
         if self._pieces is None:
-            super().body_came(body)
+            super().body_received(body)
             return
         self._pieces.append(body)
         self._size += len(body)
         if self._size > _WHOLE_BYTES:
             self._leave_fast_path()
 
-    def request_came(self) -> None:
+    def request_received(self) -> None:
         """Start a request whose body is whole, on the fast path where that waited for the body."""
         self._between = True
         if self._pieces is None or self._posted is None:
-            super().request_came()
+            super().request_received()
             return
         pieces, posted = self._pieces, self._posted
         self._forget()
@@ -145,7 +144,7 @@ class FastPathProtocol(GuardedProtocol):
         """Whether every request on this connection is answered, and the answers are sent."""
         return not self.pipeline and not self.flow.write_paused and getattr(self.cycle, "response_complete", True)
 
-    def _posted_head(self) -> PostedHead | None:
+    def _posted_head(self) -> VerbHead | None:
         """The parsed head, if the request is a POST of a verb that the fast path takes; else None."""
         parser = self.parser
         if parser.get_method() != b"POST":
@@ -159,15 +158,15 @@ class FastPathProtocol(GuardedProtocol):
             or not parser.should_keep_alive()
         ):
             return None
-        return self._dispatch.posted(path, query, self.headers)
+        return self._dispatch.parse_head(path, query, self.headers)
 
     def _leave_fast_path(self) -> None:
         """Give the current request to uvicorn, with the pieces of its body so far."""
         pieces = self._pieces or []
         self._forget()
-        super().head_came()
+        super().head_received()
         for piece in pieces:
-            super().body_came(piece)
+            super().body_received(piece)
 
     def _refuse_the_rest(self, error: ServiceError | None) -> None:
         self._forget()
@@ -181,7 +180,7 @@ class FastPathProtocol(GuardedProtocol):
 
     # -- answering requests --------------------------------------------------------------------------------
 
-    def _enter(self, posted: PostedHead, body: bytes) -> None:
+    def _enter(self, posted: VerbHead, body: bytes) -> None:
         """Admit a whole request to the queue of turns, or shed it."""
         refusal = self._dispatch.refusal(posted)
         if refusal is not None:
@@ -194,7 +193,7 @@ class FastPathProtocol(GuardedProtocol):
     def begin(self, request: _WholeRequest) -> None:
         """Start to answer a request: its turn has come."""
         if request.disconnected:  # the client hung up while the request waited
-            self._dispatch.gone(request.posted, RequestRecord(request.posted.request_id, request.came))
+            self._dispatch.record_disconnect(request.posted, request.arrived_at)
             return
         task = self.loop.create_task(self._answer(request))
         task.add_done_callback(self.tasks.discard)
@@ -209,7 +208,7 @@ class FastPathProtocol(GuardedProtocol):
 
     async def _answer(self, request: _WholeRequest) -> None:
         try:
-            answer = await self._dispatch.answer(request.posted, request, request.came)
+            answer = await self._dispatch.answer(request.posted, request, request.arrived_at)
         except BaseException:  # cancelled at shutdown, or a fault of the service: the client gets no answer
             self.transport.close()
             raise

@@ -19,7 +19,7 @@ from model_store.errors import StoreError, StoreMissing
 from model_store.versions import LATEST, PRODUCTION, parse_reference
 from service.models.shelf import Shelf
 from service.models.slots import Model, Selector, Slot
-from service.models.watching import Found, Snapshot, StoreEye
+from service.models.watching import Found, Snapshot, StorePoller
 from service.settings import Settings
 
 log = structlog.get_logger("latent.registry")
@@ -31,7 +31,7 @@ class Follower:
     def __init__(self, settings: Settings, store: ModelStore, shelf: Shelf) -> None:
         self._settings, self._shelf = settings, shelf
         self._only = parse_reference(settings.model) if settings.model is not None else None
-        self._eye = StoreEye(store, self._only.name if self._only is not None else None)
+        self._eye = StorePoller(store, self._only.name if self._only is not None else None)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent-watch")
         self._looking, self._following = asyncio.Lock(), asyncio.Lock()
         self._looked_at = 0.0
@@ -71,7 +71,7 @@ class Follower:
                 return
             self._unread = None
             if self._take(snapshot):
-                self._shelf.meant.clear()
+                self._shelf.resolved.clear()
                 self._changed.set()
 
     # -- following -----------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Follower:
     async def _advance_all(self, model: Model, *, bare: bool) -> None:
         if not model.present():
             model.serving.clear()
-            self._shelf.meant.clear()
+            self._shelf.resolved.clear()
         for selector in {*model.serving, *([None] if bare else [])}:
             await self._advance(model, selector)
         for slot in [slot for slot in model.slots.values() if slot.removed]:

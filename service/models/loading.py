@@ -55,7 +55,7 @@ class Loader:
             self._thread, self._call_largest_alone, directory, loaded
         )
 
-    async def let_go(self, model: list[ServedModel]) -> None:
+    async def free(self, model: list[ServedModel]) -> None:
         """Free a closed model in the thread, by clearing the list with its last reference: it takes milliseconds."""
         await asyncio.get_running_loop().run_in_executor(self._thread, model.clear)
 

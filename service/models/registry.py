@@ -26,7 +26,7 @@ class Registry:
         store = ModelStore(settings.store)
         self._background = Background()
         self._shelf = Shelf(settings, store, self._background, observer)
-        self.meant: Mapping[str | None, ServedModel] = self._shelf.meant
+        self.resolved: Mapping[str | None, ServedModel] = self._shelf.resolved
         """A cache for the hot path: loaded versions by the references of earlier requests; `get` finds all others.
 
         A caller that takes a version from here adds one to its `leases`, and calls its `release` once.
@@ -170,7 +170,7 @@ class Registry:
             raise DeadlineExceeded(f"{wanted} was not loaded before the request's deadline") from None
         served.leases += 1
         if lasts:
-            self._shelf.meant[reference] = served
+            self._shelf.resolved[reference] = served
         self._shelf.fit()
         return served
 

@@ -20,7 +20,7 @@ from service.models.loaded_version import LoadedVersion
 
 Half = Literal["encoder", "decoder"]
 
-SETTLE_S = 1.0
+POST_LOAD_DELAY_S = 1.0
 """Wait after a version is ready before its costs are measured, so that first requests and short commands go first."""
 
 
@@ -134,7 +134,7 @@ class ServedModel:
             if known is not None:
                 batcher.costs = known
                 continue
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(POST_LOAD_DELAY_S)
             if (measured := await batcher.calibrate(program.seconds_of)) is not None:
                 await asyncio.to_thread(cache.write, identity, measured)
 

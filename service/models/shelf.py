@@ -26,7 +26,7 @@ from service.models.background import Background
 from service.models.loaded_version import LoadedVersion
 from service.models.loading import Loader
 from service.models.memory import to_unload
-from service.models.served_model import SETTLE_S, Observer, ServedModel
+from service.models.served_model import POST_LOAD_DELAY_S, Observer, ServedModel
 from service.models.slots import Model, Selector, Slot
 from service.settings import Settings
 
@@ -55,7 +55,7 @@ class Shelf:
         }
         self.engine_worker = EngineWorker()
         self.models: dict[str, Model] = {}
-        self.meant: dict[str | None, ServedModel] = {}
+        self.resolved: dict[str | None, ServedModel] = {}
         """A cache of the loaded version that each reference means; cleared whenever a meaning may have changed."""
         self._over = False
         """Whether loaded versions exceed the memory budget, and none can be unloaded now."""
@@ -74,7 +74,7 @@ class Shelf:
 
     async def close(self) -> None:
         """Stop every queue, then the threads; waits for a version that is being loaded."""
-        self.meant.clear()
+        self.resolved.clear()
         for slot in self.slots():
             if slot.loading is not None:
                 slot.loading.cancel()
@@ -132,15 +132,15 @@ class Shelf:
             observer=self._observer,
         )
         slot.state, slot.reason, slot.proven, slot.memory_bytes = "ready", None, True, memory_bytes
-        self._background.spawn(self._settle_in(slot, slot.model, loaded))
+        self._background.spawn(self._optimize_in_background(slot, slot.model, loaded))
         if loaded.fallback_reason is not None:
             slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
             log.warning("engine fell back", model=slot.reference, engine=loaded.engine, reason=loaded.fallback_reason)
 
-    async def _settle_in(self, slot: Slot, model: ServedModel, loaded: LoadedVersion) -> None:
+    async def _optimize_in_background(self, slot: Slot, model: ServedModel, loaded: LoadedVersion) -> None:
         """Finish a ready version in the background: programs for its largest batch size, then its cost curves."""
         if loaded.encoder.gains_by_batch or loaded.decoder.gains_by_batch:
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(POST_LOAD_DELAY_S)
             if slot.model is not model:
                 return
             added = await self._loader.call_largest_alone(self._store.directory(slot.name, slot.version), loaded)
@@ -158,7 +158,7 @@ class Shelf:
             return
         model.mean(selector, slot)
         slot.retiring = False
-        self.meant.clear()
+        self.resolved.clear()
         if before is None:
             return
         self._observer.observe_swap(model.name)
@@ -181,7 +181,7 @@ class Shelf:
             self._forget(model, slot)
         elif slot.in_use:
             slot.retiring = True
-            self.meant.clear()
+            self.resolved.clear()
             slot.model.on_idle = partial(self._idle, model, slot)
         else:
             self._unload(model, slot)
@@ -201,14 +201,14 @@ class Shelf:
         served.on_idle = None
         slot.state, slot.reason, slot.memory_bytes, slot.retiring = "available", None, None, False
         slot.last_used = served.last_used
-        self.meant.clear()
+        self.resolved.clear()
         log.info("version unloaded", model=slot.reference, removed=slot.removed)
-        self._background.spawn(self._let_go([served]))
+        self._background.spawn(self._free([served]))
         self._forget(model, slot)
 
-    async def _let_go(self, served: list[ServedModel]) -> None:
+    async def _free(self, served: list[ServedModel]) -> None:
         await served[0].close()
-        await self._loader.let_go(served)
+        await self._loader.free(served)
 
     def _forget(self, model: Model, slot: Slot) -> None:
         if slot.removed and model.slots.get(slot.version) is slot:

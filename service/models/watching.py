@@ -49,7 +49,7 @@ class Snapshot:
 
 
 @dataclass
-class StoreEye:
+class StorePoller:
     """Polls a store: each `look` returns a snapshot. Use it from one thread at a time."""
 
     store: ModelStore

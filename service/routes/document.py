@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from service.wire.caching import at_hand
+from service.wire.caching import cacheable_response
 from service.wire.negotiation import JSON
 
 PATH = "/openapi.json"
@@ -20,4 +20,4 @@ async def get_document(request: Request) -> Response:
     prefix = request.scope.get("root_path", "").rstrip("/")
     if prefix:
         document = {**document, "servers": [{"url": prefix}]}
-    return at_hand(request, orjson.dumps(document), JSON)
+    return cacheable_response(request, orjson.dumps(document), JSON)

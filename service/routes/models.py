@@ -18,7 +18,7 @@ from service.routes import schemas
 from service.routes.admin import require_admin
 from service.routes.dependencies import RegistryDep, ServicesDep
 from service.routes.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
-from service.wire.caching import FOR_EVER, Keeping, Precondition, at_hand, not_modified
+from service.wire.caching import FOR_EVER, CacheHeaders, Precondition, cacheable_response, not_modified
 from service.wire.head import head_of
 from service.wire.negotiation import JSON
 from service.workers.peers import Peers
@@ -39,7 +39,7 @@ async def get_models(request: Request, registry: RegistryDep) -> Response:
     """State, engine and aliases of every version, as the store is now."""
     await registry.look()
     listed = [_listed(registry, model) for model in registry.models()]
-    return at_hand(request, orjson.dumps({"models": listed}), JSON)
+    return cacheable_response(request, orjson.dumps({"models": listed}), JSON)
 
 
 @router.get(
@@ -84,7 +84,7 @@ async def get_report(name: str, version: str, path: str, request: Request, servi
     if not file.is_file():
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
     record_of(request.scope).model = slot.reference
-    keeping = Keeping(f'"{slot.manifest.files[listed].sha256[:32]}"', FOR_EVER, by_accept=False)
+    keeping = CacheHeaders(f'"{slot.manifest.files[listed].sha256[:32]}"', FOR_EVER, by_accept=False)
     if Precondition(head_of(request.scope)).holds(keeping):
         return not_modified(keeping)
     media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
@@ -111,7 +111,7 @@ async def post_reload(name: str, request: Request, services: ServicesDep) -> Res
 
 def _answer(request: Request, registry: Registry, model: Model, slot: Slot) -> Response:
     record_of(request.scope).model = slot.reference
-    return at_hand(request, orjson.dumps(_described(request, registry, model, slot)), JSON)
+    return cacheable_response(request, orjson.dumps(_described(request, registry, model, slot)), JSON)
 
 
 async def find_served(registry: Registry, name: str) -> tuple[Model, Slot]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request, Response
 
 from service.errors import NotFound, every_problem
-from service.wire.caching import at_hand, tag
+from service.wire.caching import cacheable_response, tag
 
 if TYPE_CHECKING:
     import jinja2
@@ -83,7 +83,7 @@ _files = {**_files_in(_EXPLORER), **_files_in(_PAGES)}
 @router.get("/")
 async def get_start(request: Request) -> Response:
     """The explorer."""
-    return at_hand(request, _start.content, _start.media_type, _PAGE_HEADERS, _start.etag)
+    return cacheable_response(request, _start.content, _start.media_type, _PAGE_HEADERS, _start.etag)
 
 
 @router.get("/explorer/{path:path}")
@@ -92,7 +92,7 @@ async def get_file(path: str, request: Request) -> Response:
     file = _files.get(path)
     if file is None:
         raise NotFound(f"the pages have no file {path[:100]!r}")
-    return at_hand(request, file.content, file.media_type, _FILE_HEADERS, file.etag)
+    return cacheable_response(request, file.content, file.media_type, _FILE_HEADERS, file.etag)
 
 
 @router.get("/problems")
@@ -122,4 +122,4 @@ def _described(kind: type) -> dict[str, object]:
 def _page(request: Request, name: str, **values: object) -> Response:
     """A page of a template; `above` leads from its URL to that of the service, whatever prefix that has."""
     content = _templates().get_template(name).render(**values).encode()
-    return at_hand(request, content, _HTML, _PAGE_HEADERS)
+    return cacheable_response(request, content, _HTML, _PAGE_HEADERS)

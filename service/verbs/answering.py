@@ -19,13 +19,13 @@ from service.models import Registry
 from service.models.served_model import Clock, ServedModel
 from service.observability.access_log import RequestRecord
 from service.settings import Settings
+from service.verbs.cache_headers import cache_headers_of
 from service.verbs.call import Call, Result
-from service.verbs.keeping import keeping_of
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 from service.verbs.verb import Verb
 from service.wire import replies
 from service.wire.body import let_through, read_body
-from service.wire.caching import Keeping, Precondition
+from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.image_body import parse_image, parse_multipart
 from service.wire.json_arrays import parse_only_array, write_json
@@ -84,7 +84,7 @@ async def respond(
     try:
         if len(head.models) > 1:
             head.check_model()
-        model = services.registry.meant.get(head.model)
+        model = services.registry.resolved.get(head.model)
         if model is None:
             model = await services.registry.get(head.model, clock)
         else:
@@ -134,7 +134,7 @@ async def _respond(
     if isinstance(options, PictureOptions) and options.as_ is not None and model.manifest.input.kind != "image":
         raise InvalidValue.at(["as"], "this model has no pictures", expected="no 'as'", got="'png'")
     clock.parse_s = time.perf_counter() - started
-    keeping = None if verb.repeats is None else keeping_of(verb, options, model, answered_as, head, settings)
+    keeping = None if verb.repeats is None else cache_headers_of(verb, options, model, answered_as, head, settings)
     if keeping is not None and Precondition(head).names(keeping):
         return Reply(b"", keeping.raw_headers, 304)
     call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
@@ -225,7 +225,7 @@ _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MO
 
 
 def _headers_of(
-    result: Result, answered_as: str, size: int, clock: Clock, keeping: Keeping | None
+    result: Result, answered_as: str, size: int, clock: Clock, keeping: CacheHeaders | None
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer, without those that the server adds to every answer."""
     timing = (1e3 * clock.parse_s, 1e3 * clock.queue_s, 1e3 * clock.infer_s, 1e3 * clock.render_s)

@@ -28,7 +28,7 @@ _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class CacheHeaders:
     """The caching headers of an answer that clients may keep."""
 
     etag: str
@@ -56,14 +56,14 @@ class Precondition:
         self._anything = given.strip() == "*"
         self._tags = frozenset(_TAG.findall(given))
 
-    def names(self, keeping: Keeping) -> bool:
+    def names(self, keeping: CacheHeaders) -> bool:
         """Whether the client already has this answer, so that a 304 can be sent before the answer is computed.
 
         Tags are compared weakly, as the RFC has it.
         """
         return keeping.etag in self._tags
 
-    def holds(self, keeping: Keeping) -> bool:
+    def holds(self, keeping: CacheHeaders) -> bool:
         """Whether a computed answer is to be sent as a 304: the client has it, or sent `*` (any answer, no error)."""
         return self._anything or self.names(keeping)
 
@@ -87,19 +87,19 @@ def cache_control_of(reference: str | None) -> str:
     return FOR_EVER if by_number else ASK_AGAIN
 
 
-def not_modified(keeping: Keeping) -> Response:
+def not_modified(keeping: CacheHeaders) -> Response:
     """A 304 response: the client's copy is still valid."""
     return Response(status_code=304, headers=keeping.headers)
 
 
-def at_hand(
+def cacheable_response(
     request: Request, content: bytes, media_type: str, headers: Mapping[str, str] | None = None, etag: str | None = None
 ) -> Response:
     """A cacheable response whose bytes are already known, to be revalidated; 304 where the client has them.
 
     `etag` is the entity tag of the content, if the caller knows it.
     """
-    keeping = Keeping(etag or tag(content), ASK_AGAIN, by_accept=False)
+    keeping = CacheHeaders(etag or tag(content), ASK_AGAIN, by_accept=False)
     if Precondition(head_of(request.scope)).holds(keeping):
         return not_modified(keeping)
     return Response(content, media_type=media_type, headers={**(headers or {}), **keeping.headers})

@@ -8,27 +8,27 @@ from service.observability.metrics import Report
 
 
 @dataclass(frozen=True)
-class Ask:
+class ReportRequest:
     """From the supervisor to a worker: send your report now."""
 
 
 @dataclass(frozen=True)
-class Tell:
+class ReportMessage:
     """From a worker to the supervisor: its report."""
 
     report: Report
 
 
 @dataclass(frozen=True)
-class Collect:
+class PeerReportsRequest:
     """From a worker to the supervisor: send the reports of all other workers. Includes the worker's own report."""
 
     report: Report
 
 
 @dataclass(frozen=True)
-class Collected:
-    """From the supervisor to a worker: the reports that its Collect asked for."""
+class PeerReports:
+    """From the supervisor to a worker: the reports that its PeerReportsRequest asked for."""
 
     reports: list[Report]
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from service.observability.metrics import Report
-from service.workers.messages import Collect, Collected, Reload, Tell
+from service.workers.messages import PeerReports, PeerReportsRequest, Reload, ReportMessage
 
 _PATIENCE_S = 2.0
 _TELL_S = 5.0
@@ -41,14 +41,14 @@ class Peers:
         if self._telling is not None:
             self._telling.cancel()
         with suppress(OSError):
-            self._line.send(Tell(Report(self._report().counts, None)))
+            self._line.send(ReportMessage(Report(self._report().counts, None)))
 
     async def reports(self) -> list[Report]:
         """The reports of the other workers, ended ones included; empty where the supervisor does not answer in time."""
         if self._collected is None:
             self._collected = asyncio.get_running_loop().create_future()
             with suppress(OSError):
-                self._line.send(Collect(self._report()))
+                self._line.send(PeerReportsRequest(self._report()))
         waiting = self._collected
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -69,7 +69,7 @@ class Peers:
             asyncio.get_running_loop().remove_reader(self._line.fileno())
             self._orphaned()
             return
-        if isinstance(message, Collected):
+        if isinstance(message, PeerReports):
             if self._collected is not None and not self._collected.done():
                 self._collected.set_result(message.reports)
             self._collected = None
@@ -79,10 +79,10 @@ class Peers:
                 self._reloading.add(task)
                 task.add_done_callback(self._reloading.discard)
         else:
-            self._line.send(Tell(self._report()))
+            self._line.send(ReportMessage(self._report()))
 
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(_TELL_S)
             with suppress(OSError):
-                self._line.send(Tell(self._report()))
+                self._line.send(ReportMessage(self._report()))

@@ -22,7 +22,7 @@ import structlog
 from service.observability.metrics import Counts, Report
 from service.settings import Settings
 from service.workers.connection_counts import ConnectionCounts, no_counts
-from service.workers.messages import Ask, Collect, Collected, Reload, Tell
+from service.workers.messages import PeerReports, PeerReportsRequest, Reload, ReportMessage, ReportRequest
 
 Work = Callable[[Settings, socket.socket, Connection, ConnectionCounts], None]
 
@@ -107,7 +107,7 @@ class Supervisor:
         pauses = [worker.start_at - time.monotonic() for worker in self._workers if worker.process is None]
         return max(0.0, min(pauses)) if pauses else None
 
-    def _buried(self, worker: Worker) -> None:
+    def _reap(self, worker: Worker) -> None:
         """Clean up after a worker that has ended: keep its counts, and plan the next start."""
         if worker.process is None:
             return
@@ -148,13 +148,13 @@ class Supervisor:
                 except (EOFError, OSError):
                     continue  # the end of its process is reported too
                 self._take(worker, message)
-                if isinstance(message, Collect):
+                if isinstance(message, PeerReportsRequest):
                     self._collect_for(worker)
             elif isinstance(ready, int):
-                self._buried(ends[ready])
+                self._reap(ends[ready])
 
     def _take(self, worker: Worker, message: object) -> None:
-        if isinstance(message, Tell | Collect):
+        if isinstance(message, ReportMessage | PeerReportsRequest):
             worker.report = message.report
         elif isinstance(message, Reload):
             for other in self._workers:
@@ -169,7 +169,7 @@ class Supervisor:
         for worker in others:
             if worker.line is not None:
                 with suppress(OSError):
-                    worker.line.send(Ask())
+                    worker.line.send(ReportRequest())
                     waiting[worker.line] = worker
         deadline, asking = time.monotonic() + _ANSWER_S, [asker]
         while waiting and (left := deadline - time.monotonic()) > 0:
@@ -182,15 +182,15 @@ class Supervisor:
                     waiting.pop(ready)
                     continue
                 self._take(waiting[ready], message)
-                if isinstance(message, Collect):
+                if isinstance(message, PeerReportsRequest):
                     asking.append(waiting[ready])
-                elif isinstance(message, Tell):
+                elif isinstance(message, ReportMessage):
                     waiting.pop(ready)
         for worker in asking:
             reports = [Report(self._past, None)] + [peer.report for peer in self._workers if peer is not worker]
             if worker.line is not None:
                 with suppress(OSError):
-                    worker.line.send(Collected(reports))
+                    worker.line.send(PeerReports(reports))
 
     # -- ending --------------------------------------------------------------------------------------------
 

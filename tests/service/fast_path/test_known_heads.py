@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.fast_path.dispatch import Dispatch
-from service.fast_path.known_heads import KnownHead, KnownHeads, PostedHead
+from service.fast_path.known_heads import KnownHead, KnownHeads, VerbHead
 from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.settings import Settings
 from service.verbs.endpoints import DECODE, POSTS
@@ -28,7 +28,7 @@ from tests.support.server import RunningServer
 
 HEAD = b"POST /decode HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
 WHOLE = HEAD + b"\r\n12345"
-POSTED = PostedHead(
+POSTED = VerbHead(
     DECODE, "/decode", "/decode", Head([(b"host", b"a"), (b"content-length", b"5")], b""), None, timeout_s=30.0
 )
 
@@ -113,10 +113,10 @@ class Reading(FastPathProtocol):
             dispatch=dispatch_with(known(HEAD)),
         )
         self.connection_made(Mock())
-        self.begun: list[tuple[PostedHead, bytes]] = []
+        self.begun: list[tuple[VerbHead, bytes]] = []
         self.parsed: list[bytes] = []
 
-    def _enter(self, posted: PostedHead, body: bytes) -> None:
+    def _enter(self, posted: VerbHead, body: bytes) -> None:
         self.begun.append((posted, body))
 
     def _parse(self, data: bytes | memoryview) -> int | None:
@@ -174,9 +174,9 @@ def test_a_head_that_is_wrong_holds_on_to_nothing() -> None:
     class Read:
         pass
 
-    def posted_by_a_connection() -> tuple[PostedHead | None, weakref.ref[Read]]:
+    def posted_by_a_connection() -> tuple[VerbHead | None, weakref.ref[Read]]:
         read = Read()
-        posted = dispatch.posted(b"/decode", b"", [(b"x-request-timeout", b"-1")])
+        posted = dispatch.parse_head(b"/decode", b"", [(b"x-request-timeout", b"-1")])
         return posted, weakref.ref(read)
 
     dispatch = dispatch_with(KnownHeads())

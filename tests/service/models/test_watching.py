@@ -8,7 +8,7 @@ import pytest
 
 from model_store import Manifest, ModelStore
 from model_store.errors import ManifestAltered, StoreMissing
-from service.models.watching import StoreEye, signature_of
+from service.models.watching import StorePoller, signature_of
 from tests.service.stores import flip_a_byte
 
 
@@ -18,7 +18,7 @@ def test_a_look_finds_versions_and_aliases(fresh_store: ModelStore) -> None:
     (fresh_store.path / "image" / "notes").mkdir()
     (fresh_store.path / "Not A Model").mkdir()
     (fresh_store.path / "file").touch()
-    found = StoreEye(fresh_store).look()
+    found = StorePoller(fresh_store).look()
     assert set(found.models) == set(fresh_store.names())
     assert found.models["image"].versions == (1,)
     assert found.models["image"].aliases == {"production": 1}
@@ -29,13 +29,13 @@ def test_a_look_finds_versions_and_aliases(fresh_store: ModelStore) -> None:
 
 
 def test_what_is_known_is_not_read_again(fresh_store: ModelStore) -> None:
-    eye, known = StoreEye(fresh_store, only="image"), [("image", 1)]
+    eye, known = StorePoller(fresh_store, only="image"), [("image", 1)]
     assert eye.look(known).manifests == {}
     assert list(eye.look().manifests) == known
 
 
 def test_a_failed_version_is_read_again_once_its_files_are_others(fresh_store: ModelStore) -> None:
-    eye, known, version = StoreEye(fresh_store, only="image"), [("image", 1)], fresh_store.directory("image", 1)
+    eye, known, version = StorePoller(fresh_store, only="image"), [("image", 1)], fresh_store.directory("image", 1)
     before = signature_of(version)
     assert eye.look(known, {("image", 1): before}).manifests == {}
     flip_a_byte(version / "manifest.json")
@@ -53,7 +53,7 @@ def test_a_signature_names_every_file_with_its_size(affine_store: ModelStore) ->
 
 
 def test_aliases_that_cannot_be_read_are_an_error_of_their_model(fresh_store: ModelStore) -> None:
-    eye = StoreEye(fresh_store)
+    eye = StorePoller(fresh_store)
     aliases = fresh_store.path / "image" / "aliases.json"
     aliases.write_text("{", encoding="utf-8")
     found = eye.look().models["image"]
@@ -66,11 +66,11 @@ def test_aliases_that_cannot_be_read_are_an_error_of_their_model(fresh_store: Mo
 
 def test_a_model_without_versions_is_found_without_any(fresh_store: ModelStore) -> None:
     fresh_store.remove("image", 1)
-    assert StoreEye(fresh_store).look().models["image"].versions == ()
+    assert StorePoller(fresh_store).look().models["image"].versions == ()
 
 
 @pytest.mark.parametrize("missing", [True, False])
 def test_a_store_without_a_single_model_cannot_be_read(tmp_path: Path, missing: bool) -> None:
     store = tmp_path / "missing" if missing else tmp_path
     with pytest.raises(StoreMissing, match="does not exist" if missing else "has no model"):
-        StoreEye(ModelStore(store)).look()
+        StorePoller(ModelStore(store)).look()

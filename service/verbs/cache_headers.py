@@ -6,13 +6,13 @@ from service.models.served_model import ServedModel
 from service.settings import Settings
 from service.verbs.options import O
 from service.verbs.verb import Verb
-from service.wire.caching import RELEASE, Keeping, cache_control_of, tag
+from service.wire.caching import RELEASE, CacheHeaders, cache_control_of, tag
 from service.wire.head import Head
 
 
-def keeping_of(
+def cache_headers_of(
     verb: Verb[O], options: O, model: ServedModel, answered_as: str, head: Head, settings: Settings
-) -> Keeping | None:
+) -> CacheHeaders | None:
     """The caching headers of a repeatable answer; None where the answer is not the same each time.
 
     Known before the answer is computed.
@@ -21,4 +21,4 @@ def keeping_of(
         return None
     by = (model.digest, RELEASE, model.engine, settings.precision)
     etag = tag(verb.options.__name__, *by, options.model_dump_json(), answered_as)
-    return Keeping(etag, cache_control_of(head.model))
+    return CacheHeaders(etag, cache_control_of(head.model))
