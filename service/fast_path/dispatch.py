@@ -53,19 +53,16 @@ class Dispatch:
             timeout_s = None
         return VerbHead(verb, path.decode("ascii"), route, head, given_id(headers), timeout_s)
 
-    def refusal(self, posted: VerbHead) -> bytes | None:
-        """Shed a request that would wait too long: log it, and return its response after the server's own headers.
-
-        None where the request is let in.
-        """
+    def should_shed(self, posted: VerbHead) -> bool:
+        """Whether a request would wait too long."""
         admission, timeout_s = self.services.admission, posted.timeout_s
         if not (admission.deadlines.requests or admission.turns.begun) or timeout_s is None:
-            return None  # no other request is in flight
-        return self.shed(posted, timeout_s) if admission.should_shed(timeout_s) else None
+            return False  # no other request is in flight
+        return admission.should_shed(timeout_s)
 
-    def shed(self, posted: VerbHead, timeout_s: float) -> bytes:
+    def shed(self, posted: VerbHead) -> bytes:
         """Refuse a request that would wait, or has waited, too long: log it, and return the 503 response."""
-        self.services.admission.shedder.record_shed(timeout_s)
+        self.services.admission.shedder.record_shed(posted.timeout_s or 0.0)
         request_id = request_id_of(posted.request_id)
         self._access_log.record_refused(request_id, "POST", posted.path, posted.route, _TOO_LATE.error.status)
         return _TOO_LATE.rendered(request_id)

@@ -182,9 +182,8 @@ class FastPathProtocol(GuardedProtocol):
 
     def _enter(self, posted: VerbHead, body: bytes) -> None:
         """Admit a whole request to the queue of turns, or shed it."""
-        refusal = self._dispatch.refusal(posted)
-        if refusal is not None:
-            self.write_refusal(refusal, keep_alive=True)
+        if self._dispatch.should_shed(posted):
+            self.write_refusal(self._dispatch.shed(posted), keep_alive=True)
             self.on_response_complete()
             return
         self.cycle = self._begun = request = _WholeRequest(self, posted, body)
@@ -201,7 +200,7 @@ class FastPathProtocol(GuardedProtocol):
 
     def expire(self, request: _WholeRequest) -> None:
         """Refuse a request whose turn has come too late."""
-        refusal = self._dispatch.shed(request.posted, request.timeout_s)
+        refusal = self._dispatch.shed(request.posted)
         if not request.disconnected:
             self.write_refusal(refusal, keep_alive=request.keep_alive)
         self._complete(request)

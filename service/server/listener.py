@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import structlog
 
+from service.workers.connection_counts import ConnectionCounts
+
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors for a lack of file descriptors or memory: new connections wait in the kernel's queue."""
 _RETRY_S = 1.0
@@ -31,21 +33,31 @@ class Listener:
         bound: socket.socket,
         connected: Callable[[], asyncio.Protocol],
         at_once: int,
-        is_ahead: Callable[[int], bool] = lambda _: False,
+        counts: ConnectionCounts | None = None,
+        held: Callable[[], int] = int,
     ) -> None:
         """`connected` makes the protocol of a connection; one turn of the loop accepts up to `at_once` connections.
 
-        `is_ahead` is given the number of connections that are just being opened. It says whether another process
-        that accepts from the socket should have the next connection.
+        `counts` has the connection counts of all workers that accept from the socket; None for a single process.
+        `held` says how many connections this process has open.
         """
-        self._socket, self._connected, self._at_once, self._is_ahead = bound, connected, at_once, is_ahead
+        self._socket, self._connected, self._at_once = bound, connected, at_once
+        self._counts, self._held = counts, held
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         self._retry: asyncio.TimerHandle | None = None
+        self.report()
         self._listen()
+
+    def report(self) -> None:
+        """Tell the other workers how many connections this process has."""
+        if self._counts is not None:
+            self._counts.report(self._held() + len(self._opening))
 
     async def close(self) -> None:
         """Stop accepting, and wait for accepted connections to be set up. The socket stays open."""
+        if self._counts is not None:
+            self._counts.close()
         self._loop.remove_reader(self._socket)
         if self._retry is not None:
             self._retry.cancel()
@@ -55,7 +67,8 @@ class Listener:
         self._loop.add_reader(self._socket, self._accept)
 
     def _accept(self) -> None:
-        if self._is_ahead(len(self._opening)):
+        self.report()
+        if self._counts is not None and self._counts.is_ahead:
             self._loop.remove_reader(self._socket)
             self._retry = self._loop.call_later(_YIELD_S, self._accept_late)
         else:

@@ -72,19 +72,21 @@ class DrainingServer(uvicorn.Server):
         await super().startup([])
         gc.freeze()
         at_once = _ACCEPTED_AT_ONCE if self._counts is None else _SHARED_AT_ONCE
-        self._listeners = [Listener(bound, self._connected, at_once, self._is_ahead) for bound in sockets or ()]
+        connections = self.server_state.connections
+        self._listeners = [
+            Listener(bound, self._connected, at_once, self._counts, connections.__len__) for bound in sockets or ()
+        ]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn: stop accepting connections; uvicorn closes the sockets."""
         for listener in self._listeners:
             await listener.close()
-        if self._counts is not None:
-            self._counts.close()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second: count connections; once a second close idle connections."""
-        self._is_ahead(0)
+        for listener in self._listeners:
+            listener.report()
         if counter % _TICKS_A_SECOND == 0:
             now = time.monotonic()
             for connection in list(self.server_state.connections):
@@ -105,13 +107,6 @@ class DrainingServer(uvicorn.Server):
 
     def _connected(self) -> GuardedProtocol:
         return self._connect(self.config, self.server_state, self.lifespan.state)
-
-    def _is_ahead(self, opening: int) -> bool:
-        """Report this process's connection count; return whether another worker should accept the next connection."""
-        if self._counts is None or self._draining:
-            return False
-        self._counts.report(opening + len(self.server_state.connections))
-        return self._counts.is_ahead
 
     def _stop(self) -> None:
         self.should_exit = True

@@ -75,25 +75,29 @@ def test_a_process_that_may_open_no_more_files_answers_again_when_it_may(affine_
 
 async def test_who_is_ahead_leaves_a_connection_to_others_but_not_for_ever(bound: socket.socket) -> None:
     let_in: list[asyncio.BaseTransport] = []
-    asked: list[int] = []
+
+    class Ahead(ConnectionCounts):
+        asked = 0
+
+        @property
+        def is_ahead(self) -> bool:
+            self.asked += 1
+            return super().is_ahead
 
     class Visitor(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             let_in.append(transport)
 
-    def is_ahead(opening: int) -> bool:
-        asked.append(opening)
-        return True
-
+    counts = Ahead([0, 0], 0)
     with closing(bound), ExitStack() as stack:
         for _ in range(5):
             connect(bound, stack)
-        listener = Listener(bound, Visitor, 1, is_ahead)
+        listener = Listener(bound, Visitor, 1, counts, held=lambda: 3)
         give_up = time.monotonic() + ANSWER_S
         while len(let_in) < 5:
             assert time.monotonic() < give_up
             await asyncio.sleep(0.001)
-        assert len(asked) >= 5, "each time"
+        assert counts.asked >= 5, "each time"
         await listener.close()
 
 
