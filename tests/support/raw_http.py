@@ -71,9 +71,13 @@ class Connection:
     """A connection to 127.0.0.1 that a `with` closes. Everything is read through one buffer, so answers may follow
     one another closely."""
 
-    def __init__(self, port: int) -> None:
-        """Raises OSError where nobody listens."""
-        self.socket = socket.create_connection(("127.0.0.1", port), ANSWER_S)
+    def __init__(self, port: int, receive_bytes: int | None = None) -> None:
+        """`receive_bytes` is the size of the receive buffer. Raises OSError where nobody listens."""
+        self.socket = socket.socket()
+        if receive_bytes is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(ANSWER_S)
+        self.socket.connect(("127.0.0.1", port))
         self._stream = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:

@@ -40,9 +40,9 @@ class RunningServer:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def connect(self) -> Connection:
-        """A bare connection, to be spoken to in bytes."""
-        return Connection(self.port)
+    def connect(self, receive_bytes: int | None = None) -> Connection:
+        """A bare connection, to be spoken to in bytes; `receive_bytes` is the size of its receive buffer."""
+        return Connection(self.port, receive_bytes)
 
     def let_it_read(self) -> None:
         """Return when the service has read what was sent to it before.
