@@ -14,7 +14,7 @@ from tests.service.conftest import BOTH_WAYS
 from tests.support.server import RunningServer, running_server
 
 BODY_BYTES = 4 << 20
-REQUESTS = 60
+REQUESTS = 45
 GROWTH_BYTES = 128 << 20
 """Half of what the bodies have together: malloc keeps up to 64 MB, and a few are under way."""
 
