@@ -272,7 +272,7 @@ def _is_within(values: Array, value_range: tuple[float, float]) -> bool:
     """
     bits = _BITS.get(values.dtype.str) if value_range == (0.0, 1.0) and values.flags.c_contiguous else None
     if bits is not None:
-        return bool(np.maximum.reduce(values.view(bits[0]), axis=None) <= bits[1])
+        return bool(np.maximum.reduce(values.reshape(-1).view(bits[0])) <= bits[1])
     low, high = value_range
     return bool(low <= values.min() and values.max() <= high)  # NaN is in no order
 

@@ -177,4 +177,4 @@ def _what(model: str, verb: str, items: int, status: int) -> str:
 
 def _quoted(text: str) -> str:
     """Text as a JSON string. Letters, digits and a few signs, the common case, need only quotes."""
-    return f'"{text}"' if _PLAIN.fullmatch(text) else json.dumps(text)
+    return f'"{text}"' if (text.isascii() and text.isalnum()) or _PLAIN.fullmatch(text) else json.dumps(text)
