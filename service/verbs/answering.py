@@ -82,7 +82,7 @@ async def respond(
     deadline = deadlines.begin(source.receive, clock.deadline, services.settings.body_timeout_s)
     model = None
     try:
-        if len(head.models) > 1:
+        if len(head.models) > 1:  # nearly never: the usual request spares the call
             head.check_model()
         model = services.registry.resolved.get(head.model)
         if model is None:
