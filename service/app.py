@@ -14,7 +14,9 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 from service.admission import Admission
+from service.engines.cpus import cpus_of_each
 from service.errors import ServiceError
+from service.limits import InFlightBytes, Pools
 from service.models import Registry
 from service.models.heldout_maps import Maps
 from service.observability.access_log import AccessLog
@@ -41,12 +43,13 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     metrics = Metrics()
     access_log = AccessLog(metrics, settings)
     peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
+    in_flight, pools = InFlightBytes(settings.max_in_flight_bytes), Pools.of(cpus_of_each(settings.workers))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = Registry(settings, metrics)
-        metrics.watch(registry)
-        app.state.services = Services(settings, registry, Admission(settings.max_batch_items))
+        metrics.watch(registry, in_flight, pools)
+        app.state.services = Services(settings, registry, Admission(settings.max_batch_items), pools, in_flight)
         registry.open()
         if peers is not None:
             peers.open(lambda name: _reload(registry, name, settings.timeout_s))
@@ -55,6 +58,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         await registry.close()
         if peers is not None:
             peers.close()
+        pools.close()
         access_log.close()
 
     app = FastAPI(
@@ -75,8 +79,8 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         ],
     )
     app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
-    app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store)
-    app.state.access_log = access_log
+    app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store, pools.files)
+    app.state.access_log, app.state.in_flight = access_log, in_flight
     app.add_middleware(RecordMiddleware, access_log=access_log)
     app.add_middleware(cross_origin, origins=settings.allowed_origins)
     routers = [module.router for module in (inference, models, maps, health, document, pages)]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 from model_store import errors as store
+from service import limits
 from service.batching import errors as batching
 
 MAX_DETAIL = 1000
@@ -272,7 +273,8 @@ class EngineFailure(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """Too many items are waiting. Retry after the time in Retry-After; nothing was computed."""
+    """Too many items are waiting, or the requests in flight hold too much memory. Retry after the time in Retry-After;
+    nothing was computed."""
 
     status, slug, title = 503, "overloaded", "Too many requests are waiting"
 
@@ -353,6 +355,13 @@ def from_batching(error: batching.BatchingError) -> ServiceError:
     """The problem that an error of a queue is to an HTTP client."""
     kind = _OF_BATCHING.get(type(error))
     return EngineFailure(error.__cause__ or error) if kind is None else kind(str(error))
+
+
+def from_limits(error: limits.LimitReached | limits.Abandoned) -> ServiceError:
+    """The problem that a limit of the process is to an HTTP client."""
+    if isinstance(error, limits.Abandoned):
+        return DeadlineExceeded("the answer was not ready before the request's deadline")
+    return Overloaded(str(error))
 
 
 def every_problem() -> Iterator[type[ServiceError]]:

@@ -130,6 +130,11 @@ class Settings(BaseSettings):
     max_request_pixels: PositiveInt = Field(
         2**26, description="Most pixels that all images of a request may announce together; beyond it, 413."
     )
+    max_in_flight_bytes: PositiveInt = Field(
+        2**30,
+        description="Most bytes that all requests of a process hold together (bodies, decoded items, answers that are"
+        " not sent yet); beyond it, 503.",
+    )
     write_timeout_s: PositiveFloat = Field(
         20.0, description="A client that takes nothing of its answer for this long is hung up on, seconds."
     )

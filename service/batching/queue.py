@@ -63,7 +63,8 @@ class Job:
     """Number of rows that are in a batch, or done."""
     alone: bool = False
     """True after a batch with this job failed: the job is then run in a batch of its own."""
-    parts: list[dict[str, Float32]] = field(default_factory=list)
+    whole: dict[str, Float32] = field(default_factory=dict)
+    """Outputs of all rows, filled batch by batch, where the job has several."""
     finite: bool = True
     queue_s: float = 0.0
     infer_s: float = 0.0
@@ -323,10 +324,13 @@ class Batcher:
             job.infer_s += seconds
             job.finite = job.finite and outputs.finite
             if stop - start < job.count:
-                job.parts.append(own)
+                for name, array in own.items():
+                    if name not in job.whole:
+                        job.whole[name] = np.empty((job.count, *array.shape[1:]), array.dtype)
+                    job.whole[name][start:stop] = array
                 if stop < job.count:
                     continue
-                own = {name: np.concatenate([part[name] for part in job.parts]) for name in own}
+                own = job.whole
             if not job.answer.done():
                 job.answer.set_result(Answer(own, job.finite, job.queue_s, job.infer_s, rows))
 
@@ -344,7 +348,6 @@ class Batcher:
         for job, _, _ in reversed(shares):
             self.forget(job)
             job.alone, job.taken = True, 0
-            job.parts.clear()
             self._jobs.appendleft(job)
             self._waiting_items += job.count
 

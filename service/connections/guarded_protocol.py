@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.connections.answer import Answer
 from service.errors import HeadTooLarge, ServiceError
+from service.limits import InFlightBytes
 from service.observability.access_log import AccessLog, request_id_of
 from service.unstable_names import require
 from service.wire.problems import RenderedProblem
@@ -57,15 +58,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self,
         *args: Any,  # noqa: ANN401 - uvicorn's own
         access_log: AccessLog,
+        in_flight: InFlightBytes,
         write_timeout_s: float,
         **kwargs: Any,  # noqa: ANN401 - uvicorn's own
     ) -> None:
-        """`access_log` gets the requests that are refused before the application sees them.
+        """`access_log` gets the requests that are refused before the application sees them; `in_flight` counts the
+        bytes of answers that the client has not taken.
 
         The connection is closed where the client reads nothing of its answer for `write_timeout_s`.
         """
         super().__init__(*args, **kwargs)
-        self._access_log, self._write_timeout_s = access_log, write_timeout_s
+        self._access_log, self._in_flight, self._write_timeout_s = access_log, in_flight, write_timeout_s
         self._segment_bytes = self._framing_bytes = 0
         """Size of the data being parsed; bytes of heads and chunk framing since the last piece of a body."""
         self._offer: tuple[bytes, bytes, str, Headers] | None = None
@@ -78,6 +81,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """The request that is being answered, or was answered last; pipelined requests may wait behind it."""
         self._idle_since: float | None = None
         self._unsent_bytes, self._stalled_since = 0, 0.0
+        self._counted_bytes = 0
+        """Bytes of answers in the transport's buffer, as counted in `in_flight`."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -110,6 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if begun is not None and not begun.response_complete:  # uvicorn tells only the last pipelined request
             begun.disconnected = True
             begun.message_event.set()
+        self._count_unsent(0)
         super().connection_lost(exc)
 
     def on_headers_complete(self) -> None:
@@ -279,6 +285,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
         `now` is a time of time.monotonic. Called about once a second.
         """
+        if self._counted_bytes:
+            self._count_unsent(self.transport.get_write_buffer_size())
         before, self._unsent_bytes = self._unsent_bytes, self._untaken_bytes()
         if not before or self._unsent_bytes < before:  # fewer unsent bytes: the client has read some
             self._stalled_since = now
@@ -303,7 +311,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Called when the client has read much of a response: restart the write timeout."""
         self._unsent_bytes = 0
+        self._count_unsent(self.transport.get_write_buffer_size())
         super().resume_writing()
+
+    def pause_writing(self) -> None:
+        """Called when the client does not take a response as fast as it is written: the rest stays in memory."""
+        self._count_unsent(self.transport.get_write_buffer_size())
+        super().pause_writing()
+
+    def _count_unsent(self, nbytes: int) -> None:
+        self._in_flight.change(nbytes - self._counted_bytes)
+        self._counted_bytes = nbytes
 
 
 def _without_upgrade(connection: bytes) -> bytes:

@@ -23,6 +23,8 @@ from service.fast_path.known_heads import MAX_HEAD_BYTES, VerbHead
 _WHOLE_S = 0.05
 """How long the fast path waits for a whole body; then the request goes to FastAPI's routes."""
 _WHOLE_BYTES = 1 << 20
+_COUNTED_BYTES = 1 << 14
+"""Smaller bodies are not counted as bytes in flight, which would take longer than copying them."""
 
 
 class _WholeRequest(RequestResponseCycle):
@@ -182,10 +184,13 @@ class FastPathProtocol(GuardedProtocol):
 
     def _enter(self, posted: VerbHead, body: bytes) -> None:
         """Admit a whole request to the queue of turns, or shed it."""
-        if self._dispatch.should_shed(posted):
+        counted = len(body) >= _COUNTED_BYTES
+        if self._dispatch.should_shed(posted) or (counted and not self._in_flight.has_room(len(body))):
             self.write_refusal(self._dispatch.shed(posted), keep_alive=True)
             self.on_response_complete()
             return
+        if counted:
+            self._in_flight.change(len(body))
         self.cycle = self._begun = request = _WholeRequest(self, posted, body)
         self._dispatch.services.admission.turns.enter(request)
 
@@ -193,6 +198,7 @@ class FastPathProtocol(GuardedProtocol):
         """Start to answer a request: its turn has come."""
         if request.disconnected:  # the client hung up while the request waited
             self._dispatch.record_disconnect(request.posted, request.arrived_at)
+            self._release_body(request)
             return
         task = self.loop.create_task(self._answer(request))
         task.add_done_callback(self.tasks.discard)
@@ -217,6 +223,12 @@ class FastPathProtocol(GuardedProtocol):
 
     def _complete(self, request: _WholeRequest) -> None:
         request.response_complete = True
-        request.body = b""  # an idle connection keeps its last request, which must not keep the body
+        self._release_body(request)
         request.message_event.set()
         self.on_response_complete()
+
+    def _release_body(self, request: _WholeRequest) -> None:
+        """Let go of a body: an idle connection keeps its last request."""
+        if len(request.body) >= _COUNTED_BYTES:
+            self._in_flight.change(-len(request.body))
+        request.body = b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ POST_LOAD_DELAY_S = 1.0
 
 @dataclass(slots=True)
 class Clock:
-    """The deadline of one request, and the seconds that it spent in each step."""
+    """The deadline of one request, the seconds that it spent in each step, and the bytes that it holds."""
 
     deadline: float
     parse_s: float = 0.0
     queue_s: float = 0.0
     infer_s: float = 0.0
     render_s: float = 0.0
+    held_bytes: int = 0
+    """As counted in `InFlightBytes`; whoever made the clock gives them back."""
 
     @property
     def remaining_s(self) -> float:
@@ -81,6 +84,8 @@ class ServedModel:
         self.manifest, self.engine, self.prior = loaded.manifest, loaded.engine, loaded.prior
         self.reference = f"{self.manifest.name}@{self.manifest.version}"
         self.digest = self.manifest.digest
+        self.item_numbers = math.prod(self.manifest.input.shape)
+        """Numbers of one item: the product of its shape."""
         self._observer, self._loaded = observer, loaded
         self.leases = 0
         """Number of requests that use this version now: a lease adds one, `release` subtracts one."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
 
+from service.limits import InFlightBytes, Pools
 from service.models import Registry
 
 Labels = tuple[str, ...]
@@ -30,13 +31,22 @@ _GAUGES = {
     "latent_version_failed": _Gauge("1 where a version has failed.", _VERSION, max),
     "latent_version_memory_bytes": _Gauge("Memory of a loaded version.", _VERSION, sum),
     "latent_version_leases": _Gauge("Requests that have a version.", _VERSION, sum),
+    "latent_in_flight_bytes": _Gauge("Bytes that requests in flight hold.", (), sum),
+    "latent_pool_waiting": _Gauge("Calls that wait for a thread of a pool.", ("pool",), sum),
+    "latent_pool_running": _Gauge("Calls that have a thread of a pool.", ("pool",), sum),
     "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
 }
 
 
-def values_of(registry: Registry) -> Values:
+def values_of(registry: Registry, in_flight: InFlightBytes, pools: Pools) -> Values:
     """The current gauge values of one process."""
     values: dict[str, dict[Labels, int]] = {name: {} for name in _GAUGES}
+    values["latent_in_flight_bytes"][()] = in_flight.held
+    for pool in pools:
+        values["latent_pool_waiting"][pool.name,], values["latent_pool_running"][pool.name,] = (
+            pool.waiting,
+            pool.running,
+        )
     for model in registry.models():
         values["latent_model_held_back"][model.name,] = int(model.reason is not None)
     for slot in registry.slots():

@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from service.limits import InFlightBytes, Pools
 from service.models import Registry
 from service.observability.gauges import Values, families, values_of
 
@@ -108,10 +109,11 @@ class Metrics:
     def __init__(self) -> None:
         self.counts = Counts()
         self._registry: Registry | None = None
+        self._limits: tuple[InFlightBytes, Pools]
 
-    def watch(self, registry: Registry) -> None:
-        """Give the metrics the registry, whose state is read for every report."""
-        self._registry = registry
+    def watch(self, registry: Registry, in_flight: InFlightBytes, pools: Pools) -> None:
+        """Give the metrics the objects whose state is read for every report."""
+        self._registry, self._limits = registry, (in_flight, pools)
 
     def observe_request(self, verb: str, model: str, status: int, items: int, seconds: float) -> None:
         """Count one answered request; `model` is empty where the request's model is not known."""
@@ -138,7 +140,7 @@ class Metrics:
         """The report of this process: counts so far and current state."""
         if self._registry is None:
             return Report(self.counts, None)
-        return Report(self.counts, State(not self._registry.unready(), values_of(self._registry)))
+        return Report(self.counts, State(not self._registry.unready(), values_of(self._registry, *self._limits)))
 
 
 def render(reports: Sequence[Report]) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,14 +102,16 @@ async def _answer(request: Request, services: Services, maps: Maps, slot: Slot, 
     keeping, precondition = CacheHeaders(etag, cache_control), Precondition(head)
     if precondition.names(keeping):
         return not_modified(keeping)
-    found = await maps.get(slot, manifest)
+    deadline = time.monotonic() + head.timeout_s(services.settings.timeout_s, services.settings.max_timeout_s)
+    found = await maps.get(slot, manifest, deadline)
     items = spread(found.heldout, options.items)
     record.items = len(items.codes)
     answered = _answered(found, items, manifest, options, media_type)
     _limit(answered, services.settings.max_output_bytes)
     if precondition.holds(keeping):
         return not_modified(keeping)
-    content = await asyncio.to_thread(_render, answered, items, manifest, slot.reference, media_type)
+    render = partial(_render, answered, items, manifest, slot.reference, media_type)
+    content = await services.pools.rendering.run(lambda work: render(work.check), deadline)
     return Response(content, media_type=media_type, headers=keeping.headers)
 
 
@@ -127,7 +130,10 @@ def _answered(found: HeldoutMap, items: Heldout, manifest: Manifest, options: Ma
     return fields
 
 
-def _render(answered: _Fields, items: Heldout, manifest: Manifest, reference: str, media_type: str) -> bytes:
+def _render(
+    answered: _Fields, items: Heldout, manifest: Manifest, reference: str, media_type: str, check: Callable[[], None]
+) -> bytes:
+    check()
     if media_type == PNG:
         return png(sheet(items.inputs, near_square(len(items.inputs))))
     if media_type == NPY:
@@ -138,7 +144,7 @@ def _render(answered: _Fields, items: Heldout, manifest: Manifest, reference: st
     fields: _Fields = {"model": reference, "items": len(items.codes), **answered}
     fields["class_names"] = None if names is None else list(names)
     fields["sprite"] = _sprite(items) if manifest.input.kind == "image" else None
-    return render_json(fields)
+    return render_json(fields, check=check)
 
 
 def _sprite(items: Heldout) -> dict[str, int]:

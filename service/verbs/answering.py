@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from starlette.types import Receive
 
 from service.admission import Admission
 from service.admission.deadlines import Deadline
-from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption, UnsupportedMediaType
+from service.errors import BodyTooLarge, InvalidValue, Overloaded
+from service.limits import InFlightBytes, Pools
 from service.models import Registry
 from service.models.served_model import Clock, ServedModel
 from service.observability.access_log import RequestRecord
@@ -24,20 +26,19 @@ from service.verbs.call import Call, Result
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 from service.verbs.verb import Verb
 from service.wire import replies
+from service.wire.bodies import parse_body
 from service.wire.body import let_through, read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
-from service.wire.image_body import parse_image, parse_multipart
 from service.wire.json_arrays import parse_only_array, write_json
-from service.wire.json_body import parse_json, parse_object
-from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG, answer_type, media_type
-from service.wire.npy_body import parse_npy
+from service.wire.negotiation import ARRAYS, JPEG, JSON, NPY, PNG, answer_type, body_type_of
 from service.wire.payload import Payload
 
-_INLINE_BODY_BYTES = 512 << 10
-"""Bodies up to this size are parsed in the event loop, larger ones in a thread: JSON of this size takes 2 ms."""
-_INLINE_ANSWER_BYTES = 128 << 10
-"""Answers whose float32 array has up to this size are rendered in the event loop, larger ones in a thread."""
+_INLINE_ARRAY_BYTES = 512 << 10
+"""One regular array of this size in JSON is parsed in 2 ms, so in the event loop."""
+_INLINE_ANSWER_BYTES, _INLINE_ANSWER_IMAGES = 128 << 10, 64
+"""Answers whose float32 array, magnified, has up to this size are rendered in the event loop, larger ones in a thread;
+so are answers with more PNGs."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Services:
     settings: Settings
     registry: Registry
     admission: Admission
+    pools: Pools
+    in_flight: InFlightBytes
 
 
 class Source(Protocol):
@@ -97,6 +100,8 @@ async def respond(
         raise deadline.reason() from None
     finally:
         deadlines.end(deadline)
+        if clock.held_bytes:
+            services.in_flight.change(-clock.held_bytes)
         if model is not None:
             model.release()
 
@@ -119,13 +124,16 @@ async def _respond(
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:
-        body_type = _body_type(head, verb)
-        body = await _read(head, source, services, deadline)
+        body_type = JSON if head.content_type == _JSON_HEADER else body_type_of(head, verb.bodies)
+        body = await _read(head, source, services, deadline, clock)
         started = time.perf_counter()
-        payload = await _parse(body, body_type, head, settings)
+        alone = parse_only_array(body) if body_type == JSON and len(body) <= _INLINE_ARRAY_BYTES else None
+        payload = alone or await parse_body(
+            body, body_type, head.content_type, settings.max_items, model.item_numbers, services.pools, clock.deadline
+        )
     deadline.body_is_read()
-    if payload.source == "json":
-        _check_fields(payload, verb)
+    if payload.images is not None or not verb.known_fields.issuperset(payload.arrays):
+        verb.check_fields(payload)
     query = head.options
     if payload.options or query:
         options = read_options(verb.options, payload.options, query, verb.fields)
@@ -137,17 +145,19 @@ async def _respond(
     keeping = None if verb.repeats is None else cache_headers_of(verb, options, model, answered_as, head, settings)
     if keeping is not None and Precondition(head).names(keeping):
         return Reply(b"", keeping.raw_headers, 304)
-    call = Call(model, payload, settings, clock, in_query=frozenset(name for name, _ in query) if query else _NO_NAMES)
+    names = frozenset(name for name, _ in query) if query else _NO_NAMES
+    call = Call(model, payload, settings, clock, services.pools, services.in_flight, in_query=names)
     result = await verb.run(call, options)
     record.items = result.items
     started = time.perf_counter()
-    content = await _render(result, answered_as, options)
+    content = await _render(result, answered_as, options, call)
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
         return Reply(b"", keeping.raw_headers, 304)
     return Reply(content, _headers_of(result, answered_as, len(content), clock, keeping))
 
 
+_JSON_HEADER = b"application/json"  # which every verb with a body reads
 _NOTHING = Payload(source="none")
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -155,70 +165,47 @@ _NO_NAMES: frozenset[str] = frozenset()
 # -- in ----------------------------------------------------------------------------------------------------
 
 
-def _body_type(head: Head, verb: Verb[O]) -> str:
-    given = media_type(head.content_type) if head.content_type is not None else ""
-    if not given and not head.has_body:
-        given = JSON  # a bare POST: the defaults of every option
-    if given not in verb.bodies:
-        raise UnsupportedMediaType(
-            f"the body's Content-Type must be one of {', '.join(verb.bodies)}, not {given[:60] or 'nothing'}"
-        )
-    return given
-
-
-async def _read(head: Head, source: Source, services: Services, deadline: Deadline) -> bytes:
+async def _read(head: Head, source: Source, services: Services, deadline: Deadline, clock: Clock) -> bytes:
     max_bytes = services.settings.max_body_bytes
     body = source.body
     if body is not None and len(body) <= max_bytes and head.content_encoding is None:
         return body
     try:
-        return await read_body(source.receive, head, max_bytes=max_bytes, came=deadline.received)
+        return await read_body(
+            source.receive,
+            head,
+            max_bytes=max_bytes,
+            came=deadline.received,
+            hold=partial(services.in_flight.reserve, clock),
+        )
     except BodyTooLarge:
         services.admission.deadlines.end(deadline)
         await let_through(source.receive, head, max_bytes=max_bytes)
         raise
 
 
-async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) -> Payload:
-    if body_type == JSON:
-        if len(body) > _INLINE_BODY_BYTES:
-            return await asyncio.to_thread(parse_json, body)
-        if not body and head.content_type is None:
-            return Payload(source="json")
-        return parse_only_array(body) or parse_object(body)
-    if body_type == NPY:
-        return parse_npy(body)
-    if body_type == MULTIPART:
-        return await parse_multipart(body, head.content_type or b"", settings.max_items)
-    return parse_image(body)
-
-
-def _check_fields(payload: Payload, verb: Verb[Any]) -> None:
-    """Raise UnknownOption where a JSON body holds `inputs`, `images` or `z` and the verb does not read it."""
-    given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
-    for name in given:
-        if name not in verb.fields:
-            options = (field.alias or option for option, field in verb.options.model_fields.items())
-            known = ", ".join([*verb.fields, *options])
-            raise UnknownOption.at([name], f"{name!r} has no meaning here", expected=f"one of {known}", got=repr(name))
-
-
 # -- out ---------------------------------------------------------------------------------------------------
 
 
-async def _render(result: Result, answered_as: str, options: Options) -> bytes:
-    large = result.fields[result.main].nbytes > _INLINE_ANSWER_BYTES and answered_as != NPY
-    looks = _PLAIN
+async def _render(result: Result, answered_as: str, options: Options, call: Call) -> bytes:
+    looks, nbytes = _PLAIN, result.fields[result.main].nbytes
     if isinstance(options, PictureOptions):
         fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
         looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
-    if large or answered_as in replies.MOVING:
-        return await asyncio.to_thread(replies.render, result, answered_as, looks)
+        if looks.as_png or answered_as not in ARRAYS:
+            nbytes *= looks.scale**2
+    small = nbytes <= _INLINE_ANSWER_BYTES and not (looks.as_png and result.items > _INLINE_ANSWER_IMAGES)
+    if not (small or answered_as == NPY) or answered_as in replies.MOVING:
+        call.reserve(_ROOM_TO_RENDER * nbytes)
+        render = partial(replies.render, result, answered_as, looks)
+        return await call.pools.rendering.run(lambda work: render(work.check), call.clock.deadline)
     if answered_as == JSON and not looks.as_png:
         return write_json({"model": result.model, **result.all_fields()})
     return replies.render(result, answered_as, looks)
 
 
+_ROOM_TO_RENDER = 3
+"""Bytes of a rendered answer, in JSON, to those of its float32 numbers."""
 _PLAIN = replies.Looks()
 _VARY = [(b"vary", b"Accept")]
 _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MOVING)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -26,7 +25,6 @@ from model_store.preprocess import (
 )
 from service.errors import (
     AnswerTooLarge,
-    DeadlineExceeded,
     InvalidValue,
     LabelError,
     LatentSizeMismatch,
@@ -37,6 +35,7 @@ from service.errors import (
     WrongShape,
     from_store,
 )
+from service.limits import InFlightBytes, Pools
 from service.models.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
@@ -48,6 +47,10 @@ _SMALL_NUMBER = re.compile("[0-9]{1,6}")
 _INLINE_PICTURES, _INLINE_PICTURE_BYTES, _INLINE_PIXELS = 16, 64 << 10, 1 << 16
 """Up to so many pictures, bytes and pixels (the model's input included), pictures are decoded in the event loop, which
 takes 2 ms at most; more are decoded in a thread."""
+_INLINE_NUMBERS = 1 << 18
+"""Arrays with more numbers are checked and converted in a thread: these take up to 2 ms."""
+_BYTES_A_PIXEL = 8
+"""Memory of a picture while it is decoded: as it is stored, turned upright, and on its background."""
 
 
 Draw = Callable[[], UInt8]
@@ -86,6 +89,8 @@ class Call:
     payload: Payload
     settings: Settings
     clock: Clock
+    pools: Pools
+    in_flight: InFlightBytes
     in_query: frozenset[str] = frozenset()
     """Names of the options that came in the query, where every value is text."""
 
@@ -93,6 +98,10 @@ class Call:
     def spec(self) -> ImageInput | VectorInput | SequenceInput:
         """The specification of the model's input."""
         return self.model.manifest.input
+
+    def reserve(self, nbytes: int) -> None:
+        """Hold `nbytes` more until the request is answered. Raises MemoryFull."""
+        self.in_flight.reserve(self.clock, nbytes)
 
     # -- inputs --------------------------------------------------------------------------------------------
 
@@ -108,6 +117,9 @@ class Call:
             raise _either("inputs or images", "neither")
         if images is not None:
             return await self._from_images(images, options)
+        if array is not None and array.size > _INLINE_NUMBERS:
+            self.reserve(4 * array.size)
+            return await self.pools.bodies.run(lambda _: self._from_array(array), self.clock.deadline)
         return self._from_array(array)
 
     def _from_array(self, array: NDArray[Any] | None) -> Float32:
@@ -129,29 +141,26 @@ class Call:
             )
         self.limit_items(len(images), loc)
 
+        self.reserve(4 * len(images) * self.model.item_numbers)
         few = len(images) <= _INLINE_PICTURES and sum(map(len, images)) <= _INLINE_PICTURE_BYTES
         announced = self._announced(images, loc) if few else None
-        waited_for = True
 
-        def decode() -> Float32:
+        def decode(check: Callable[[], None]) -> Float32:
             x = np.empty((len(images), *spec.shape), np.float32)
             sizes = self._announced(images, loc) if announced is None else announced
-            for index, (data, pixels) in enumerate(zip(images, sizes, strict=True)):
-                if not (waited_for and self.clock.remaining_s):
-                    raise DeadlineExceeded("the pictures were not decoded before the request's deadline")
-                try:
-                    x[index] = image_to_input(data, spec, fit=options.fit, invert=options.invert, max_pixels=pixels)
-                except InputError as error:
-                    raise from_store(error, [loc, index]) from None
+            with self.in_flight.during(self.clock, _BYTES_A_PIXEL * max(sizes)):
+                for index, (data, pixels) in enumerate(zip(images, sizes, strict=True)):
+                    check()
+                    try:
+                        x[index] = image_to_input(data, spec, fit=options.fit, invert=options.invert, max_pixels=pixels)
+                    except InputError as error:
+                        raise from_store(error, [loc, index]) from None
             return x
 
         height, width, _ = spec.shape
         if announced is not None and sum(announced) + len(images) * height * width <= _INLINE_PIXELS:
-            return decode()
-        try:
-            return await asyncio.to_thread(decode)
-        finally:
-            waited_for = False
+            return decode(lambda: None)
+        return await self.pools.pictures.run(lambda work: decode(work.check), self.clock.deadline)
 
     def _announced(self, images: Sequence[bytes], loc: str) -> list[int]:
         """The number of pixels that each picture's header announces, with the limits checked.
@@ -256,8 +265,11 @@ class Call:
             raise InvalidValue.at([name], f"{name} is empty", expected="at least one item", got="none")
 
     def limit_output(self, items: int, options: PictureOptions | None = None) -> None:
-        """Raise AnswerTooLarge where the output of `items` items, or their picture, is over LATENT_MAX_OUTPUT_BYTES."""
-        elements = items * int(np.prod(self.spec.shape))
+        """Reserve memory for the output of `items` items, or their picture.
+
+        Raises AnswerTooLarge where it is over LATENT_MAX_OUTPUT_BYTES, MemoryFull where other requests hold too much.
+        """
+        elements = items * self.model.item_numbers
         size = max(4 * elements, elements * options.scale**2 if options is not None else 0)
         if size > self.settings.max_output_bytes:
             raise AnswerTooLarge.at(
@@ -266,14 +278,24 @@ class Call:
                 expected=f"at most {self.settings.max_output_bytes} bytes",
                 got=f"{size} bytes",
             )
+        self.reserve(size)
 
     # -- outputs -------------------------------------------------------------------------------------------
 
-    def to_user(self, outputs: NDArray[Any]) -> Float32:
+    async def to_user(self, outputs: NDArray[Any]) -> Float32:
         """Convert the decoder's output for the user: clipped to the value range, or in the table's units.
 
         Raises Overflow where a number in the table's units is too large for float32.
         """
+        return await self.compute(lambda: self._to_user(outputs), len(outputs))
+
+    async def compute(self, function: Callable[[], Float32], items: int) -> Float32:
+        """Compute something for so many items: in a thread where it would hold up the event loop."""
+        if items * self.model.item_numbers <= _INLINE_NUMBERS:
+            return function()
+        return await self.pools.rendering.run(lambda _: function(), self.clock.deadline)
+
+    def _to_user(self, outputs: NDArray[Any]) -> Float32:
         with np.errstate(over="ignore"):
             answer = output_to_user(outputs, self.spec)
         if isinstance(self.spec, VectorInput):

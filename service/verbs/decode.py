@@ -11,7 +11,7 @@ async def decode(call: Call, options: DecodeOptions) -> Result:
     z = call.codes(call.payload.arrays.get("z", call.payload.arrays.get("npy")))
     call.limit_output(len(z), options)
     decoded = await call.model.decode(z, call.one_hot(options.labels, len(z)), call.clock)
-    outputs = call.to_user(decoded)
+    outputs = await call.to_user(decoded)
     return Result(
         call.model.reference,
         {"outputs": outputs},

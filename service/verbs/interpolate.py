@@ -36,7 +36,7 @@ async def interpolate(call: Call, options: InterpolateOptions) -> Result:
         method = options.method
     z = path(waypoints, options.steps, method).astype(np.float32)
     condition = path(labels, options.steps, "lerp").astype(np.float32) if labels is not None else None
-    outputs = call.to_user(await call.model.decode(z, condition, call.clock))
+    outputs = await call.to_user(await call.model.decode(z, condition, call.clock))
     return _result(call, options, len(waypoints), n, z, outputs)
 
 
@@ -63,7 +63,7 @@ async def _in_data_space(
     n = _expected_items(call, len(x), options, "inputs")
     if options.labels is not None:
         call.one_hot(options.labels, len(x))
-    outputs = call.to_user(path(x, options.steps, "lerp"))
+    outputs = await call.to_user(await call.compute(lambda: path(x, options.steps, "lerp").astype(np.float32), n))
     return _result(call, options, len(x), n, None, outputs)
 
 

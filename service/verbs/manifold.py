@@ -35,7 +35,7 @@ async def manifold(call: Call, options: ManifoldOptions) -> Result:
     for start in range(0, n, size):  # one batch at a time, so that other requests are served in between
         piece = z[start : start + size]
         condition = np.repeat(labels, len(piece), axis=0) if labels is not None else None
-        outputs[start : start + len(piece)] = call.to_user(await model.decode(piece, condition, call.clock))
+        outputs[start : start + len(piece)] = await call.to_user(await model.decode(piece, condition, call.clock))
     fields = {
         "dims": list(dims),
         "spacing": options.spacing,

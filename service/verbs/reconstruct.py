@@ -33,7 +33,7 @@ async def reconstruct(call: Call, options: ReconstructOptions) -> Result:
     target = labels if options.target_labels is None else call.one_hot(options.target_labels, len(x), "target_labels")
     posterior = await model.encode(x, labels, call.clock)
     decoded = await model.decode(posterior.z_mean, target, call.clock)
-    outputs = call.to_user(decoded)
+    outputs = await call.to_user(decoded)
     reconstruction = decoded if isinstance(call.spec, VectorInput) else outputs
 
     def distances() -> dict[str, Any]:

@@ -21,7 +21,7 @@ async def sample(call: Call, options: SampleOptions) -> Result:
         z = sample_standard(eps, options.temperature).astype(np.float32)
     else:
         z = sample_mixture(model.prior, eps, options.temperature).astype(np.float32)
-    outputs = call.to_user(await model.decode(z, labels, call.clock))
+    outputs = await call.to_user(await model.decode(z, labels, call.clock))
     return Result(
         model.reference,
         {"seed": seed, "prior": prior, "z": z, "outputs": outputs},

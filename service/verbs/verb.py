@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal
 
+from service.errors import UnknownOption
 from service.verbs.call import Call, Result
 from service.verbs.options import O, read_options
 from service.wire.negotiation import ARRAYS
+from service.wire.payload import Payload
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,21 @@ class Verb(Generic[O]):
     def defaults(self) -> O:
         """The options of a request without options."""
         return read_options(self.options, {}, ())
+
+    @cached_property
+    def known_fields(self) -> frozenset[str]:
+        """Names that the arrays of a body may have: its fields, and that of an npy file."""
+        return frozenset((*self.fields, "npy"))
+
+    def check_fields(self, payload: Payload) -> None:
+        """Raise UnknownOption where a JSON body holds `inputs`, `images` or `z` and the verb does not read it."""
+        if payload.source != "json":
+            return
+        given = [*payload.arrays, "images"] if payload.images is not None else list(payload.arrays)
+        for name in given:
+            if name not in self.fields:
+                options = (field.alias or option for option, field in self.options.model_fields.items())
+                known = ", ".join([*self.fields, *options])
+                raise UnknownOption.at(
+                    [name], f"{name!r} has no meaning here", expected=f"one of {known}", got=repr(name)
+                )

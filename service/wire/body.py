@@ -15,10 +15,13 @@ from service.wire.head import Head
 _LINGER_S = 0.5
 
 
-async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Callable[[int], None]) -> bytes:
-    """Read the body of a request; `came` is called with the number of bytes so far, after each piece.
+async def read_body(
+    receive: Receive, head: Head, *, max_bytes: int, came: Callable[[int], None], hold: Callable[[int], None]
+) -> bytes:
+    """Read the body of a request; after each piece, `came` is called with the number of bytes so far.
 
-    Raises UnsupportedMediaType for a Content-Encoding, BodyTooLarge or ClientDisconnect.
+    `hold` is called with the bytes of each piece, and may refuse it by an error. Raises UnsupportedMediaType for a
+    Content-Encoding, BodyTooLarge or ClientDisconnect.
     """
     encoding = head.content_encoding
     if encoding is not None and encoding.strip().lower() != b"identity":
@@ -38,6 +41,7 @@ async def read_body(receive: Receive, head: Head, *, max_bytes: int, came: Calla
         total += len(piece)
         if total > max_bytes:
             raise _too_large(f"the body has more than the {max_bytes} bytes that are accepted")
+        hold(len(piece))
         if not more and not pieces:
             return piece
         pieces.append(piece)

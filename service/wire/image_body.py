@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import ClassVar
+from collections.abc import AsyncGenerator, Coroutine
+from typing import ClassVar, TypeVar
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
@@ -14,6 +14,8 @@ from service.unstable_names import require
 from service.wire.payload import Payload
 
 require("starlette")
+
+T = TypeVar("T")
 
 
 def parse_image(body: bytes) -> Payload:
@@ -29,7 +31,7 @@ class _InMemory(MultiPartParser):
     spool_max_size: ClassVar[int] = 1 << 40  # type: ignore[misc]
 
 
-async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> Payload:
+def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> Payload:
     """Read the image files of a multipart form, in order; field names do not matter.
 
     Raises UnreadableBody, TooManyItems, UnknownOption for a field that is no file, InvalidValue where there is none.
@@ -42,19 +44,33 @@ async def parse_multipart(body: bytes, content_type: bytes, max_items: int) -> P
         yield body
         yield b""
 
-    try:
+    async def read() -> list[bytes]:
         form = await _InMemory(headers, stream(), max_files=max_items + 1, max_fields=8).parse()
+        try:
+            return [await _file(name, part) for name, part in form.multi_items()]
+        finally:
+            await form.close()
+
+    try:
+        images = _run(read())
     except MultiPartException as error:
         if body.count(b"filename=") > max_items:
             raise TooManyItems(f"the form has more than {max_items} files") from None
         raise UnreadableBody("the form cannot be read: " + _known_reason(error)) from None
-    try:
-        images = [await _file(name, part) for name, part in form.multi_items()]
-    finally:
-        await form.close()
     if not images:
         raise InvalidValue.at(["files"], "the form has no files", expected="at least one image file", got="none")
     return Payload(source="files", images=images)
+
+
+def _run(coroutine: Coroutine[None, None, T]) -> T:
+    """Run a coroutine that waits for nothing, without an event loop. Raises RuntimeError if it waits after all."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        result: T = ended.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a form in memory is read without waiting")
 
 
 def _require_end(body: bytes, headers: Headers) -> None:

@@ -8,7 +8,8 @@ numbers has the skeleton `[[,,],[,,]]`, and no other valid JSON has this skeleto
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +33,10 @@ _MAX_COUNTED = 256
 _OPEN, _CLOSE, _COMMA = b"[],"
 
 _PIECE_ELEMENTS = 1 << 15
+_PIECE_BYTES = 1 << 18
+_AFTER_KEY = re.compile(rb"[ \n\r\t]*:[ \n\r\t]*\[")
+_NOT_IN_NUMBERS = np.ones(256, bool)
+_NOT_IN_NUMBERS[np.frombuffer(_FLESH + b"[],", np.uint8)] = False
 
 _kept = simdjson.Parser()
 
@@ -68,6 +73,41 @@ def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
     shape = _kept_shape_of(outline) if len(outline) <= _KEPT_OUTLINE_BYTES else _shape_of(outline)
     # `[]` is the outline of an empty array and of an array of one number: only the count of numbers tells them apart.
     return flat.reshape(shape) if flat is not None and shape is not None and math.prod(shape) == flat.size else None
+
+
+def cut_arrays(body: bytes) -> tuple[bytes, dict[str, NDArray[np.float64]]]:
+    """Cut the regular arrays of numbers out of a large JSON object.
+
+    Returns the object with null in their places, and the arrays.
+    The caller checks that the nulls stand where the arrays belong: the text may be part of a nested object.
+    """
+    arrays: dict[str, NDArray[np.float64]] = {}
+    for name in ARRAY_FIELDS:
+        key = b'"%s"' % name.encode()
+        found = _AFTER_KEY.match(body, body.find(key) + len(key)) if body.count(key) == 1 else None
+        if found is None:
+            continue
+        start = found.end() - 1
+        stop = body.rfind(b"]", start, _end_of_numbers(body, start)) + 1
+        array = only_array(b'{"%s":%b}' % (name.encode(), body[start:stop]), name) if stop else None
+        if array is not None:
+            arrays[name] = array
+            body = body[:start] + b"null" + body[stop:]
+    return body, arrays
+
+
+def _end_of_numbers(body: bytes, start: int) -> int:
+    """The place of the first byte from `start` on that no array of numbers has.
+
+    Looks at one piece at a time: no call holds the interpreter's lock for long.
+    """
+    text = np.frombuffer(body, np.uint8)
+    for begin in range(start, len(text), _PIECE_BYTES):
+        others = _NOT_IN_NUMBERS[text[begin : begin + _PIECE_BYTES]]
+        at = int(others.argmax())
+        if others[at]:
+            return begin + at
+    return len(text)
 
 
 def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
@@ -145,11 +185,19 @@ _KEPT_OUTLINE_BYTES = 1 << 12
 _kept_layout_of = lru_cache(maxsize=256)(_layout_of)
 
 
-def write_json(fields: Mapping[str, Any]) -> bytes:
-    """Write an object of numbers, text, arrays, nulls and objects as JSON; float32 in its shortest form."""
+def write_json(fields: Mapping[str, Any], check: Callable[[], None] | None = None) -> bytes:
+    """Write an object of numbers, text, arrays, nulls and objects as JSON; float32 in its shortest form.
+
+    `check` is called between two pieces of a large object, and may stop the writing by an error.
+    """
     if sum(map(_elements, fields.values())) <= _PIECE_ELEMENTS:
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
-    return b"".join(_json(fields))
+    pieces = []
+    for piece in _json(fields):
+        if check is not None:
+            check()
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _elements(value: Any) -> int:  # noqa: ANN401 - a field of any kind

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from service.errors import NotAcceptable
+from service.errors import NotAcceptable, UnsupportedMediaType
+from service.wire.head import Head
 
 JSON = "application/json"
 NPY = "application/x-npy"
@@ -97,3 +98,15 @@ def _quality_of(media_type: str, ranges: Sequence[MediaRange]) -> float:
     """The quality that the most precise matching range gives a media type; 0 where none matches."""
     fitting = [(entry.precision(media_type), entry.quality) for entry in ranges if entry.precision(media_type)]
     return max(fitting)[1] if fitting else 0.0
+
+
+def body_type_of(head: Head, accepted: Sequence[str]) -> str:
+    """The media type of a request's body. Raises UnsupportedMediaType where it is none of `accepted`."""
+    given = media_type(head.content_type) if head.content_type is not None else ""
+    if not given and not head.has_body:
+        given = JSON  # a bare POST: the defaults of every option
+    if given not in accepted:
+        raise UnsupportedMediaType(
+            f"the body's Content-Type must be one of {', '.join(accepted)}, not {given[:60] or 'nothing'}"
+        )
+    return given

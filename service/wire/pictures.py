@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +46,25 @@ def png(image: UInt8, scale: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def moving(frames: UInt8, media_type: str, fps: float, scale: int = 1) -> bytes:
-    """Encode frames (n, h, w, c) as an endless animated GIF or WebP. Equal neighbours become one longer frame."""
+def moving(
+    frames: UInt8, media_type: str, fps: float, scale: int = 1, check: Callable[[], None] = lambda: None
+) -> bytes:
+    """Encode frames (n, h, w, c) as an endless animated GIF or WebP. Equal neighbours become one longer frame.
+
+    `check` is called before each frame, and may stop the encoding by an error.
+    """
+
+    def seek(frame: int) -> None:  # Pillow seeks in each image before it encodes it
+        del frame
+        check()
+
+    def checked(frame: UInt8) -> Image.Image:
+        picture = _pillow(frame, scale)
+        picture.seek = seek  # type: ignore[method-assign]
+        return picture
+
     buffer = io.BytesIO()
-    first, *rest = (_pillow(frame, scale) for frame in frames)
+    first, *rest = map(checked, frames)
     milliseconds = max(20, round(1000.0 / fps))
     if media_type == "image/gif":
         centiseconds = max(2, round(100.0 / fps))  # a GIF's own unit

@@ -15,7 +15,8 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from model_store.errors import StoreError
-from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_store
+from service.errors import MethodNotAllowed, NotFound, ServiceError, UnreadableBody, from_limits, from_store
+from service.limits import Abandoned, LimitReached
 from service.wire.negotiation import PROBLEM
 
 Headers = tuple[tuple[str, str], ...]
@@ -31,6 +32,8 @@ def as_problem(error: Exception) -> ServiceError:
         return error
     if isinstance(error, StoreError):
         return from_store(error)
+    if isinstance(error, LimitReached | Abandoned):
+        return from_limits(error)
     return ServiceError("something went wrong; the service's log has the cause under this id")
 
 
@@ -112,12 +115,8 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         response.raw_headers = headers
         return response
 
-    async def service_error(request: Request, error: Exception) -> Response:
-        return respond(request, error if isinstance(error, ServiceError) else ServiceError("internal"))
-
-    async def store_error(request: Request, error: Exception) -> Response:
-        problem = from_store(error) if isinstance(error, StoreError) else ServiceError("internal")
-        return respond(request, problem, error)
+    async def known_error(request: Request, error: Exception) -> Response:
+        return respond(request, as_problem(error), error)
 
     async def http_error(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
@@ -134,7 +133,7 @@ def install_problems(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         del request, error
         return Response(status_code=499)  # only for the log and the metrics: the client has gone
 
-    app.add_exception_handler(ServiceError, service_error)
-    app.add_exception_handler(StoreError, store_error)
+    for kind in (ServiceError, StoreError, LimitReached, Abandoned):
+        app.add_exception_handler(kind, known_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(ClientDisconnect, gone)

@@ -46,35 +46,48 @@ class Renderable(Protocol):
 
 MOVING = (GIF, WEBP)
 
+Check = Callable[[], None]
 
-def render(answer: Renderable, media_type: str, looks: Looks) -> bytes:
-    """Render an answer as bytes of a media type. Raises RuntimeError for a picture of an answer without images."""
+
+def _go_on() -> None:
+    """Stop nothing."""
+
+
+def render(answer: Renderable, media_type: str, looks: Looks, check: Check = _go_on) -> bytes:
+    """Render an answer as bytes of a media type. Raises RuntimeError for a picture of an answer without images.
+
+    `check` is called between two pieces of the work, and may stop it by an error.
+    """
+    check()
     if media_type == NPY:
         return render_npy(answer.fields[answer.main])
     if media_type == JSON:
         images = answer.images() if looks.as_png and answer.images is not None else None
-        return render_json({"model": answer.model, **answer.all_fields()}, images, looks.scale)
+        return render_json({"model": answer.model, **answer.all_fields()}, images, looks.scale, check)
     if media_type == NPZ:
         return render_npz(answer.all_fields())
     if answer.images is None:
         raise RuntimeError("a picture was negotiated for an answer that has none")
     images = answer.images()
     if media_type in MOVING:
-        return moving(images, media_type, looks.fps, looks.scale)
+        return moving(images, media_type, looks.fps, looks.scale, check)
     whole = answer.sheet(images) if answer.sheet is not None else Sheet(images, near_square(len(images)))
     return png(sheet(whole.images, whole.columns), looks.scale)
 
 
-def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1) -> bytes:
+def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1, check: Check = _go_on) -> bytes:
     """Render fields as JSON, float32 in its shortest form.
 
     `images` (n, h, w, c) replace `outputs` as base64 PNGs, every pixel repeated `scale` times in both directions.
     """
     if images is not None:
-        encoded = [base64.b64encode(png(image, scale)).decode() for image in images]
+        encoded = []
+        for image in images:
+            check()
+            encoded.append(base64.b64encode(png(image, scale)).decode())
         fields = {("images" if name == "outputs" else name): value for name, value in fields.items()}
         fields["images"] = encoded
-    return write_json(fields)
+    return write_json(fields, check)
 
 
 def render_npy(array: NDArray[Any]) -> bytes:

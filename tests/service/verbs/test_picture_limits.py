@@ -108,7 +108,7 @@ async def test_a_few_small_pictures_are_decoded_in_the_event_loop_and_no_others(
         assert response.status_code == 200
         assert len(decoded_in) == len(images)
         assert len(set(decoded_in)) == 1
-        assert decoded_in[0].startswith("asyncio_") is not here
+        assert decoded_in[0].startswith("latent-pictures") is not here
     assert len(large) < 64 << 10, "its bytes alone would not tell"
 
 

@@ -15,11 +15,11 @@ def form(*files: bytes) -> bytes:
     return b"".join(PART % (b"f%d" % i, data) for i, data in enumerate(files)) + b"--X--\r\n"
 
 
-async def test_files_come_in_order_whatever_their_fields_are_called() -> None:
-    assert (await parse_multipart(form(b"one", b"two", b"one"), FORM, 8)).images == [b"one", b"two", b"one"]
+def test_files_come_in_order_whatever_their_fields_are_called() -> None:
+    assert parse_multipart(form(b"one", b"two", b"one"), FORM, 8).images == [b"one", b"two", b"one"]
 
 
 @pytest.mark.parametrize("missing", [4, 8, 10, 60])
-async def test_a_form_that_was_cut_short_is_refused_whole(missing: int) -> None:
+def test_a_form_that_was_cut_short_is_refused_whole(missing: int) -> None:
     with pytest.raises(UnreadableBody, match="cut short"):
-        await parse_multipart(form(b"one", b"two")[:-missing], FORM, 8)
+        parse_multipart(form(b"one", b"two")[:-missing], FORM, 8)

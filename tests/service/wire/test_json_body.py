@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,12 +12,13 @@ import pytest
 from service.errors import (
     InvalidValue,
     ServiceError,
+    TooManyItems,
     UnreadableBody,
     UnreadableImage,
     WrongDtype,
     WrongShape,
 )
-from service.wire.json_body import parse_json
+from service.wire.json_body import LARGE_BODY_BYTES, parse_json
 
 
 def test_arrays_images_and_options_are_told_apart() -> None:
@@ -28,7 +31,7 @@ def test_arrays_images_and_options_are_told_apart() -> None:
 def test_integers_are_numbers_of_the_value_range_and_never_bytes() -> None:
     assert parse_json(b'{"inputs": [[0, 1]]}').arrays["inputs"].dtype == np.float64
     assert parse_json(b'{"inputs": [[0, 1]], "sample": false}').arrays["inputs"].dtype == np.float64
-    assert parse_json(b'{"inputs": [[0, 1]], "seed": 1}').arrays["inputs"].dtype == np.int64
+    assert parse_json(b'{"inputs": [[0, 1]], "seed": 1}').arrays["inputs"].dtype == np.float64
 
 
 def test_null_is_the_same_as_nothing() -> None:
@@ -130,3 +133,87 @@ def test_empty_batches_are_arrays_without_rows() -> None:
 @pytest.mark.parametrize("text", ["QUJD", "QU\\nJD\\n", "data:image/png;base64,QUJD", "DATA:image/png;base64,QUJD"])
 def test_base64_in_all_its_habits(text: str) -> None:
     assert parse_json(f'{{"images": ["{text}"]}}'.encode()).images == [b"ABC"]
+
+
+# -- large bodies ------------------------------------------------------------------------------------------
+
+LARGE = np.linspace(-1, 1, 80_000).reshape(400, 200)
+
+
+@pytest.mark.parametrize("indent", [None, 0])
+@pytest.mark.parametrize("others", [{}, {"labels": [3], "seed": 7}, {"images": ["QUJD" * 500]}])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_large_array_among_other_fields_arrives_as_it_was_sent(
+    others: dict[str, object], indent: int | None, first: bool
+) -> None:
+    fields = {"inputs": LARGE.tolist()} | others if first else others | {"inputs": LARGE.tolist()}
+    body = json.dumps(fields, indent=indent).encode()
+    assert len(body) > LARGE_BODY_BYTES
+    payload = parse_json(body)
+    assert np.array_equal(payload.arrays["inputs"], LARGE)
+    assert payload.options == {name: value for name, value in others.items() if name != "images"}
+    assert (payload.images is None) == ("images" not in others)
+
+
+def test_both_large_arrays_are_read() -> None:
+    payload = parse_json(json.dumps({"inputs": LARGE.tolist(), "steps": 3, "z": (2 * LARGE).tolist()}).encode())
+    assert np.array_equal(payload.arrays["inputs"], LARGE)
+    assert np.array_equal(payload.arrays["z"], 2 * LARGE)
+    assert payload.options == {"steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        (b'{"seed": 1, "inputs": [[1, 2], [3, true]]%b}', ["inputs", 1, 1]),
+        (b'{"seed": 1, "inputs": [[1, 2], [3]]%b}', ["inputs", 1]),
+        (b'{"seed": 1, "inputs": [[1, 2], [3, "4"]]%b}', ["inputs", 1, 1]),
+    ],
+)
+def test_a_bad_place_in_a_large_body_is_named(body: bytes, loc: list[str | int]) -> None:
+    with pytest.raises(ServiceError) as refused:
+        parse_json(body % (b" " * LARGE_BODY_BYTES))
+    assert refused.value.errors[0]["loc"] == loc
+
+
+def test_an_array_of_a_nested_object_stays_where_it_is() -> None:
+    payload = parse_json(b'{"labels": {"inputs": [[1, 2]]}%b}' % (b" " * LARGE_BODY_BYTES))
+    assert payload.arrays == {}
+    assert payload.options == {"labels": {"inputs": [[1, 2]]}}
+
+
+def test_a_field_that_comes_twice_is_read_as_in_a_small_body() -> None:
+    body = b'{"inputs": [[1, 2]], "inputs": [[3, 4]]%b}'
+    small, large = parse_json(body % b""), parse_json(body % (b" " * LARGE_BODY_BYTES))
+    assert np.array_equal(small.arrays["inputs"], large.arrays["inputs"])
+
+
+@pytest.mark.parametrize("values", [b"1,", b"[],", b'"",', b"{},", b"null,"])
+def test_more_numbers_than_any_items_have_are_refused_before_they_are_read(values: bytes) -> None:
+    body = b'{"inputs": [' + values * (3 << 20) + b"1]}"
+    with pytest.raises(TooManyItems) as refused:
+        parse_json(body, max_numbers=1000)
+    assert refused.value.errors[0]["loc"] == ["inputs"]
+    assert refused.value.errors[0]["expected"] == "at most 1000 numbers"
+
+
+def test_one_long_text_among_many_does_not_make_all_of_them_long() -> None:
+    """numpy would make an array of text as wide as the longest: 60,000 × 200,000 × 4 bytes."""
+    body = json.dumps({"inputs": ["x" * 200_000] + [""] * 60_000}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(WrongDtype):
+            parse_json(body)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_base64_of_blanks_alone_stays_small() -> None:
+    body = b'{"images": ["' + b"Q " * (1 << 20) + b'"]}'
+    tracemalloc.start()
+    try:
+        parse_json(body)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    finally:
+        tracemalloc.stop()
