@@ -49,6 +49,7 @@ _INLINE_PICTURES, _INLINE_PICTURE_BYTES, _INLINE_PIXELS = 16, 64 << 10, 1 << 16
 takes 2 ms at most; more are decoded in a thread."""
 _INLINE_NUMBERS = 1 << 18
 """Arrays with more numbers are checked and converted in a thread: these take up to 2 ms."""
+_COUNTED_BYTES = 1 << 14
 _BYTES_A_PIXEL = 8
 """Memory of a picture while it is decoded: as it is stored, turned upright, and on its background."""
 
@@ -100,8 +101,9 @@ class Call:
         return self.model.manifest.input
 
     def reserve(self, nbytes: int) -> None:
-        """Hold `nbytes` more until the request is answered. Raises MemoryFull."""
-        self.in_flight.reserve(self.clock, nbytes)
+        """Hold `nbytes` more until the request is answered. Raises MemoryFull. A few thousand bytes are not counted."""
+        if nbytes >= _COUNTED_BYTES:
+            self.in_flight.reserve(self.clock, nbytes)
 
     # -- inputs --------------------------------------------------------------------------------------------
 
