@@ -125,9 +125,15 @@ class Batcher:
         return self._waiting_items
 
     def check_room(self, items: int = 1) -> None:
-        """Raise QueueFull if the queue has no room for `items` more; an empty queue accepts any number."""
+        """Raise QueueFull if the queue has no room for `items` more; an empty queue accepts any number.
+
+        A full queue still accepts a job that is no larger than an equal share of the queue for each waiting job
+        (max-min fairness). So a few callers with large jobs do not shut out others with small ones.
+        """
         waiting = self._waiting_items
         if not waiting or waiting + items <= self._queue_items:
+            return
+        if items * (len(self._jobs) + 1) <= self._queue_items and waiting + items <= 2 * self._queue_items:
             return
         if waiting >= self._queue_items:
             raise QueueFull("as many items are waiting for the model as may; nothing more is accepted")

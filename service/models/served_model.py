@@ -146,10 +146,14 @@ class ServedModel:
     def _batcher(self, half: Half) -> Batcher:
         return self._encoder if half == "encoder" else self._decoder
 
-    def check_room(self, half: Half) -> None:
-        """Raise Overloaded if the queue of a half is full, so that the request's body need not be read."""
+    def check_room(self, half: Half, body_bytes: int = 0) -> None:
+        """Raise Overloaded if the queue of a half is full, so that the request's body need not be read.
+
+        `body_bytes` tells how many items the body may hold, at four bytes a number.
+        """
+        numbers = self.item_numbers if half == "encoder" else self.latent_dim
         try:
-            self._batcher(half).check_room()
+            self._batcher(half).check_room(max(1, body_bytes // (4 * numbers)))
         except BatchingError as error:
             raise from_batching(error) from None
 

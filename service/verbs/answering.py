@@ -118,7 +118,7 @@ async def _respond(
 ) -> Reply:
     settings = services.settings
     record.model = model.reference
-    model.check_room(verb.half)
+    model.check_room(verb.half, len(source.body) if source.body is not None else head.body_bytes() or 0)
     offers = verb.with_pictures if model.manifest.input.kind == "image" else ARRAYS
     answered_as = answer_type(head.accept, offers, verb.picture_first)
     started = time.perf_counter()

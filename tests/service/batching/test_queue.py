@@ -321,12 +321,33 @@ async def test_a_full_queue_refuses_at_once(batcher: Batcher, engine: Doubling) 
     waiting = [job(batcher, *range(5)) for _ in range(4)]
     await queued(batcher, 20)
     with pytest.raises(QueueFull):
-        await job(batcher, 1)
+        await job(batcher, *range(5))
     with pytest.raises(QueueFull):
-        batcher.check_room()
+        batcher.check_room(5)
     engine.gate.set()
     assert len(await asyncio.gather(*waiting)) == 4
     assert values(await job(batcher, 1)) == [2]
+
+
+async def test_a_full_queue_takes_jobs_up_to_an_equal_share_and_twice_its_size_at_most(
+    batcher: Batcher, engine: Doubling
+) -> None:
+    await busy(batcher, engine)
+    jobs = [job(batcher, *range(20))]
+    await queued(batcher, 20)
+    with pytest.raises(QueueFull):
+        await job(batcher, *range(11))
+    jobs += [job(batcher, *range(10))]
+    await queued(batcher, 30)
+    jobs += [job(batcher, *range(6))]
+    await queued(batcher, 36)
+    jobs += [job(batcher, *range(4))]
+    await queued(batcher, 40)
+    with pytest.raises(QueueFull):
+        await job(batcher, 1)
+    engine.gate.set()
+    assert list(map(len, map(values, await asyncio.gather(*jobs)))) == [20, 10, 6, 4]
+    await batcher.close()
 
 
 async def test_one_job_larger_than_the_queue_is_taken_when_nothing_waits(batcher: Batcher) -> None:

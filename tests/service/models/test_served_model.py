@@ -111,12 +111,13 @@ async def test_a_full_queue_is_a_503_before_a_request_is_read_any_further(served
     waiting = asyncio.ensure_future(served.encode(images(QUEUE_ITEMS), None, Clock.until(LONG_S)))
     await asyncio.sleep(0)  # it is queued, and nothing of it has begun
     served.check_room("decoder")
+    body_bytes = images(QUEUE_ITEMS).nbytes
     with pytest.raises(Overloaded) as refused:
-        served.check_room("encoder")
+        served.check_room("encoder", body_bytes)
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
-    assert (await told(served, images(1)))[0] is Overloaded
+    assert (await told(served, images(QUEUE_ITEMS)))[0] is Overloaded
     assert (await waiting).z_mean.shape == (QUEUE_ITEMS, 2)
-    served.check_room("encoder")
+    served.check_room("encoder", body_bytes)
 
 
 async def test_a_version_that_is_unloaded_is_a_503(served: ServedModel) -> None:
