@@ -175,6 +175,8 @@ FORMS = [
         "form: empty", VALUE, ENCODE, content=b"--b--\r\n", headers={"Content-Type": "multipart/form-data; boundary=b"}
     ),
     Bad("form: a text field", OPTION, ENCODE, files={"labels": (None, "1")}, loc=["labels"], says="into the query"),
+    Bad("form: nine text fields", OPTION, ENCODE, files={f"f{i}": (None, "1") for i in range(9)}, loc=["f0"]),
+    Bad("form: a file without its name", OPTION, ENCODE, files={"f": (None, picture(NOISE))}, says="filename"),
     Bad("form: a broken file", IMAGE, ENCODE, files=[("f", picture(NOISE)), ("f", b"x")], loc=["files", 1]),
     Bad("form: too many files", ITEMS, ENCODE, files=[("f", b"x")] * 1025),
     Bad("form: for a table", VALUE, "/encode?model=vector", files={"f": picture(NOISE)}, loc=["files"]),
