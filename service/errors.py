@@ -14,6 +14,7 @@ from service.batching import errors as batching
 
 MAX_DETAIL = 1000
 """Characters: what a client sent is quoted, and may be long."""
+MAX_NAME = 100
 
 Location = Sequence[str | int]
 
@@ -58,8 +59,9 @@ class ServiceError(Exception):
 
     @classmethod
     def at(cls, loc: Location, detail: str, *, expected: str, got: str) -> ServiceError:
-        """The error of one value."""
-        return cls(detail, errors=[{"loc": list(loc), "expected": expected, "got": got}])
+        """The error of one value. Names that a client has made up are cut, for they may be as long as its body."""
+        named = [part if isinstance(part, int) or len(part) <= MAX_NAME else part[: MAX_NAME - 1] + "…" for part in loc]
+        return cls(detail, errors=[{"loc": named, "expected": expected, "got": got}])
 
 
 # -- 400 ---------------------------------------------------------------------------------------------------

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model_store.text_encodings import UTF8_MARK
 from service.errors import (
     InvalidValue,
     NotFinite,
@@ -22,7 +25,8 @@ from service.errors import (
     WrongDtype,
     WrongShape,
 )
-from service.wire.json_arrays import ARRAY_FIELDS, parse_only_array
+from service.wire.json_arrays import ARRAY_FIELDS, parse_only_array, repeated_name
+from service.wire.json_errors import why_not_json
 from service.wire.payload import Payload
 
 _MAX_RANK = 8
@@ -37,25 +41,24 @@ def parse_json(body: bytes) -> Payload:
 def parse_object(body: bytes) -> Payload:
     """Read a JSON object: `inputs` and `z` as arrays, `images` as bytes, the rest as options.
 
-    Raises UnreadableBody for what is no JSON (NaN and Infinity are none), WrongShape for ragged rows, WrongDtype for
-    anything but numbers in an array.
+    A byte order mark is passed over (RFC 8259, 8.1). Raises UnreadableBody for what is no JSON (NaN and Infinity are
+    none), InvalidValue for a name that is given twice, WrongShape for ragged rows, WrongDtype for anything but numbers
+    in an array.
     """
-    if not body.strip():
+    body = body.removeprefix(UTF8_MARK)
+    if not body or body.isspace():
         raise UnreadableBody("the body is empty; a JSON object was expected")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        place = f" at line {error.lineno}, column {error.colno}"
-        hint = " (NaN and Infinity are not JSON)" if b"NaN" in body or b"Infinity" in body else ""
-        raise UnreadableBody(f"the body is no JSON: it breaks{place}{hint}") from None
+        raise UnreadableBody("the body is no JSON: " + why_not_json(body, error)) from None
     if not isinstance(document, dict):
         raise InvalidValue.at([], "the body must be a JSON object", expected="an object", got=describe(document))
-    # numpy reads true as 1.0 among numbers; only a body with the word `true` or `false` can have a boolean
-    booleans = b"true" in body or b"false" in body
+    if twice := repeated_name(body, len(document)):
+        raise InvalidValue.at([twice], f"{twice} is given twice", expected="one value", got="two values or more")
+    plain = _has_plain_arrays(body, document)
     arrays = {
-        name: numbers(document[name], name, booleans=booleans)
-        for name in ARRAY_FIELDS
-        if document.get(name) is not None
+        name: numbers(document[name], name, plain=plain) for name in ARRAY_FIELDS if document.get(name) is not None
     }
     images = document.get("images")
     return Payload(
@@ -66,16 +69,28 @@ def parse_object(body: bytes) -> Payload:
     )
 
 
-def numbers(value: Any, name: str, *, booleans: bool = True) -> NDArray[Any]:  # noqa: ANN401 - any JSON
-    """Convert a nested list of numbers to an array. Raises WrongShape or WrongDtype with the first bad place."""
+def _has_plain_arrays(body: bytes, document: Mapping[str, Any]) -> bool:
+    """Whether no array of a body can hold text or a boolean: the body has no quotes for it, and no word."""
+    texts = len(document) + sum(isinstance(value, str) for value in document.values())
+    return body.count(b'"') == 2 * texts and b"true" not in body and b"false" not in body
+
+
+def numbers(value: Any, name: str, *, plain: bool = False) -> NDArray[Any]:  # noqa: ANN401 - any JSON
+    """Convert a nested list of numbers to an array. Raises WrongShape or WrongDtype with the first bad place.
+
+    `plain` says that it holds no text and no boolean. numpy would read true as 1.0, and would give each text as much
+    memory as the longest one takes.
+    """
     if not isinstance(value, list):
         raise WrongShape.at([name], f"{name} must be an array", expected="nested arrays", got=describe(value))
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
-        array = None
-    if array is None or array.dtype.kind not in "iuf" or booleans:
-        shape = _shape_of_first(value)
+    shape = _shape_of_first(value)
+    array = None
+    if len(shape) <= _MAX_RANK and (plain or _types_at(value, len(shape)) <= {int, float}):
+        try:
+            array = np.array(value)
+        except (ValueError, OverflowError):
+            array = None
+    if array is None or array.dtype.kind not in "iuf":
         if len(shape) > _MAX_RANK:
             raise WrongShape.at(
                 [name], f"{name} is nested too deep", expected=f"at most {_MAX_RANK} levels", got="more"
@@ -83,6 +98,18 @@ def numbers(value: Any, name: str, *, booleans: bool = True) -> NDArray[Any]:  #
         _walk(value, shape, [name])
         array = np.array(value, dtype=np.float64)
     return array
+
+
+def _types_at(value: list[Any], rank: int) -> set[type]:
+    """The types of all elements `rank` levels down; `list` where there are fewer levels somewhere."""
+    level: Iterable[Any] = value
+    for depth in range(1, rank):
+        if set(map(type, level)) != {list}:
+            return {list}
+        level = chain.from_iterable(level)
+        if depth < rank - 1:
+            level = list(level)
+    return set(map(type, level))
 
 
 def _shape_of_first(value: Any) -> list[int]:  # noqa: ANN401
@@ -150,5 +177,5 @@ def describe(value: Any) -> str:  # noqa: ANN401
         return f"an array of {len(value)}"
     if isinstance(value, dict):
         return "an object"
-    text = repr(value)
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -202,6 +202,8 @@ def _every_body() -> Iterator[Case]:
     ):
         yield post(f"JSON as {content_type!r}", "/decode?model=image", body, content_type)
     yield post("JSON in UTF-16", "/decode?model=image", json.dumps(CODES_JSON).encode("utf-16"), "application/json")
+    marked = b'\xef\xbb\xbf{"n": 2, "seed": 1}'
+    yield post("options after a byte order mark", "/sample?model=image", marked, "application/json")
     yield post("JSON after a byte order mark", "/decode?model=image", b"\xef\xbb\xbf" + body, "application/json")
     yield post("JSON of 600 kB", "/decode?model=image", body.ljust(600_000), "application/json")
     yield post("JSON of 1.5 MB", "/decode?model=image", body.ljust(1_500_000), "application/json")
