@@ -104,7 +104,7 @@ class Forbidden(ServiceError):
     status, slug, title = 403, "forbidden", "The key is not the right one"
 
 
-# -- 404, 405, 406, 408, 413, 415 --------------------------------------------------------------------------
+# -- 404, 405, 406, 408, 413, 415, 416 ---------------------------------------------------------------------
 
 
 class NotFound(ServiceError):
@@ -165,6 +165,15 @@ class UnsupportedMediaType(ServiceError):
     """The Content-Type, or the Content-Encoding, is none that this endpoint reads. The detail lists those it does."""
 
     status, slug, title = 415, "unsupported-media-type", "The body's type is not supported"
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The Range header asks for bytes beyond the end of the file. Content-Range has the file's length."""
+
+    status, slug, title = 416, "range-not-satisfiable", "The file has no such bytes"
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail, headers={"Content-Range": f"bytes */{size}"})
 
 
 # -- 422 ---------------------------------------------------------------------------------------------------
