@@ -16,6 +16,7 @@ from latent.datasets import FILES, Chunk, Wanted, is_dataset, open_dataset, whol
 from latent.errors import CommandError
 from model_store.errors import InputError
 from model_store.preprocess import TRAINING_FORMATS, read_image
+from model_store.text_encodings import UTF8_MARK, other_encoding
 
 Array = NDArray[Any]
 
@@ -97,8 +98,12 @@ def _picture(path: Path) -> bytes:
 
 
 def _read_json(path: Path, names: Sequence[str]) -> Array:
+    content = _content(path).removeprefix(UTF8_MARK)
+    encoding = other_encoding(content)
+    if encoding is not None:
+        raise CommandError(f"{path} is {encoding}; expected UTF-8: save it as that")
     try:
-        document = orjson.loads(_content(path))
+        document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise CommandError(f"{path} is not JSON ({error})") from error
     if isinstance(document, dict):

@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, ImageOps
+from PIL import ExifTags, Image, ImageColor, ImageOps
 
 from model_store.arrays import Float32, UInt8
 from model_store.errors import ImageTooLarge, ImageUnreadable, NotFinite, OutOfRange, WrongDtype, WrongShape
 from model_store.manifest import ImageInput, ImagePreprocess, SequenceInput, VectorInput
+from model_store.picture_files import announced_size, kind_of, take_apart, tiff_without_metadata
 
 Array = NDArray[Any]
 Fit = Literal["contain", "cover", "stretch"]
@@ -37,17 +38,31 @@ _BOMB_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
 def read_image(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decode one picture and turn it upright by its EXIF orientation; of a moving picture, the first frame.
 
-    The size is read from the header before anything is decoded. Raises ImageTooLarge, or ImageUnreadable for
-    bytes that are no complete image of one of `formats`.
+    The size is read from the header before anything is decoded. Metadata that makes no sense does not matter. Raises
+    ImageTooLarge, or ImageUnreadable for bytes that are no complete image of one of `formats`.
     """
     with _image_errors(data, formats, max_pixels):
-        size = _size_without_pillow(data)
+        size = announced_size(data)
         if size is not None:
             _limit_pixels(size, max_pixels)
-        image = Image.open(io.BytesIO(data), formats=list(formats))
-        _limit_pixels(image.size, max_pixels)
-        image.load()
-        return ImageOps.exif_transpose(image)
+        file = take_apart(data)
+        try:
+            image = _decoded(file.pixels, formats, max_pixels)
+        except (ValueError, TypeError, OSError):
+            plain = tiff_without_metadata(data)
+            if plain is None:
+                raise
+            image = _decoded(plain, formats, max_pixels)
+        orientation = _orientation(image) if file.orientation is None else file.orientation
+        turn = _TURNS.get(orientation)
+        return image if turn is None else image.transpose(turn)
+
+
+def _decoded(data: bytes, formats: Collection[str], max_pixels: int) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=list(formats))
+    _limit_pixels(image.size, max_pixels)
+    image.load()
+    return image
 
 
 def announced_pixels(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, max_pixels: int = MAX_PIXELS) -> int:
@@ -56,9 +71,9 @@ def announced_pixels(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, 
     `read_image` with this number as `max_pixels` never decodes more. Raises ImageTooLarge or ImageUnreadable.
     """
     with _image_errors(data, formats, max_pixels):
-        size = _size_without_pillow(data)
+        size = announced_size(data)
         if size is None:
-            size = Image.open(io.BytesIO(data), formats=list(formats)).size
+            size = Image.open(io.BytesIO(take_apart(data).pixels), formats=list(formats)).size
         _limit_pixels(size, max_pixels)
         return size[0] * size[1]
 
@@ -66,7 +81,6 @@ def announced_pixels(data: bytes, *, formats: Collection[str] = SERVED_FORMATS, 
 @contextmanager
 def _image_errors(data: bytes, formats: Collection[str], max_pixels: int) -> Iterator[None]:
     """Turn whatever Pillow raises into ImageTooLarge or ImageUnreadable."""
-    kinds = ", ".join(formats)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and of odd EXIF; both are handled here
@@ -78,30 +92,7 @@ def _image_errors(data: bytes, formats: Collection[str], max_pixels: int) -> Ite
     except (ImageTooLarge, MemoryError):
         raise
     except Exception as error:
-        raise ImageUnreadable(
-            "the bytes are no complete image", expected=f"a complete image ({kinds})", got=_describe(data)
-        ) from error
-
-
-def _size_without_pillow(data: bytes) -> tuple[int, int] | None:
-    """Width and height from the header of a PNG or WebP file; None for other bytes.
-
-    Pillow allocates two whole canvases when it opens a WebP file, and takes 20 µs for a PNG's header.
-    PNG: ISO/IEC 15948, 11.2.2. WebP: RFC 9649, 2.5 to 2.7.
-    """
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
-        return None
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if chunk == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if chunk == b"VP8 ":
-        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
-    return None
+        raise _unreadable(data, formats) from error
 
 
 def _limit_pixels(size: tuple[int, int], max_pixels: int) -> None:
@@ -117,10 +108,34 @@ def _limit_pixels(size: tuple[int, int], max_pixels: int) -> None:
         )
 
 
-def _describe(data: bytes) -> str:
-    if not data:
-        return "no bytes"
-    return f"{len(data)} bytes that cannot be decoded to the end"
+def _unreadable(data: bytes, formats: Collection[str]) -> ImageUnreadable:
+    taken = ", ".join(formats)
+    expected = f"a complete image ({taken})"
+    kind = kind_of(data)
+    if kind is not None and kind.lower() not in {f"a {name} image".lower() for name in formats}:
+        return ImageUnreadable(f"the bytes are {kind}; {taken} are taken", expected=expected, got=kind)
+    got = f"{len(data)} bytes that cannot be decoded to the end" if data else "no bytes"
+    return ImageUnreadable("the bytes are no complete image", expected=expected, got=got)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture with each EXIF orientation is turned upright."""
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation as Pillow reads it; 1 where it cannot."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - whatever Pillow makes of it, the pixels are decoded already
+        return 1
 
 
 def image_to_input(
@@ -196,10 +211,18 @@ def _flatten(image: Image.Image, preprocess: ImagePreprocess, *, invert: bool) -
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits; Pillow's own conversion would clip everything above 255 to white."""
-    values = np.asarray(image).astype(np.float64)
+    """Scale 16-bit grey to 8 bits; Pillow's own conversion would clip everything above 255 to white.
+
+    A value that the file calls transparent becomes an alpha channel: after scaling, others would be equal to it.
+    """
+    given = np.asarray(image)
+    values = given.astype(np.float64)
     top = 65535.0 if values.max(initial=0) > 255 or image.mode.startswith("I;16") else 255.0
-    return Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
+    grey = Image.fromarray(np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if not isinstance(clear, int):
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(given == clear, 0, 255).astype(np.uint8))))
 
 
 def from_uint8(images: UInt8, spec: ImageInput) -> Float32:

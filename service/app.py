@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
 
 from service.admission import Admission
 from service.engines.cpus import cpus_of_each
@@ -78,7 +77,6 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
     app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store, pools.files)
     app.state.access_log, app.state.in_flight = access_log, in_flight
     app.add_middleware(RecordMiddleware, access_log=access_log)
@@ -87,7 +85,6 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     for router in routers:
         app.include_router(router)
     install_problems(app, [route for router in routers for route in router.routes])
-    patch_fastapi(app, redirect_from_root_to_docs=False)  # /docs from files of the package: no other host is asked
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

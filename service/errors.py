@@ -15,6 +15,7 @@ from service.batching import errors as batching
 
 MAX_DETAIL = 1000
 """Characters: what a client sent is quoted, and may be long."""
+MAX_NAME = 100
 
 Location = Sequence[str | int]
 
@@ -59,8 +60,9 @@ class ServiceError(Exception):
 
     @classmethod
     def at(cls, loc: Location, detail: str, *, expected: str, got: str) -> ServiceError:
-        """The error of one value."""
-        return cls(detail, errors=[{"loc": list(loc), "expected": expected, "got": got}])
+        """The error of one value. Names that a client has made up are cut, for they may be as long as its body."""
+        named = [part if isinstance(part, int) or len(part) <= MAX_NAME else part[: MAX_NAME - 1] + "…" for part in loc]
+        return cls(detail, errors=[{"loc": named, "expected": expected, "got": got}])
 
 
 # -- 400 ---------------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class Forbidden(ServiceError):
     status, slug, title = 403, "forbidden", "The key is not the right one"
 
 
-# -- 404, 405, 406, 408, 413, 415 --------------------------------------------------------------------------
+# -- 404, 405, 406, 408, 413, 415, 416 ---------------------------------------------------------------------
 
 
 class NotFound(ServiceError):
@@ -164,6 +166,15 @@ class UnsupportedMediaType(ServiceError):
     """The Content-Type, or the Content-Encoding, is none that this endpoint reads. The detail lists those it does."""
 
     status, slug, title = 415, "unsupported-media-type", "The body's type is not supported"
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The Range header asks for bytes beyond the end of the file. Content-Range has the file's length."""
+
+    status, slug, title = 416, "range-not-satisfiable", "The file has no such bytes"
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail, headers={"Content-Range": f"bytes */{size}"})
 
 
 # -- 422 ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Lists the private names of other packages that the service uses, and checks that they exist.
 
-The service uses internals of uvicorn, httptools, starlette and openvino in a few places. An override of a method that a
+The service uses internals of uvicorn, httptools and openvino in a few places. An override of a method that a
 new release has removed would silently never run. So every such name is listed here. A module that uses some of them
 calls `require` when it is imported: an incompatible release of a package is one clear error at start.
 """
@@ -67,11 +67,6 @@ NAMES: dict[str, tuple[Needed, ...]] = {
             "HttpRequestParser",
             "feed_data get_http_version get_method set_dangerous_leniencies should_keep_alive should_upgrade",
         ),
-    ),
-    "starlette": (
-        # wire/image_body.py
-        Needed("starlette.formparsers", "", "MultiPartException"),
-        Needed("starlette.formparsers", "MultiPartParser", "parse spool_max_size"),
     ),
     "openvino": (
         # engines/openvino_engine.py: the native request's own `infer`, below the package's

@@ -13,6 +13,7 @@ import numpy as np
 from latent.datasets.base import Array, Chunk, Wanted
 from latent.datasets.columns import select
 from latent.errors import CommandError
+from model_store.text_encodings import other_encoding_of
 
 Rows = Iterator[tuple[int, list[str]]]
 
@@ -45,6 +46,9 @@ class CsvDataset:
     def _rows(self) -> Rows:
         """Read line numbers and cells of all rows that are not blank."""
         try:
+            encoding = other_encoding_of(self.path)
+            if encoding is not None:
+                raise CommandError(f"{self.path} is {encoding}; expected UTF-8: save it as that")
             with self.path.open(newline="", encoding="utf-8-sig") as file:
                 delimiter = max(",;\t", key=file.readline().count)
                 file.seek(0)

@@ -26,8 +26,9 @@ class RecordMiddleware:
         record = RequestRecord(given_id(scope["headers"]))
         scope.setdefault("state", {})["record"] = record
         method, status = scope["method"], 0
-        if method == "HEAD":  # routes only know GET; the server leaves the body out
-            scope = {**scope, "method": "GET"}
+        if method == "HEAD":  # routes only know GET; the server leaves the body out. Ranges are for GET alone
+            headers = [field for field in scope["headers"] if field[0] != b"range"]
+            scope = {**scope, "method": "GET", "headers": headers}
 
         async def send_with_id(message: Message) -> None:
             nonlocal status

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import mimetypes
+import asyncio
+from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from model_store.verify import REPORT
 from model_store.versions import parse_version
-from service.errors import NotFound, UnknownModel
+from service.errors import NotFound, NotReady, UnknownModel
 from service.models import Model, Registry, Slot
 from service.observability.access_log import record_of
 from service.routes import schemas
@@ -21,11 +22,37 @@ from service.routes.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, pr
 from service.wire.caching import FOR_EVER, CacheHeaders, Precondition, cacheable_response, not_modified
 from service.wire.head import head_of
 from service.wire.negotiation import JSON
+from service.wire.ranges import RangedFile
 from service.workers.peers import Peers
 
 router = APIRouter(tags=["models"])
 
 _IF_NONE_MATCH = {"parameters": [IF_NONE_MATCH]}
+
+_REPORT_TYPES = {
+    ".csv": "text/csv; charset=utf-8",
+    ".gif": "image/gif",
+    ".html": "text/html; charset=utf-8",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webp": "image/webp",
+}
+"""What files of a report are, by their names: scripts are nothing in particular, so no page can run them."""
+_REPORT_HEADERS = {
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""A version may come from anywhere. What it says in HTML or SVG is shown, as if it were from another site."""
 
 
 @router.get(
@@ -71,24 +98,39 @@ async def get_version(name: str, version: str, request: Request, registry: Regis
     "/models/{name}/versions/{version}/report/{path:path}",
     summary="A figure or table of a version's report",
     response_class=FileResponse,
-    responses={200: {"headers": KEPT_HEADERS}, **NOT_MODIFIED, **problems(404)},
+    responses={
+        200: {"headers": KEPT_HEADERS},
+        206: {"description": "The ranges that the Range header asks for.", "headers": KEPT_HEADERS},
+        **NOT_MODIFIED,
+        **problems(404, 416, 503),
+    },
     openapi_extra=_IF_NONE_MATCH,
 )
 async def get_report(name: str, version: str, path: str, request: Request, services: ServicesDep) -> Response:
-    """Only files that the manifest lists are served."""
+    """Only files that the manifest lists are served, and a browser runs no script in them."""
     slot = await find_slot(services.registry, name, version)
     listed = f"{REPORT}/{path}"
     if slot.manifest is None or listed not in slot.manifest.files:
         raise NotFound(f"the report of {slot.reference} has no {path[:100]}")
     file = services.settings.store / slot.name / str(slot.version) / listed
-    if not file.is_file():
-        raise NotFound(f"the report of {slot.reference} has lost {path[:100]}")
+    try:
+        stat = await asyncio.to_thread(file.stat)
+    except FileNotFoundError:
+        raise NotFound(f"the report of {slot.reference} has lost {path[:100]}") from None
+    except OSError as error:
+        why = (error.strerror or "input or output error").lower()
+        raise NotReady(f"{path[:100]} of the report of {slot.reference} cannot be read: {why}") from None
     record_of(request.scope).model = slot.reference
     keeping = CacheHeaders(f'"{slot.manifest.files[listed].sha256[:32]}"', FOR_EVER, by_accept=False)
     if Precondition(head_of(request.scope)).holds(keeping):
         return not_modified(keeping)
-    media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
-    return FileResponse(file, media_type=media_type, headers=keeping.headers)
+    return RangedFile(
+        file,
+        stat,
+        request.headers,
+        media_type=_REPORT_TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream"),
+        headers={**keeping.headers, **_REPORT_HEADERS},
+    )
 
 
 @router.post(

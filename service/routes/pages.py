@@ -1,4 +1,4 @@
-"""Pages for people, and their files: the explorer, and one for each kind of problem."""
+"""Pages for people, and their files: the explorer, the page to try the API, and one for each kind of problem."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     **_FILE_HEADERS,
 }
+_SWAGGER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
 @functools.cache
@@ -76,6 +78,13 @@ def _files_in(folder: Path) -> Mapping[str, _File]:
     }
 
 
+@functools.cache
+def _swagger_file(name: str) -> _File:
+    """A file of the package that brings Swagger UI along. Read when it is asked for: it has 1.7 MB."""
+    content = resources.files("fastapi_swagger.resources").joinpath(name).read_bytes()
+    return _File(content, _MEDIA_TYPES[Path(name).suffix], tag(content))
+
+
 _start = _File.read(_EXPLORER / "index.html", _HTML)
 _files = {**_files_in(_EXPLORER), **_files_in(_PAGES)}
 
@@ -92,6 +101,21 @@ async def get_file(path: str, request: Request) -> Response:
     file = _files.get(path)
     if file is None:
         raise NotFound(f"the pages have no file {path[:100]!r}")
+    return cacheable_response(request, file.content, file.media_type, _FILE_HEADERS, file.etag)
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> Response:
+    """The OpenAPI document as a page to try it: Swagger UI."""
+    return _page(request, "docs.html")
+
+
+@router.get("/swagger/{name}")
+async def get_swagger(name: str, request: Request) -> Response:
+    """A file of Swagger UI."""
+    if name not in _SWAGGER_FILES:
+        raise NotFound(f"Swagger UI has no file {name[:100]!r}")
+    file = _swagger_file(name)
     return cacheable_response(request, file.content, file.media_type, _FILE_HEADERS, file.etag)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from service.errors import every_problem
 from service.verbs.options import DecodeOptions, EncodeOptions, InterpolateOptions, ReconstructOptions, SampleOptions
@@ -78,8 +78,19 @@ class EncodeReply(Reply):
     seed: int | None = Field(None, description="Only where `sample` was set.")
 
 
+def _outputs_or_images(schema: dict[str, Any]) -> None:
+    """Say in a schema that an answer has one of both, and which may be left out."""
+    schema["required"].remove("outputs")
+    schema["oneOf"] = [{"required": ["outputs"]}, {"required": ["images"]}]
+    images = schema["properties"]["images"]
+    images |= {"type": "array", "items": {"type": "string"}}
+    del images["anyOf"], images["default"]
+
+
 class DecodeReply(Reply):
     """Items of the codes."""
+
+    model_config = ConfigDict(json_schema_extra=_outputs_or_images)
 
     outputs: Items
     images: list[str] | None = Field(None, description="Base64 PNGs in place of `outputs`, with `as=png`.")

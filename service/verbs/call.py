@@ -24,6 +24,7 @@ from model_store.preprocess import (
     to_uint8,
 )
 from service.errors import (
+    MAX_NAME,
     AnswerTooLarge,
     InvalidValue,
     LabelError,
@@ -250,6 +251,7 @@ class Call:
         else:
             index = label
         if not 0 <= index < len(classes):
+            label = label[:MAX_NAME] if isinstance(label, str) else label
             detail = f"unknown label {label!r}"[:120]
             expected = f"one of {', '.join(classes)}, or 0 to {len(classes) - 1}"
             raise LabelError.at(loc, detail, expected=expected, got=repr(label)[:60])

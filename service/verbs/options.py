@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
 from model_store.versions import near
-from service.errors import FieldError, InvalidValue, ServiceError, UnknownOption
+from service.errors import MAX_NAME, FieldError, InvalidValue, ServiceError, UnknownOption
 from service.wire.json_body import describe
 
 MAX_SEED = 2**53 - 1
@@ -160,7 +160,7 @@ def read_options(
 
 
 def _unknown(name: str, known: Iterable[str]) -> ServiceError:
-    known = list(known)
+    known, name = list(known), name[:MAX_NAME]
     hint = [other for other in near(name, known) if other != name]
     detail = f"there is no option {name!r}" + (f"; did you mean {' or '.join(hint)}?" if hint else "")
     return UnknownOption.at([name], detail[:300], expected=f"one of {', '.join(known)}", got=repr(name)[:60])

@@ -13,6 +13,7 @@ from service.errors import BodyTooLarge, ServiceError, UnsupportedMediaType
 from service.wire.head import Head
 
 _LINGER_S = 0.5
+_IDENTITY = frozenset({b"", b"identity"})
 
 
 async def read_body(
@@ -24,9 +25,10 @@ async def read_body(
     Content-Encoding, BodyTooLarge or ClientDisconnect.
     """
     encoding = head.content_encoding
-    if encoding is not None and encoding.strip().lower() != b"identity":
-        text = encoding.decode("latin-1").strip().lower()
-        raise UnsupportedMediaType(f"Content-Encoding {text!r} is not supported: send the body as it is (identity)")
+    if encoding is not None and not _IDENTITY.issuperset(map(bytes.strip, encoding.lower().split(b","))):
+        text = encoding[:100].decode("latin-1").strip().lower()
+        detail = f"Content-Encoding {text!r} is not supported: send the body as it is (identity)"
+        raise UnsupportedMediaType(detail, headers={"Accept-Encoding": "identity"})  # RFC 9110, 15.5.16
     announced = head.body_bytes()
     if announced is not None and announced > max_bytes:
         raise _too_large(f"the body has {announced} bytes; at most {max_bytes} are accepted")

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from service.errors import BadHeader, InvalidValue, UnreadableBody
 
-_LISTS = (b"accept", b"if-none-match")
+_LISTS = (b"accept", b"content-encoding", b"if-none-match")
 
 
 class Head:

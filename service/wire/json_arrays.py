@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -123,6 +124,24 @@ def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
         return None
     finally:
         del array, document  # the parser cannot be used again while objects of its last document exist
+
+
+def repeated_name(body: bytes, names: int) -> str | None:
+    """A name that the object in a body has twice; None where it has only `names` of them, so that none is repeated.
+
+    The parser that makes Python objects keeps the last of two values, and says nothing. Call it as `only_array`.
+    """
+    parser = _kept if len(body) <= _KEPT_BYTES else simdjson.Parser()
+    document: Any = None
+    try:
+        document = parser.parse(body)
+        if len(document) == names:
+            return None
+        return next((name for name, count in Counter(document).items() if count > 1), None)
+    except (ValueError, TypeError, RuntimeError):
+        return None
+    finally:
+        del document
 
 
 def _shape_by_brackets(text: NDArray[np.uint8], numbers: int) -> tuple[int, ...] | None:

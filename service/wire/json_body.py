@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from model_store.text_encodings import UTF8_MARK
 from service.errors import (
     InvalidValue,
     NotFinite,
@@ -25,7 +26,8 @@ from service.errors import (
     WrongDtype,
     WrongShape,
 )
-from service.wire.json_arrays import ARRAY_FIELDS, cut_arrays, parse_only_array
+from service.wire.json_arrays import ARRAY_FIELDS, cut_arrays, parse_only_array, repeated_name
+from service.wire.json_errors import why_not_json
 from service.wire.payload import Payload
 
 LARGE_BODY_BYTES = 1 << 20
@@ -47,8 +49,9 @@ def parse_json(body: bytes, max_numbers: float = math.inf) -> Payload:
 def parse_object(body: bytes) -> Payload:
     """Read a JSON object: `inputs` and `z` as arrays, `images` as bytes, the rest as options.
 
-    Raises UnreadableBody for what is no JSON (NaN and Infinity are none), WrongShape for ragged rows, WrongDtype for
-    anything but numbers in an array.
+    A byte order mark is passed over (RFC 8259, 8.1). Raises UnreadableBody for what is no JSON (NaN and Infinity are
+    none), InvalidValue for a name that is given twice, WrongShape for ragged rows, WrongDtype for anything but numbers
+    in an array.
     """
     document = _object(body)
     return _payload(
@@ -76,7 +79,10 @@ def _parse_large(body: bytes, max_numbers: float) -> Payload:
         raise WrongShape.at(
             [], "a large body must hold regular arrays of numbers", expected="nested arrays", got="ragged rows, or text"
         )
-    document = _object(rest)
+    try:
+        document = _object(rest)
+    except ServiceError:
+        return parse_object(body)  # which names the place in the whole body
     if not all(name in document and document[name] is None for name in arrays):  # cut out of a nested object
         return parse_object(body)
     others = {name: numbers(document[name], name) for name in ARRAY_FIELDS if document.get(name) is not None}
@@ -84,16 +90,17 @@ def _parse_large(body: bytes, max_numbers: float) -> Payload:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    if not body.strip():
+    body = body.removeprefix(UTF8_MARK)
+    if not body or body.isspace():
         raise UnreadableBody("the body is empty; a JSON object was expected")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        place = f" at line {error.lineno}, column {error.colno}"
-        hint = " (NaN and Infinity are not JSON)" if b"NaN" in body or b"Infinity" in body else ""
-        raise UnreadableBody(f"the body is no JSON: it breaks{place}{hint}") from None
+        raise UnreadableBody("the body is no JSON: " + why_not_json(body, error)) from None
     if not isinstance(document, dict):
         raise InvalidValue.at([], "the body must be a JSON object", expected="an object", got=describe(document))
+    if twice := repeated_name(body, len(document)):
+        raise InvalidValue.at([twice], f"{twice} is given twice", expected="one value", got="two values or more")
     return document
 
 
@@ -197,5 +204,5 @@ def describe(value: Any) -> str:  # noqa: ANN401
         return f"an array of {len(value)}"
     if isinstance(value, dict):
         return "an object"
-    text = repr(value)
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -131,6 +131,14 @@ def test_csv_with_and_without_a_header(delimiter: str) -> None:
         np.testing.assert_array_equal(numbers(opened), [[1, 2.5], [-300, 4], [5, 6], [7, 8]])
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-16-be"])
+def test_csv_in_another_encoding_is_called_that(encoding: str) -> None:
+    Path("other.csv").write_text("a,b\n1,2\n", encoding=encoding)
+    said = complaint("other.csv")
+    assert said.startswith(f"other.csv is {encoding[:6].upper()}")
+    assert said.endswith("; expected UTF-8: save it as that")
+
+
 @pytest.mark.parametrize("label", ["kind", "1", "-2"])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_label_column_by_name_or_number(suffix: str, label: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import struct
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,28 @@ def test_what_one_verb_writes_the_next_one_reads(latent: Latent, where: list[str
     latent("decode", "image", "codes.json", "-o", "decoded.npy", *where)
     decoded = np.load("decoded.npy")
     np.testing.assert_allclose(decoded[0, 0, :, 0], [0.2, 0.2, 0.6, 0.6], atol=1e-6)
+
+
+def test_json_after_a_byte_order_mark(latent: Latent, where: list[str]) -> None:
+    Path("marked.json").write_bytes(b'\xef\xbb\xbf{"z": [[0, 0]]}')
+    latent("decode", "image", "marked.json", "-o", "decoded.npy", *where)
+    np.testing.assert_allclose(np.load("decoded.npy").ravel(), 0.5)
+    Path("other.json").write_text('{"z": [[0, 0]]}', encoding="utf-16")
+    refused = latent("decode", "image", "other.json", *where)
+    assert (refused.code, refused.err) == (2, "latent: other.json is UTF-16; expected UTF-8: save it as that\n")
+
+
+def test_a_picture_whose_metadata_is_odd(latent: Latent, where: list[str]) -> None:
+    Path("odd").mkdir()
+    for name in ("a", "b"):
+        Image.new("L", (4, 4), 51).save(f"odd/{name}.png", dpi=(72, 72))
+    plain = Path("odd/a.png").read_bytes()
+    text = b"Comment\0\0" + zlib.compress(bytes(4 << 20))
+    chunk = struct.pack(">I4s", len(text), b"zTXt") + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    Path("odd/b.png").write_bytes(plain[:33] + chunk + plain[33:])
+    assert latent("encode", "image", "odd", "-o", "codes.npy", *where).code == 0
+    codes = np.load("codes.npy")
+    np.testing.assert_array_equal(codes[0], codes[1])
 
 
 def test_pictures(latent: Latent, where: list[str], grey: Path) -> None:

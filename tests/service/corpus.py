@@ -179,6 +179,13 @@ def _every_body() -> Iterator[Case]:
     yield post("a picture with options", encode + "&fit=stretch&invert=true", png, "image/png")
     yield post("a large picture", encode, picture(np.zeros((1000, 1000))), "image/png")
     yield post("a form", encode, form(png, picture(GREYS[:, ::-1], "WEBP")), FORM)
+    yield post("a form with a charset that is none", encode, form(png), FORM + "; charset=undefined")
+    yield post("a form with a preamble", encode, b"preamble\r\n" + form(png) + b"epilogue", FORM)
+    unnamed = form(png).replace(b'; filename="a.png"', b"")
+    yield post("a form whose file has no name", encode, unnamed, FORM)
+    text = form(b"1").replace(b'; filename="a.png"', b"").replace(b"image/png", b"text/plain")
+    yield post("a form of text", encode, text, FORM)
+    yield post("a form of a megabyte", encode, form(*[picture(np.zeros((600, 600))).ljust(400_000)] * 3), FORM)
     yield post("a form, reconstructed", "/reconstruct?model=rgb&scale=2", form(png), FORM, {"Accept": "image/png"})
     texts = [base64.b64encode(png).decode(), "data:image/png;base64," + base64.b64encode(png).decode()]
     yield post_json("base64", encode, {"images": texts, "invert": True})
@@ -195,6 +202,8 @@ def _every_body() -> Iterator[Case]:
     ):
         yield post(f"JSON as {content_type!r}", "/decode?model=image", body, content_type)
     yield post("JSON in UTF-16", "/decode?model=image", json.dumps(CODES_JSON).encode("utf-16"), "application/json")
+    marked = b'\xef\xbb\xbf{"n": 2, "seed": 1}'
+    yield post("options after a byte order mark", "/sample?model=image", marked, "application/json")
     yield post("JSON after a byte order mark", "/decode?model=image", b"\xef\xbb\xbf" + body, "application/json")
     yield post("JSON of 600 kB", "/decode?model=image", body.ljust(600_000), "application/json")
     yield post("JSON of 1.5 MB", "/decode?model=image", body.ljust(1_500_000), "application/json")

@@ -23,7 +23,7 @@ from service.settings import Settings
 from tests.support.raw_http import ANSWER_S, Connection
 
 ROOT = Path(__file__).parent.parent.parent
-START_S = 60.0
+START_S = 180.0
 STOP_S = 60.0
 
 

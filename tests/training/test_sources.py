@@ -274,6 +274,12 @@ def test_delimiters_marks_and_blank_lines(tmp_path: Path, delimiter: str) -> Non
     np.testing.assert_array_equal(data.inputs, [[1, 2], [3, 4]])
 
 
+def test_a_table_in_another_encoding_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n", encoding="utf-16")
+    with pytest.raises(DataError, match="is UTF-16; expected UTF-8"):
+        read(tmp_path / "t.csv")
+
+
 def test_a_table_without_a_header_has_numbered_columns(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("1,2,7\n3,4,8\n")
     data = read(tmp_path / "t.csv", label="2")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model_store.text_encodings import other_encoding_of
 from training.config import DataConfig
 from training.data.dataset import Dataset, class_labels
 from training.data.table import label_position, require_columns
@@ -55,6 +56,9 @@ def load_csv(path: Path, data: DataConfig) -> Dataset:
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Read line numbers and cells of all rows that are not blank."""
     try:
+        encoding = other_encoding_of(path)
+        if encoding is not None:
+            raise DataError(f"{path} is {encoding}; expected UTF-8: save it as that")
         with path.open(newline="", encoding="utf-8-sig") as file:
             start = file.readline()
             file.seek(0)

@@ -21,7 +21,7 @@ POLICY = {
     "frame-ancestors": "'none'",
 }
 EXPLORER = ROOT / "service" / "explorer"
-PAGES = ["/", "/problems", "/problems/not-found"]
+PAGES = ["/", "/problems", "/problems/not-found", "/docs"]
 
 
 @pytest.mark.parametrize("path", PAGES)
