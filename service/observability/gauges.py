@@ -30,6 +30,10 @@ _GAUGES = {
     "latent_version_failed": _Gauge("1 where a version has failed.", _VERSION, max),
     "latent_version_memory_bytes": _Gauge("Memory of a loaded version.", _VERSION, sum),
     "latent_version_leases": _Gauge("Requests that have a version.", _VERSION, sum),
+    "latent_store_look_pending_seconds": _Gauge(
+        "How long the look at the store that runs now has been running.", (), max
+    ),
+    "latent_store_unreadable": _Gauge("Parts of the store that cannot be read: itself, models, aliases.", (), max),
     "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
 }
 
@@ -37,6 +41,8 @@ _GAUGES = {
 def values_of(registry: Registry) -> Values:
     """The current gauge values of one process."""
     values: dict[str, dict[Labels, int]] = {name: {} for name in _GAUGES}
+    values["latent_store_look_pending_seconds"][()] = int(registry.look_pending_s)
+    values["latent_store_unreadable"][()] = len(registry.troubles())
     for model in registry.models():
         values["latent_model_held_back"][model.name,] = int(model.reason is not None)
     for slot in registry.slots():
