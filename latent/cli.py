@@ -19,7 +19,10 @@ a start."""
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0, 2 with one line on stderr, or 130 after Ctrl-C."""
     gc.set_threshold(*_GC_THRESHOLDS)
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    if "service.daemon_threads" in sys.modules:  # a command that loaded a model, from a store that may hang
+        sys.modules["service.daemon_threads"].exit_past_stuck_threads(code)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ from latent.errors import CommandError
 from latent.options import DEFAULT_STORE, JsonOption, ReferenceArgument, StoreOption, VersionArgument
 from latent.output import Cell, on_terminal, print_json, print_pairs, print_table, say
 from model_store import Manifest, ModelStore
-from model_store.errors import StoreError
+from model_store.errors import StoreError, StoreMissing
 from model_store.manifest import InputSpec
+from model_store.store import Listing
 from model_store.versions import PRODUCTION, parse_reference
 
 app = typer.Typer(help="List, show, verify, promote and remove the versions in the store.")
@@ -37,7 +39,7 @@ class ListedVersion:
     created_at: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     error: str | None = None
-    """Why its manifest cannot be read; the other fields are empty then."""
+    """Why its manifest or its aliases cannot be read; the other fields are empty then."""
 
 
 @app.callback(invoke_without_command=True)
@@ -51,15 +53,27 @@ def models(context: typer.Context) -> None:
 def list_models(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """Every model and version."""
     keeper = ModelStore(store)
-    listed = {name: [_listed(keeper, name, version) for version in keeper.versions(name)] for name in keeper.names()}
+    try:
+        found = keeper.listing()
+    except StoreMissing:
+        found = Listing({}, {})
+    listed = {name: [_listed(keeper, name, number) for number in numbers] for name, numbers in found.readable.items()}
+    listed = {name: versions for name, versions in listed.items() if versions}
     if as_json:
-        print_json(
-            {"models": [{"name": name, "versions": [asdict(version) for version in listed[name]]} for name in listed]}
-        )
-        return
-    if not listed:
+        models = [{"name": name, "versions": [asdict(version) for version in listed[name]]} for name in listed]
+        unreadable = [{"name": name, "error": str(error)} for name, error in found.unreadable.items()]
+        print_json({"models": models, **({"unreadable": unreadable} if unreadable else {})})
+    elif listed:
+        _print_list(listed)
+    elif not found.unreadable:
         say(f"The store {store} has no model. Train one: latent train mnist-vae --store {store}")
-        return
+    if found.unreadable:
+        number = len(found.unreadable)
+        told = "1 directory cannot" if number == 1 else f"{number} directories cannot"
+        raise CommandError(f"{told} be read: {_joined(list(found.unreadable.values()))}")
+
+
+def _print_list(listed: dict[str, list[ListedVersion]]) -> None:
     print_table(
         ["model", "aliases", "input", "code", "mse", "PCA's", "published"],
         [
@@ -246,14 +260,20 @@ def remove(
 @app.command("gc")
 def collect_garbage(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
     """Remove what killed publishers left behind."""
-    removed = ModelStore(store).collect_garbage()
+    collected = ModelStore(store).collect_garbage()
     if as_json:
-        print_json({"removed": [str(path) for path in removed]})
-        return
-    for path in removed:
-        say(f"removed {path}")
-    if not removed:
-        say("nothing to remove")
+        print_json({"removed": [str(path) for path in collected.removed]})
+    else:
+        for path in collected.removed:
+            say(f"removed {path}")
+        if not collected.removed and not collected.failed:
+            say("nothing to remove")
+    if collected.failed:
+        raise CommandError(f"{len(collected.failed)} not looked at or not removed: {_joined(collected.failed)}")
+
+
+def _joined(errors: Sequence[StoreError]) -> str:
+    return "; ".join(map(str, errors))
 
 
 def _say_alias(name: str, version: int, alias: str, sentence: str, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from latent.options import Engine
 from latent.output import say
 from latent.service_settings import read_settings
+
+_LOOK_PATIENCE_S = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -49,18 +52,40 @@ def serve(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option("--store", metavar="DIR", help="The model store. [default: LATENT_STORE, else ./store]"),
+        typer.Option(
+            "--store",
+            metavar="DIR",
+            help="The model store. [default: LATENT_STORE, else ./store]",
+            readable=False,
+        ),
     ] = None,
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
-    from model_store import ModelStore
     from service.server.process import run
 
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
-    keeper = ModelStore(settings.store)
-    if settings.model is not None and keeper.names():
-        keeper.resolve(settings.model)
+    if settings.model is not None:
+        _check_model(settings.store, settings.model)
     run(settings, lambda address: say_at_once(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+
+
+def _check_model(store: Path, model: str) -> None:
+    """Refuse a model that the store does not have, before the port is bound. Raises StoreError.
+
+    A store that cannot be read now, or hangs, is no reason to refuse: the service waits for it.
+    """
+    from concurrent.futures import Future
+
+    from model_store import ModelStore
+    from model_store.errors import BadAliases, ModelUnreadable, StoreUnreadable
+    from service.daemon_threads import DaemonThread
+
+    keeper = ModelStore(store)
+    looking = DaemonThread("latent-check")
+    found: Future[object] = looking.submit(lambda: keeper.names() and keeper.resolve(model))
+    with suppress(TimeoutError, BadAliases, ModelUnreadable, StoreUnreadable):
+        found.result(_LOOK_PATIENCE_S)
+    looking.shutdown(wait=False)
 
 
 def say_at_once(text: str) -> None:

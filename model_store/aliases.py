@@ -17,7 +17,9 @@ from typing import Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from model_store.durable import locked, write_durably
-from model_store.errors import BadAliases, BadHistory, NothingToRollBack, UnknownVersion, VersionInUse
+from model_store.errors import BadAliases, BadHistory, NothingToRollBack, StoreError, UnknownVersion, VersionInUse
+from model_store.files import read_bounded, words
+from model_store.limits import ALIASES_BYTES, HISTORY_BYTES
 from model_store.manifest import utc_now
 from model_store.versions import check_alias, parse_version
 
@@ -82,7 +84,16 @@ def _current(stacks: Mapping[str, Sequence[int]]) -> Aliases:
 
 def read_aliases(model: Path) -> Aliases:
     """Read which version each alias of a model means; empty where none was ever set. Raises BadAliases."""
-    data = _read(model / ALIASES)
+    return parse_aliases(model, read_alias_bytes(model))
+
+
+def read_alias_bytes(model: Path) -> bytes | None:
+    """Read aliases.json, unparsed; None where there is none. Raises BadAliases where it cannot be read."""
+    return _read(model / ALIASES, ALIASES_BYTES, BadAliases)
+
+
+def parse_aliases(model: Path, data: bytes | None) -> Aliases:
+    """Read the content of aliases.json. Raises BadAliases."""
     if data is None:
         return {}
     try:
@@ -96,14 +107,14 @@ def read_aliases(model: Path) -> Aliases:
 
 def read_history(model: Path) -> History:
     """Read a model's history; empty where there is none yet. Raises BadHistory."""
-    data = _read(model / HISTORY)
+    data = _read(model / HISTORY, HISTORY_BYTES, BadHistory)
     if data is None:
         return History()
     try:
         document = json.loads(data)
         document.pop("sha256")
         history = History.model_validate_json(json.dumps(document))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise BadHistory(f"{HISTORY} of {model.name} cannot be read") from error
     if _history_json(history) != data:
         raise BadHistory(f"{HISTORY} of {model.name} was altered: it does not have its own digest")
@@ -214,17 +225,27 @@ def _recover(model: Path) -> History:
 def _settle(model: Path, history: History) -> None:
     """Write the history, then aliases.json if it does not yet follow from the history."""
     aliases = _aliases_json(history.aliases()) if history.events else None
-    if _read(model / ALIASES) != aliases and aliases is not None:
+    if aliases is not None and not _holds(model / ALIASES, aliases):
         write_durably(model / HISTORY, _history_json(history.model_copy(update={"settled": False})))
         write_durably(model / ALIASES, aliases)
     write_durably(model / HISTORY, _history_json(history.model_copy(update={"settled": True})))
 
 
-def _read(path: Path) -> bytes | None:
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file has this content. One that cannot be read has not: it is replaced."""
     try:
-        return path.read_bytes()
+        return read_bounded(path, len(data)) == data
+    except OSError:
+        return False
+
+
+def _read(path: Path, max_bytes: int, bad: type[StoreError]) -> bytes | None:
+    try:
+        return read_bounded(path, max_bytes)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise bad(f"{path.name} of {path.parent.name} cannot be read ({words(error)})") from error
 
 
 def _aliases_json(aliases: Aliases) -> bytes:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from model_store.errors import StoreNotWritable
+from model_store.files import shown, words
+from model_store.litter import is_litter
 
 
 def fsync_path(path: Path) -> None:
@@ -37,10 +39,12 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def fsync_tree(root: Path) -> None:
-    """Flush every file and directory below `root`, and `root` itself."""
-    for directory, _, files in os.walk(root):
+    """Flush every file and directory below `root`, and `root` itself; not what operating systems leave behind."""
+    for directory, directories, files in os.walk(root):
+        directories[:] = [name for name in directories if not is_litter(name)]
         for name in files:
-            fsync_path(Path(directory, name))
+            if not is_litter(name):
+                fsync_path(Path(directory, name))
         fsync_path(Path(directory))
 
 
@@ -55,7 +59,7 @@ def locked(directory: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreNotWritable(f"{directory} cannot be locked ({error.strerror})") from error
+        raise StoreNotWritable(f"{shown(directory)} cannot be locked ({words(error)})") from error
     try:
         yield
     finally:

@@ -35,8 +35,33 @@ class UnknownVersion(StoreError):
 # -- the state of the store --------------------------------------------------------------------------------
 
 
-class StoreMissing(StoreError):
-    """The store's directory does not exist."""
+class _AtPath(StoreError):
+    """What is said of a directory; `without_path` says it of a name alone, to those whom paths are no business of."""
+
+    def __init__(self, subject: str, path: str, what: str) -> None:
+        super().__init__(f"{subject} {path} {what}".lstrip())
+        self.without_path = f"{subject or path.rpartition('/')[2]} {what}"
+
+
+class StoreMissing(_AtPath):
+    """The store's directory does not exist, or holds no model."""
+
+    def __init__(self, path: str, what: str = "does not exist") -> None:
+        super().__init__("the store", path, what)
+
+
+class StoreUnreadable(_AtPath):
+    """The store's directory is there, and cannot be read: permissions, an unmounted or a broken file system."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__("the store", path, what)
+
+
+class ModelUnreadable(_AtPath):
+    """A model's directory is there, and cannot be read."""
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__("", path, what)
 
 
 class StoreNotWritable(StoreError):
@@ -68,6 +93,10 @@ class VersionDamaged(StoreError):
 
 class IncompleteVersion(VersionDamaged):
     """manifest.json or manifest.sha256 is missing: the version was never finished."""
+
+
+class FileUnreadable(VersionDamaged):
+    """A file or a directory of the version is there, and cannot be read. It may pass without the version changing."""
 
 
 class ManifestAltered(VersionDamaged):
@@ -108,6 +137,10 @@ class RequiredFileMissing(VersionDamaged):
 
 class GoldenInvalid(VersionDamaged):
     """golden.npz lacks an array, holds fewer than eight items, or its shapes are wrong."""
+
+
+class ToleranceTooWide(VersionDamaged):
+    """The manifest's tolerance is so wide that the goldens prove nothing."""
 
 
 class GoldenMismatch(VersionDamaged):

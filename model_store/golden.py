@@ -6,6 +6,7 @@ preprocessing too; `x` is what they became in the trainer, the rest what the tra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.archives import items_in, read_archive, write_archive
+from model_store.archives import SPARE_BYTES, items_in, read_archive, write_archive
 from model_store.arrays import Float32
-from model_store.errors import GoldenInvalid, GoldenMismatch, InputError
+from model_store.errors import GoldenInvalid, GoldenMismatch, InputError, ToleranceTooWide
 from model_store.manifest import ImageInput, InputSpec, ManifestBody, Tolerance
 from model_store.preprocess import array_to_input, image_to_input, one_hot_rows
 
@@ -25,6 +26,13 @@ Half = Callable[[Mapping[str, Float32]], Mapping[str, Array]]
 """Runs an encoder or a decoder: arrays (n, …) by the names of the store's contract, in and out."""
 
 MIN_ITEMS = 8
+_ROOM_ITEMS = 1024
+"""Items that golden.npz may hold at any rate: the limit of its bytes is made for these."""
+
+MAX_RTOL = 1e-2
+MAX_ATOL = 1e-3
+"""Of a manifest's tolerance; `atol` times the scale of codes and outputs, at least 1. The trainer here writes a
+hundredth of both. Beyond them, goldens no longer tell a broken network from a sound one."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,13 @@ def write_golden(path: Path, golden: Golden) -> None:
 
 
 def read_golden(path: Path, body: ManifestBody) -> Golden:
-    """Read golden.npz and check it against the manifest's shapes. Raises GoldenInvalid."""
+    """Read golden.npz; check it against the manifest's shapes, and the manifest's tolerance against it.
+
+    Raises GoldenInvalid, or ToleranceTooWide.
+    """
+    item, code_bytes = math.prod(body.input.shape), 8 * body.latent.dim
     try:
-        arrays = read_archive(path)
+        arrays = read_archive(path, SPARE_BYTES + _ROOM_ITEMS * (3 * 8 * item + 2 * code_bytes))
     except ValueError as error:
         raise GoldenInvalid(f"golden.npz: {error}") from error
     gaussian = body.latent.distribution == "gaussian"
@@ -96,7 +108,9 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
     for name in sorted(wanted):
         if arrays[name].shape != shapes[name]:
             raise GoldenInvalid(f"golden.npz: {name} has shape {arrays[name].shape}, not {shapes[name]}")
-        if not np.isfinite(arrays[name]).all():
+        with np.errstate(over="ignore"):
+            finite = bool(np.isfinite(arrays[name].astype(np.float32)).all())
+        if not finite:
             raise GoldenInvalid(f"golden.npz: {name} holds a value that is no finite number")
     if body.input.conditional:
         classes = len(body.input.class_names or ())
@@ -112,7 +126,7 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
         if "inputs" not in arrays or arrays["inputs"].shape != shapes["x"]:
             raise GoldenInvalid(f"golden.npz lacks inputs of shape {shapes['x']}")
         inputs = arrays["inputs"]
-    return Golden(
+    golden = Golden(
         inputs=inputs,
         labels=arrays["labels"].astype(np.int64) if body.input.conditional else None,
         x=arrays["x"].astype(np.float32),
@@ -120,6 +134,21 @@ def read_golden(path: Path, body: ManifestBody) -> Golden:
         z_log_var=arrays["z_log_var"].astype(np.float32) if gaussian else None,
         outputs=arrays["outputs"].astype(np.float32),
     )
+    check_tolerance(golden, body.tolerance)
+    return golden
+
+
+def check_tolerance(golden: Golden, tolerance: Tolerance) -> None:
+    """Check that goldens with this tolerance still prove something. Raises ToleranceTooWide."""
+    with np.errstate(over="ignore"):
+        scale = max(
+            1.0, float(np.std(golden.z_mean, dtype=np.float64)), float(np.std(golden.outputs, dtype=np.float64))
+        )
+    for name, got, allowed in (("rtol", tolerance.rtol, MAX_RTOL), ("atol", tolerance.atol, MAX_ATOL * scale)):
+        if not got <= allowed:
+            raise ToleranceTooWide(
+                f"tolerance.{name} is {got:g}; at most {allowed:g} is allowed, or the goldens would prove nothing"
+            )
 
 
 def replay(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_store.archives import items_in, read_archive, write_archive
+from model_store.archives import SPARE_BYTES, items_in, read_archive, write_archive
 from model_store.arrays import Float32
 from model_store.errors import HeldoutInvalid
 from model_store.manifest import ManifestBody
@@ -42,8 +43,9 @@ def write_heldout(path: Path, heldout: Heldout) -> None:
 
 def read_heldout(path: Path, body: ManifestBody) -> Heldout:
     """Read heldout.npz and check it against the manifest's shapes. Raises HeldoutInvalid."""
+    item_bytes = 8 * (math.prod(body.input.shape) + body.latent.dim + 3)
     try:
-        arrays = read_archive(path)
+        arrays = read_archive(path, SPARE_BYTES + MAX_ITEMS * item_bytes)
     except ValueError as error:
         raise HeldoutInvalid(f"heldout.npz: {error}") from error
     if missing := sorted({"inputs", "codes", "coordinates"} - arrays.keys()):

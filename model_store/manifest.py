@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from model_store import limits
 from model_store.errors import ManifestUnreadable, SchemaTooNew, UnsafePath
+from model_store.limits import Integer, LongText, NameText
 from model_store.migrations import MIGRATIONS
 
 SCHEMA_VERSION = 1
@@ -33,6 +36,14 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 ValueRange = tuple[FiniteFloat, FiniteFloat]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Length = Annotated[int, Field(gt=0, le=limits.ITEM_NUMBERS)]
+
+
+def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    numbers = math.prod(shape)
+    if numbers > limits.ITEM_NUMBERS:
+        raise ValueError(f"an item of {numbers} numbers is too large; at most {limits.ITEM_NUMBERS} are allowed")
+    return shape
 
 
 class Part(BaseModel):
@@ -46,8 +57,10 @@ class ImagePreprocess(Part):
 
     version: Literal[1] = 1
     mode: Literal["L", "RGB"] = "L"
-    size: tuple[PositiveInt, PositiveInt] = Field(description="(height, width) in pixels")
-    background: tuple[int, int, int] = Field((0, 0, 0), description="RGB 0…255, under alpha and around `contain`")
+    size: tuple[Length, Length] = Field(description="(height, width) in pixels")
+    background: tuple[Integer, Integer, Integer] = Field(
+        (0, 0, 0), description="RGB 0…255, under alpha and around `contain`"
+    )
     fit: Literal["contain", "cover", "stretch"] = "contain"
     resample: Literal["bicubic"] = "bicubic"
 
@@ -56,7 +69,7 @@ class Standardisation(Part):
     """Scaling of a table's columns: network = (table - mean) / deviation. A constant column has deviation 1."""
 
     version: Literal[1] = 1
-    columns: tuple[str, ...] | None = Field(None, description="names, where the table has them")
+    columns: tuple[NameText, ...] | None = Field(None, description="names, where the table has them")
     mean: tuple[FiniteFloat, ...]
     deviation: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
 
@@ -71,7 +84,9 @@ class _Input(Part):
     value_range: ValueRange | None = Field(
         None, description="lowest and highest value of inputs and outputs; null where unbounded"
     )
-    class_names: tuple[str, ...] | None = Field(None, description="names of the labels 0, 1, 2 …, where known")
+    class_names: Annotated[tuple[NameText, ...], Field(max_length=limits.CLASSES)] | None = Field(
+        None, description="names of the labels 0, 1, 2 …, where known"
+    )
     conditional: bool = Field(default=False, description="whether encoder and decoder take labels")
 
     @model_validator(mode="after")
@@ -87,7 +102,7 @@ class ImageInput(_Input):
     """Images (height, width, channels), float32 in `value_range`."""
 
     kind: Literal["image"] = "image"
-    shape: tuple[PositiveInt, PositiveInt, Literal[1, 3]]
+    shape: Annotated[tuple[Length, Length, Literal[1, 3]], AfterValidator(_bounded)]
     value_range: ValueRange = (0.0, 1.0)
     preprocess: ImagePreprocess
 
@@ -102,7 +117,7 @@ class VectorInput(_Input):
     """Vectors (features,), in the user's own units; `preprocess` brings them to the network's."""
 
     kind: Literal["vector"] = "vector"
-    shape: tuple[PositiveInt]
+    shape: tuple[Length]
     preprocess: Standardisation | None = None
 
     @model_validator(mode="after")
@@ -120,7 +135,7 @@ class SequenceInput(_Input):
     """Sequences (steps, features)."""
 
     kind: Literal["sequence"] = "sequence"
-    shape: tuple[PositiveInt, PositiveInt]
+    shape: Annotated[tuple[Length, Length], AfterValidator(_bounded)]
     preprocess: None = None
 
 
@@ -130,7 +145,7 @@ InputSpec = Annotated[ImageInput | VectorInput | SequenceInput, Field(discrimina
 class LatentSpec(Part):
     """The code: its length, and whether the encoder answers a Gaussian or a point."""
 
-    dim: PositiveInt
+    dim: Annotated[int, Field(gt=0, le=limits.LATENT_DIM)]
     distribution: Literal["gaussian", "deterministic"]
 
 
@@ -150,7 +165,9 @@ class Likelihood(Part):
 class AnomalySpec(Part):
     """Quantiles of the per-item reconstruction error (mse) on held-out items, and the default threshold."""
 
-    levels: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(description="ascending, from 0 to 1")
+    levels: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        max_length=limits.ENTRIES, description="ascending, from 0 to 1"
+    )
     quantiles: tuple[FiniteFloat, ...]
     threshold: FiniteFloat
     threshold_level: Annotated[float, Field(ge=0, le=1)]
@@ -170,16 +187,19 @@ class AnomalySpec(Part):
 class Dataset(Part):
     """What the version was trained on."""
 
-    name: str
-    licence: str
+    name: NameText
+    licence: NameText
     sha256: Sha256 = Field(description="of the arrays as read, before any split")
-    train_items: int
-    validation_items: int
-    test_items: int
+    train_items: Integer
+    validation_items: Integer
+    test_items: Integer
 
 
 class Tolerance(Part):
-    """How closely an engine must reproduce the recorded outputs: |got - recorded| <= atol + rtol * |recorded|."""
+    """How closely an engine must reproduce the recorded outputs: |got - recorded| <= atol + rtol * |recorded|.
+
+    That of a manifest has an upper limit, which depends on the goldens: `model_store.golden.check_tolerance`.
+    """
 
     rtol: Annotated[FiniteFloat, Field(ge=0)] = 1e-4
     atol: Annotated[FiniteFloat, Field(ge=0)] = 1e-5
@@ -188,26 +208,38 @@ class Tolerance(Part):
 class FileDigest(Part):
     """Size and SHA-256 of one file of the version."""
 
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, le=limits.FILE_BYTES)]
     sha256: Sha256
 
 
 class ManifestBody(Part):
     """The manifest's fields that a trainer sets; publishing adds name, number, time and checksums."""
 
-    family: str = Field(description="for people: convolutional-vae, dense-ae, linear-ae …")
-    intended_use: str
+    family: NameText = Field(description="for people: convolutional-vae, dense-ae, linear-ae …")
+    intended_use: LongText
     input: InputSpec
     latent: LatentSpec
     likelihood: Likelihood
-    metrics: dict[str, FiniteFloat] = Field(description="on held-out items; pca_… is PCA of the same dimension")
+    metrics: dict[NameText, FiniteFloat] = Field(
+        max_length=limits.ENTRIES, description="on held-out items; pca_… is PCA of the same dimension"
+    )
     anomaly: AnomalySpec
     recipe: dict[str, Any] = Field(description="the recipe as it ran")
-    seed: int
-    libraries: dict[str, str] = Field(description="versions of what the trainer used")
+    seed: Integer
+    libraries: dict[NameText, NameText] = Field(
+        max_length=limits.ENTRIES, description="versions of what the trainer used"
+    )
     dataset: Dataset
-    engines: tuple[str, ...] = Field(description="engines that reproduced the goldens at export")
+    engines: tuple[NameText, ...] = Field(
+        max_length=limits.ENTRIES, description="engines that reproduced the goldens at export"
+    )
     tolerance: Tolerance = Tolerance()
+
+    @field_validator("recipe")
+    @classmethod
+    def _limited(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        limits.check_document(recipe)
+        return recipe
 
 
 class Manifest(ManifestBody):
@@ -215,9 +247,11 @@ class Manifest(ManifestBody):
 
     schema_version: Literal[1] = 1
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
-    version: PositiveInt
+    version: Annotated[int, Field(gt=0, lt=10**10)]
     created_at: AwareDatetime
-    files: dict[str, FileDigest] = Field(description="every file but the manifest and its digest")
+    files: dict[str, FileDigest] = Field(
+        max_length=limits.FILES, description="every file but the manifest and its digest"
+    )
 
     @field_validator("files")
     @classmethod
@@ -238,16 +272,24 @@ class Manifest(ManifestBody):
         """Serialise to the bytes of manifest.json. Raises ManifestUnreadable if JSON cannot hold the recipe."""
         try:
             document = self.model_dump(mode="json")
-            return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+            data = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         except ValueError as error:
             raise ManifestUnreadable(f"the manifest cannot be written as JSON ({error})") from error
+        if len(data) > limits.MANIFEST_BYTES:
+            raise ManifestUnreadable(
+                f"the manifest has {len(data)} bytes as JSON; at most {limits.MANIFEST_BYTES} are read"
+            )
+        return data
 
 
 def require_inside(path: str) -> None:
     """Raise UnsafePath unless `path` is a plain relative path that stays inside the version.
 
-    Refused are absolute paths, `..`, `.`, empty parts, backslashes, drive letters and control characters.
+    Refused are absolute paths, `..`, `.`, empty parts, backslashes, drive letters, control characters, and paths that
+    are too long.
     """
+    if len(path) > limits.PATH_CHARACTERS:
+        raise UnsafePath(f"manifest.json lists a path of {len(path)} characters; at most {limits.PATH_CHARACTERS}")
     pure = PurePosixPath(path)
     plain = path == str(pure) and path not in ("", ".") and not pure.is_absolute()
     if not plain or ".." in pure.parts or any(c in path for c in "\\:") or not path.isprintable():
@@ -280,9 +322,16 @@ def parse_manifest(data: bytes) -> Manifest:
     try:
         return Manifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise ManifestUnreadable(f"manifest.json: {where}: {first['msg']}") from error
+        raise ManifestUnreadable(f"manifest.json: {first_wrong(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestUnreadable(f"manifest.json is not JSON ({error})") from error
+
+
+def first_wrong(error: ValidationError) -> str:
+    """The first field that is wrong, and why: `latent.dim: Input should be greater than 0`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part)[:64] for part in first["loc"]) or "manifest"
+    return f"{where}: {first['msg']}"
 
 
 def utc_now() -> datetime:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model_store.archives import read_archive, write_archive
+from model_store.archives import SPARE_BYTES, read_archive, write_archive
 from model_store.arrays import Float64
 from model_store.errors import PriorInvalid
+
+_ROOM_COMPONENTS = 32
+"""Components that prior.npz may hold at any rate: the limit of its bytes is made for these."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ def write_prior(path: Path, mixture: Mixture) -> None:
 
 def read_prior(path: Path, latent_dim: int) -> Mixture:
     """Read prior.npz. Raises PriorInvalid if it is not a Gaussian mixture over codes of length `latent_dim`."""
+    component_bytes = 8 * (1 + latent_dim + latent_dim**2)
     try:
-        arrays = read_archive(path)
+        arrays = read_archive(path, SPARE_BYTES + _ROOM_COMPONENTS * component_bytes)
     except ValueError as error:
         raise PriorInvalid(f"prior.npz: {error}") from error
     if missing := sorted({"weights", "means", "covariances"} - arrays.keys()):

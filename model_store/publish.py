@@ -6,6 +6,7 @@ no reader looks at and `gc` removes; one that dies after it has published.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -13,15 +14,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from model_store.aliases import next_version, record_publication
 from model_store.durable import fsync_path, fsync_tree, hold, locked
-from model_store.errors import StoreNotWritable
-from model_store.manifest import Manifest, ManifestBody, utc_now
+from model_store.errors import ManifestUnreadable, StoreNotWritable
+from model_store.files import shown, words
+from model_store.manifest import Manifest, ManifestBody, first_wrong, utc_now
 from model_store.verify import DIGEST, MANIFEST, digest_file, digest_line, verify_contents, walk_files
 from model_store.versions import check_name
 
 STAGING_PREFIX = ".staging-"
 CHECK_PREFIX = ".latent-check-"
+
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a disk says that takes no more, to whoever fills a staging directory."""
 
 
 class Staging:
@@ -37,9 +44,9 @@ class Staging:
         """
         present = set(walk_files(self.path)) - {MANIFEST, DIGEST}
         verify_contents(self.path, body, present)
-        files = {path: digest_file(self.path / path) for path in sorted(present)}
         model = self.path.parent
         try:
+            files = {path: digest_file(self.path / path) for path in sorted(present)}
             fsync_tree(self.path)
             with locked(model):
                 manifest = Manifest(
@@ -59,8 +66,10 @@ class Staging:
                 fsync_path(model)
                 with suppress(OSError):  # the version stands: whoever removes it makes sure of its number again
                     record_publication(model, manifest.version)
+        except ValidationError as error:
+            raise ManifestUnreadable(f"the manifest cannot be published: {first_wrong(error)}") from error
         except OSError as error:
-            raise StoreNotWritable(f"{model} cannot be written ({error.strerror})") from error
+            raise _not_writable(model, error) from error
         return manifest
 
 
@@ -68,16 +77,20 @@ class Staging:
 def stage(store: Path, name: str) -> Iterator[Staging]:
     """Make an empty hidden staging directory in a `with` block; it is removed at the end unless it was published.
 
-    The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName or
-    StoreNotWritable.
+    The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName, or
+    StoreNotWritable; the latter too where the block finds the disk full.
     """
     model = store / check_name(name)
     try:
         path, holder = _make_staging(model)
     except OSError as error:
-        raise StoreNotWritable(f"{model} cannot be written ({error.strerror})") from error
+        raise _not_writable(model, error) from error
     try:
         yield Staging(path)
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            raise _not_writable(model, error) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(holder)
@@ -88,14 +101,18 @@ def stage(store: Path, name: str) -> Iterator[Staging]:
 def check_writable(store: Path) -> None:
     """Raise StoreNotWritable unless a version can be written below `store`; nothing stays on the disk."""
     ancestor = store.absolute()
-    while not ancestor.exists() and ancestor != ancestor.parent:
-        ancestor = ancestor.parent
     try:
+        while not ancestor.exists() and ancestor != ancestor.parent:
+            ancestor = ancestor.parent
         with tempfile.TemporaryDirectory(prefix=CHECK_PREFIX, dir=ancestor):
             pass
     except OSError as error:
-        reason = f"nothing can be created in {ancestor}: {error.strerror}"
-        raise StoreNotWritable(f"the store {store} cannot be written ({reason})") from error
+        reason = f"nothing can be created in {shown(ancestor)}: {words(error)}"
+        raise StoreNotWritable(f"the store {shown(store)} cannot be written ({reason})") from error
+
+
+def _not_writable(model: Path, error: OSError) -> StoreNotWritable:
+    return StoreNotWritable(f"{shown(model)} cannot be written ({words(error)})")
 
 
 def _make_staging(model: Path) -> tuple[Path, int]:

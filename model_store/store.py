@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model_store import aliases as alias_files
@@ -14,12 +16,16 @@ from model_store.durable import fsync_path, is_locked, locked
 from model_store.errors import (
     BadAliases,
     BadHistory,
+    ModelUnreadable,
     StoreError,
     StoreMissing,
     StoreNotWritable,
+    StoreUnreadable,
     UnknownModel,
     UnknownVersion,
 )
+from model_store.files import shown, words
+from model_store.litter import is_litter
 from model_store.manifest import Manifest
 from model_store.publish import CHECK_PREFIX, STAGING_PREFIX
 from model_store.verify import read_manifest, verify_version
@@ -36,6 +42,25 @@ class Finding:
     error: StoreError | None
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The directories of a store that are named as models are, by name, sorted."""
+
+    readable: dict[str, list[int]]
+    """The versions of each model, ascending; empty where it has none."""
+    unreadable: dict[str, ModelUnreadable]
+    """Directories that cannot be read: a model's, or somebody else's."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Result of collecting garbage."""
+
+    removed: list[Path] = field(default_factory=list)
+    failed: list[StoreError] = field(default_factory=list)
+    """What could not be looked at or removed, and why."""
+
+
 class ModelStore:
     """A directory of models and their versions. Reading never writes; a missing directory is an empty store.
 
@@ -47,19 +72,33 @@ class ModelStore:
 
     # -- reading -------------------------------------------------------------------------------------------
 
+    def listing(self) -> Listing:
+        """List the models and their versions; a directory that cannot be read does not stop it.
+
+        Raises StoreMissing where there is no such directory, StoreUnreadable where it cannot be read.
+        """
+        readable: dict[str, list[int]] = {}
+        unreadable: dict[str, ModelUnreadable] = {}
+        for name in sorted(model_directories(self.path, unreadable)):
+            try:
+                readable[name] = alias_files.published_versions(self.path / name)
+            except OSError as error:
+                unreadable[name] = model_unreadable(self.path / name, error)
+        return Listing(readable, dict(sorted(unreadable.items())))
+
     def names(self) -> list[str]:
-        """Names of the models with at least one version, sorted."""
+        """Names of the models with at least one version, sorted; those that cannot be read are left out."""
         try:
-            entries = sorted(path.name for path in self.path.iterdir() if path.is_dir())
-        except FileNotFoundError:
+            return [name for name, versions in self.listing().readable.items() if versions]
+        except StoreMissing:
             return []
-        except OSError as error:
-            raise StoreMissing(f"the store {self.path} cannot be read ({error.strerror})") from error
-        return [name for name in entries if _is_name(name) and alias_files.published_versions(self.path / name)]
 
     def versions(self, name: str) -> list[int]:
-        """Version numbers of a model, ascending; the versions are not verified."""
-        versions = alias_files.published_versions(self.path / check_name(name))
+        """Version numbers of a model, ascending; the versions are not verified. Raises ModelUnreadable."""
+        try:
+            versions = alias_files.published_versions(self.path / check_name(name))
+        except OSError as error:
+            raise model_unreadable(self.path / name, error) from error
         if not versions:
             known = self.names()
             raise UnknownModel(name, near(name, known), known)
@@ -107,12 +146,20 @@ class ModelStore:
         if wanted is not None and wanted.selector is not None:
             yield self._verify_version(*self.resolve(wanted))
             return
-        if wanted is None and not self.path.is_dir():
-            raise StoreMissing(f"the store {self.path} does not exist")
-        for name in self.names() if wanted is None else [wanted.name]:
-            for version in self.versions(name):
-                yield self._verify_version(name, version)
-            yield self._verify_aliases(name)
+        if wanted is not None:
+            yield from self._verify_model(wanted.name, self.versions(wanted.name))
+            return
+        listing = self.listing()
+        for name, versions in listing.readable.items():
+            if versions:
+                yield from self._verify_model(name, versions)
+        for name, error in listing.unreadable.items():
+            yield Finding(name, error)
+
+    def _verify_model(self, name: str, versions: list[int]) -> Iterator[Finding]:
+        for version in versions:
+            yield self._verify_version(name, version)
+        yield self._verify_aliases(name)
 
     def _verify_version(self, name: str, version: int) -> Finding:
         try:
@@ -126,6 +173,8 @@ class ModelStore:
             alias_files.verify_aliases(self.path / name)
         except (BadAliases, BadHistory) as error:
             return Finding(f"{name} (aliases and history)", error)
+        except OSError as error:
+            return Finding(f"{name} (aliases and history)", model_unreadable(self.path / name, error))
         return Finding(f"{name} (aliases and history)", None)
 
     # -- keeping -------------------------------------------------------------------------------------------
@@ -154,33 +203,90 @@ class ModelStore:
             grave = model / f"{REMOVED_PREFIX}{version}-{uuid.uuid4().hex}"
             self.directory(name, version).rename(grave)
             fsync_path(model)
-            shutil.rmtree(grave)
+            # The version is gone for every reader. What an open file on NFS keeps of it, `gc` removes later.
+            shutil.rmtree(grave, ignore_errors=True)
 
-    def collect_garbage(self) -> list[Path]:
-        """Remove the files that killed publishers and removals left behind; return their paths.
+    def collect_garbage(self) -> Collected:
+        """Remove the files that killed publishers and removals left behind.
 
-        A living publisher holds the lock of its directory and is left alone.
+        A living publisher holds the lock of its directory and is left alone. A directory that is somebody else's does
+        not stop it. Raises StoreUnreadable.
         """
-        removed: list[Path] = []
-        if not self.path.is_dir():
-            return removed
-        for path in sorted(self.path.glob(f"{CHECK_PREFIX}*")):
-            with _writing(path):
-                path.rmdir()
-            removed.append(path)
-        for model in sorted(path for path in self.path.iterdir() if path.is_dir() and _is_name(path.name)):
-            with _writing(model), locked(model):
-                for path in sorted(model.iterdir()):
-                    if not _is_garbage(path):
-                        continue
-                    if path.is_dir():
+        collected = Collected()
+        try:
+            names = sorted(self._garbage_places(collected))
+        except StoreMissing:
+            return collected
+        for name in names:
+            path = self.path / name
+            try:
+                with _writing(path):
+                    if name.startswith(CHECK_PREFIX):
+                        path.rmdir()
+                        collected.removed.append(path)
+                    else:
+                        _collect_in(path, collected)
+            except StoreError as error:
+                collected.failed.append(error)
+        return collected
+
+    def _garbage_places(self, collected: Collected) -> list[str]:
+        unreadable: dict[str, ModelUnreadable] = {}
+        names = list(model_directories(self.path, unreadable, lambda name: name.startswith(CHECK_PREFIX)))
+        collected.failed.extend(unreadable.values())
+        return names
+
+
+def model_directories(
+    store: Path, unreadable: dict[str, ModelUnreadable], other: Callable[[str], bool] = lambda _name: False
+) -> Iterator[str]:
+    """Names of the directories in a store that are named as models are, or as `other` says; in no order.
+
+    Those of which not even this can be told are put into `unreadable`. Raises StoreMissing or StoreUnreadable.
+    """
+    try:
+        with os.scandir(store) as entries:
+            for entry in entries:
+                if not (_is_name(entry.name) or other(entry.name)):
+                    continue
+                try:
+                    if entry.is_dir():
+                        yield entry.name
+                except OSError as error:
+                    unreadable[entry.name] = model_unreadable(store / entry.name, error)
+    except FileNotFoundError:
+        raise StoreMissing(shown(store)) from None
+    except OSError as error:
+        raise StoreUnreadable(shown(store), f"cannot be read ({words(error)})") from error
+
+
+def model_unreadable(directory: Path, error: OSError) -> ModelUnreadable:
+    """The error of a model's directory that cannot be read."""
+    return ModelUnreadable(shown(directory), f"cannot be read ({words(error)})")
+
+
+def _collect_in(model: Path, collected: Collected) -> None:
+    """Remove the garbage in a model's directory, and the directory where nothing else is in it. Raises OSError."""
+    with locked(model):
+        for path in sorted(model.iterdir()):
+            if not _is_garbage(path):
+                continue
+            try:
+                with _writing(path):
+                    if path.is_dir() and not path.is_symlink():
                         shutil.rmtree(path)
                     else:
                         path.unlink()
-                    removed.append(path)
-                if not any(model.iterdir()):
-                    model.rmdir()
-        return removed
+            except StoreNotWritable as error:
+                collected.failed.append(error)
+            else:
+                collected.removed.append(path)
+        if all(is_litter(path.name) for path in model.iterdir()):
+            try:
+                model.rmdir()
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+                    raise
 
 
 @contextmanager
@@ -189,7 +295,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreNotWritable(f"{path} cannot be written ({error.strerror})") from error
+        raise StoreNotWritable(f"{shown(path)} cannot be written ({words(error)})") from error
 
 
 def _is_garbage(path: Path) -> bool:
@@ -205,7 +311,7 @@ def _is_name(text: str) -> bool:
         check_name(text)
     except StoreError:
         return False
-    return True
+    return not is_litter(text)
 
 
 def _listed(versions: list[int]) -> str:

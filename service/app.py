@@ -18,6 +18,7 @@ from service.errors import ServiceError
 from service.limits import InFlightBytes, Pools
 from service.models import Registry
 from service.models.heldout_maps import Maps
+from service.models.version_files import VersionFiles
 from service.observability.access_log import AccessLog
 from service.observability.metrics import Metrics
 from service.routes import document, health, inference, maps, models, pages
@@ -41,6 +42,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     """Make the FastAPI application. Models load when its lifespan begins; `line` is a pipe to the supervisor."""
     metrics = Metrics()
     access_log = AccessLog(metrics, settings)
+    files = VersionFiles(settings.store)
     peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
     in_flight, pools = InFlightBytes(settings.max_in_flight_bytes), Pools.of(cpus_of_each(settings.workers))
 
@@ -49,12 +51,13 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         registry = Registry(settings, metrics)
         metrics.watch(registry, in_flight, pools)
         app.state.services = Services(settings, registry, Admission(settings.max_batch_items), pools, in_flight)
-        registry.open()
+        await registry.open()
         if peers is not None:
             peers.open(lambda name: _reload(registry, name, settings.timeout_s))
             await registry.settled()  # other workers answer until this one is ready
         yield
         await registry.close()
+        files.close()
         if peers is not None:
             peers.close()
         pools.close()
@@ -77,7 +80,8 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
-    app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store, pools.files)
+    app.state.metrics, app.state.peers = metrics, peers
+    app.state.files, app.state.maps = files, Maps(files)
     app.state.access_log, app.state.in_flight = access_log, in_flight
     app.add_middleware(RecordMiddleware, access_log=access_log)
     app.add_middleware(cross_origin, origins=settings.allowed_origins)

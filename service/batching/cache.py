@@ -9,7 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from model_store.durable import write_durably
+from model_store.files import read_bounded
 from service.batching.costs import CostCurve
+
+_MAX_BYTES = 1 << 20
 
 
 class CostCache:
@@ -21,9 +24,9 @@ class CostCache:
     def read(self, identity: Mapping[str, str]) -> CostCurve | None:
         """The curve that was measured for this program on this kind of machine; None where there is none."""
         try:
-            document = json.loads(self._path(identity).read_bytes())
+            document = json.loads(read_bounded(self._path(identity), _MAX_BYTES))
             sizes, seconds = tuple(map(int, document["sizes"])), tuple(map(float, document["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         sound = len(sizes) == len(seconds) > 0 and sizes == tuple(sorted(set(sizes))) and min(seconds) > 0
         return CostCurve(sizes, seconds) if sound else None

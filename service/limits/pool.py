@@ -113,14 +113,12 @@ class Pools:
     """Parses large bodies, and converts their arrays."""
     rendering: Pool
     """Converts and renders large answers."""
-    files: Pool
-    """Reads files of the store for answers. One at a time, since a store may hang."""
 
     @classmethod
     def of(cls, cpus: int) -> Pools:
         """Pools for a process that may use so many CPUs."""
         threads = max(1, min(_MAX_THREADS, cpus))
-        return cls(Pool("pictures", threads), Pool("bodies", 1), Pool("rendering", threads), Pool("files", 1))
+        return cls(Pool("pictures", threads), Pool("bodies", 1), Pool("rendering", threads))
 
     def __iter__(self) -> Iterator[Pool]:
         return (getattr(self, field.name) for field in fields(self))

@@ -1,7 +1,8 @@
 """Follows the store: when versions are published, promoted, rolled back or removed, names move while requests run.
 
 A new version is loaded beside the version that serves; only then the name moves. A version that cannot be loaded never
-gets the name, and does not stop other versions from getting it.
+gets the name, and does not stop other versions from getting it. A store that hangs, or cannot be read, changes nothing:
+what was seen last goes on.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import structlog
 
 from model_store import ModelStore
-from model_store.errors import StoreError, StoreMissing
+from model_store.errors import ModelUnreadable, StoreMissing, StoreUnreadable
 from model_store.versions import LATEST, PRODUCTION, parse_reference
+from service.daemon_threads import DaemonThread
+from service.models.background import Background
 from service.models.shelf import Shelf
 from service.models.slots import Model, Selector, Slot
 from service.models.watching import Found, Snapshot, StorePoller
 from service.settings import Settings
+
+LOOK_PATIENCE_S = 2.0
+"""How long a look at the store is waited for. A local one takes a millisecond; beyond this it counts as pending."""
+_END_PATIENCE_S = 1.0
+_MOST_TOLD = 8
 
 log = structlog.get_logger("latent.registry")
 
@@ -28,51 +35,80 @@ log = structlog.get_logger("latent.registry")
 class Follower:
     """Updates a shelf to what the store has. Use it in one event loop; the store is read in a thread of its own."""
 
-    def __init__(self, settings: Settings, store: ModelStore, shelf: Shelf) -> None:
-        self._settings, self._shelf = settings, shelf
+    def __init__(self, settings: Settings, store: ModelStore, shelf: Shelf, background: Background) -> None:
+        self._settings, self._shelf, self._background = settings, shelf, background
         self._only = parse_reference(settings.model) if settings.model is not None else None
         self._eye = StorePoller(store, self._only.name if self._only is not None else None)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent-watch")
-        self._looking, self._following = asyncio.Lock(), asyncio.Lock()
-        self._looked_at = 0.0
+        self._thread = DaemonThread("latent-watch")
+        self._look: asyncio.Task[None] | None = None
+        """The look that runs now."""
+        self._look_began = -1.0
+        """When the last look began (time.monotonic)."""
+        self._following = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._unread: str | None = None
+        self.error: StoreMissing | StoreUnreadable | None = None
+        """Why the store could not be read at the last look that ended."""
 
     def close(self) -> None:
-        """Stop the thread that reads the store; call it when no look is running."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Stop the thread that reads the store, unless it hangs."""
+        self._thread.close(_END_PATIENCE_S)
 
     # -- looking -------------------------------------------------------------------------------------------
 
-    def first_look(self) -> None:
-        """Read the store once, before any version is served."""
-        try:
-            self._take(self._eye.look())
-        except StoreMissing as error:
-            self._say_unread(error)
-        if not self._shelf.models and self._unread is None:
-            log.warning("the store has no such model", only=self._settings.model)
+    @property
+    def pending_s(self) -> float:
+        """How long the look that runs now has been running; 0 where none runs."""
+        return time.monotonic() - self._look_began if self._look is not None else 0.0
+
+    def troubles(self) -> list[str]:
+        """What is wrong with reading the store, in sentences; empty where nothing is."""
+        told = [] if self.error is None else [self.error.without_path]
+        if self.pending_s > LOOK_PATIENCE_S:
+            told.insert(0, f"a look at the store has been pending for {self.pending_s:.0f} s")
+        told += self._shelf.unreadable.values()
+        told += [model.aliases_error for model in self._shelf.models.values() if model.aliases_error is not None]
+        return told if len(told) <= _MOST_TOLD else [*told[:_MOST_TOLD], f"and {len(told) - _MOST_TOLD} more"]
+
+    def begin_look(self) -> asyncio.Task[None]:
+        """Begin to read the store, unless a look runs already; return the look that runs."""
+        if self._look is None:
+            self._look_began = time.monotonic()
+            self._look = self._background.spawn(self._read_store())
+        return self._look
 
     async def look(self) -> None:
-        """Read versions and aliases from the store, without loading versions or moving names."""
+        """Read versions and aliases from the store, without loading versions or moving names.
+
+        A look that began before this call is waited for, and one more is made, or shared with other calls. None of this
+        takes longer than LOOK_PATIENCE_S: then the shelf has what was seen last.
+        """
         asked = time.monotonic()
-        async with self._looking:
-            if self._looked_at > asked:
-                return  # another call's look began after this call
-            self._looked_at = time.monotonic()
-            known = {(slot.name, slot.version) for slot in self._shelf.slots()}
-            failed = {
-                (slot.name, slot.version): slot.failed_files for slot in self._shelf.slots() if slot.state == "failed"
-            }
-            try:
-                snapshot = await asyncio.get_running_loop().run_in_executor(self._thread, self._eye.look, known, failed)
-            except StoreMissing as error:
-                self._say_unread(error)
-                return
-            self._unread = None
-            if self._take(snapshot):
-                self._shelf.resolved.clear()
-                self._changed.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, LOOK_PATIENCE_S - self.pending_s)):
+                while self._look_began < asked:
+                    await asyncio.wait({self.begin_look()})
+                if self._look is not None:
+                    await asyncio.wait({self._look})
+
+    async def _read_store(self) -> None:
+        """Read the store, and apply what is found; this waits for as long as it takes."""
+        known = {(slot.name, slot.version) for slot in self._shelf.slots()}
+        failed = {
+            (slot.name, slot.version): slot.unchanged_files for slot in self._shelf.slots() if slot.state == "failed"
+        }
+        try:
+            snapshot = await asyncio.get_running_loop().run_in_executor(self._thread, self._eye.look, known, failed)
+        except (StoreMissing, StoreUnreadable) as error:
+            self._say_unread(error)
+            return
+        finally:
+            took_s, self._look = self.pending_s, None
+        if self.error is not None or took_s > LOOK_PATIENCE_S:
+            log.info("the store can be read again", seconds=round(took_s, 1))
+        self.error = None
+        if self._take(snapshot):
+            self._shelf.resolved.clear()
+            self._changed.set()
 
     # -- following -----------------------------------------------------------------------------------------
 
@@ -82,24 +118,35 @@ class Follower:
         self._shelf.fit()
 
     async def watch(self) -> None:
-        """Follow the store for ever: every LATENT_WATCH_S, and at once when another look has found a change."""
+        """Follow the store for ever: every LATENT_WATCH_S, and at once when another look has found a change.
+
+        Looks go on while a version loads, however long that takes.
+        """
+        moving: asyncio.Task[None] | None = None
+        told = False
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.watch_s):
                     await self._changed.wait()
+            self._changed.clear()
+            await self.look()
+            hangs = self.pending_s > LOOK_PATIENCE_S
+            if hangs and not told:
+                log.warning("the store does not answer", seconds=round(self.pending_s, 1))
+            told = hangs
+            if moving is None or moving.done():
+                self._changed.clear()
+                moving = self._background.spawn(self._follow())
+
+    async def _follow(self) -> None:
+        """Move every name in use to the version that the store gives it."""
+        async with self._following:
             try:
-                await self.follow()
+                for model in list(self._shelf.models.values()):
+                    await self._advance_all(model, bare=self._settings.load == "eager")
+                self._shelf.fit()
             except Exception:
                 log.exception("the store cannot be followed")
-
-    async def follow(self) -> None:
-        """Read the store, and move every name in use to the version that the store gives it."""
-        async with self._following:
-            await self.look()
-            self._changed.clear()
-            for model in list(self._shelf.models.values()):
-                await self._advance_all(model, bare=self._settings.load == "eager")
-            self._shelf.fit()
 
     async def reload(self, name: str) -> Model | None:
         """Follow the store now for one model, and try its failed versions again; None for an unknown model."""
@@ -150,6 +197,7 @@ class Follower:
     def _take(self, snapshot: Snapshot) -> bool:
         """Apply a snapshot of the store to the shelf; return whether anything changed."""
         changed = False
+        self._take_unreadable(snapshot.unreadable)
         for name, found in snapshot.models.items():
             if found.versions and name not in self._shelf.models:
                 self._shelf.models[name] = Model(name)
@@ -158,6 +206,15 @@ class Follower:
         for name in self._shelf.models.keys() - snapshot.models.keys() - snapshot.unreadable.keys():
             changed |= self._take_model(self._shelf.models[name], Found((), {}), snapshot)
         return changed
+
+    def _take_unreadable(self, errors: Mapping[str, ModelUnreadable]) -> None:
+        unreadable = {name: error.without_path for name, error in errors.items()}
+        for name, reason in unreadable.items():
+            if reason != self._shelf.unreadable.get(name):
+                log.warning("model cannot be read", model=name, reason=str(errors[name]))
+        self._shelf.unreadable = unreadable
+        for name, model in self._shelf.models.items():
+            model.unreadable = unreadable.get(name)
 
     def _take_model(self, model: Model, found: Found, snapshot: Snapshot) -> bool:
         changed = False
@@ -171,6 +228,7 @@ class Follower:
             manifest = snapshot.manifests.get((model.name, version))
             files = snapshot.signatures.get((model.name, version))
             slot, new = model.slots.get(version), False
+            told = slot.reason if slot is not None else None
             if slot is None and manifest is not None:
                 slot, new = Slot(model.name, version), True
                 slot.discover(manifest, files)
@@ -178,7 +236,7 @@ class Follower:
             elif slot is not None:
                 slot.removed = False
                 new = slot.state == "failed" and files is not None and slot.try_again(manifest, files)
-            if slot is not None and new and slot.state == "failed":
+            if slot is not None and new and slot.state == "failed" and slot.reason != told:
                 log.warning("version failed", model=slot.reference, reason=slot.reason)
             changed |= new
         for slot in [slot for slot in model.slots.values() if slot.version not in found.versions and not slot.removed]:
@@ -199,8 +257,8 @@ class Follower:
             return {**aliases, PRODUCTION: aliases[selector]}
         return dict(aliases)
 
-    def _say_unread(self, error: StoreError) -> None:
+    def _say_unread(self, error: StoreMissing | StoreUnreadable) -> None:
         """Log once why the store cannot be read; loaded versions go on serving."""
-        if self._unread != str(error):
-            self._unread = str(error)
+        if self.error is None or str(self.error) != str(error):
             log.warning("the store cannot be read", reason=str(error), only=self._settings.model)
+        self.error = error

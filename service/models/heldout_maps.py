@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from model_store.manifest import Manifest
-from service.limits import Pool
 from service.models import Slot
 from service.models.heldout_map import HeldoutMap, read_map
+from service.models.version_files import VersionFiles
 
 KEPT_BYTES = 128 << 20
 
@@ -20,29 +19,32 @@ class Maps:
     A map is dropped with its version, or when room is needed, the least recently used first.
     """
 
-    def __init__(self, store: Path, pool: Pool, max_bytes: int = KEPT_BYTES) -> None:
-        """Maps are read from the store in `pool`."""
-        self._store, self._pool, self._max_bytes = store, pool, max_bytes
+    def __init__(self, files: VersionFiles, max_bytes: int = KEPT_BYTES) -> None:
+        self._files, self._max_bytes = files, max_bytes
         self._kept: WeakKeyDictionary[Slot, tuple[str, HeldoutMap]] = WeakKeyDictionary()
         """Each map with the digest of its manifest; the most recently used last."""
         self._reading = asyncio.Lock()
 
-    async def get(self, slot: Slot, manifest: Manifest, deadline: float) -> HeldoutMap:
-        """The map of a version, from the cache or from disk. Raises VersionDamaged or PoolFull.
+    async def get(self, slot: Slot, manifest: Manifest) -> HeldoutMap:
+        """The map of a version, from the cache or from disk. Raises VersionDamaged, or NotReady where the store hangs.
 
         Only one map is read at a time, which bounds the memory.
         """
+        kept = self._kept.get(slot)
+        if kept is not None and kept[0] == manifest.digest:
+            self._kept[slot] = self._kept.pop(slot)
+            return kept[1]
+        return await self._files.in_time(self._read(slot, manifest))
+
+    async def _read(self, slot: Slot, manifest: Manifest) -> HeldoutMap:
         async with self._reading:
             kept = self._kept.pop(slot, None)
             if kept is None or kept[0] != manifest.digest:
-                directory = self._store / slot.name / str(slot.version)
-                kept = manifest.digest, await self._read(directory, manifest, deadline)
+                directory = self._files.directory(slot.name, slot.version)
+                kept = manifest.digest, await self._files.call(read_map, directory, manifest)
             self._kept[slot] = kept
             self._make_room()
             return kept[1]
-
-    async def _read(self, directory: Path, manifest: Manifest, deadline: float) -> HeldoutMap:
-        return await self._pool.run(lambda _: read_map(directory, manifest), deadline)
 
     @property
     def nbytes(self) -> int:

@@ -1,22 +1,25 @@
-"""Loads and frees versions in one thread of its own, so that the event loop goes on."""
+"""Loads and frees versions in one thread of its own, so that the event loop goes on, and so does the process' end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from service.daemon_threads import DaemonThread
 from service.engines import ENGINES, Engine, EngineError, cause_of, create_engine
 from service.models.loaded_version import LoadedVersion, call_largest_alone, load_version
 from service.models.memory import occupied_bytes, resident_bytes
 from service.models.served_model import ServedModel
 from service.models.watching import Signature, signature_of
 from service.settings import Settings
+
+_END_PATIENCE_S = 5.0
+"""How long the end waits for a version that is being loaded: it may never be, where the store hangs."""
 
 log = structlog.get_logger("latent.load")
 
@@ -40,7 +43,7 @@ class Loader:
         """`cpus` is the number of CPUs that this process may use."""
         self._settings, self._cpus = settings, cpus
         self._engines: dict[str, Engine] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent-load")
+        self._thread = DaemonThread("latent-load")
 
     async def load(self, directory: Path) -> Attempt:
         """Load the version in a directory: verify, compile, replay the goldens, warm up."""
@@ -60,8 +63,8 @@ class Loader:
         await asyncio.get_running_loop().run_in_executor(self._thread, model.clear)
 
     def close(self) -> None:
-        """Wait for the version that is being loaded, and cancel the versions that wait."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Wait some seconds for the version that is being loaded, and cancel the versions that wait."""
+        self._thread.close(_END_PATIENCE_S)
 
     def _load(self, directory: Path) -> Attempt:
         files: Signature = ()

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 
+import structlog
+
 from model_store import ModelStore
 from model_store import errors as store_errors
-from model_store.errors import StoreError
+from model_store.errors import StoreError, StoreUnreadable
 from model_store.versions import LATEST, Reference, check_name, near, parse_reference
 from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
 from service.models.background import Background
-from service.models.following import Follower
+from service.models.following import LOOK_PATIENCE_S, Follower
 from service.models.served_model import Clock, ServedModel
 from service.models.shelf import Shelf, SwapObserver
 from service.models.slots import Model, Selector, Slot
 from service.settings import Settings
+
+SETTLE_S = 120.0
+"""How long a worker waits for its models before it accepts connections. A store that hangs must not keep it out."""
+
+log = structlog.get_logger("latent.registry")
 
 
 class Registry:
@@ -31,7 +38,7 @@ class Registry:
 
         A caller that takes a version from here adds one to its `leases`, and calls its `release` once.
         """
-        self._follower = Follower(settings, store, self._shelf)
+        self._follower = Follower(settings, store, self._shelf, self._background)
         self._first_loads: list[asyncio.Task[None]] = []
         self.draining = False
         """True after a stop signal: the process still answers, but is not ready."""
@@ -39,19 +46,35 @@ class Registry:
 
     # -- life ----------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Read the store, begin to load the version of each bare name (unless loading is lazy), begin to watch."""
-        self._follower.first_look()
-        if self._settings.load == "eager":
-            for model in sorted(self._shelf.models.values(), key=lambda model: model.name != self.default_name):
-                self._first_loads.append(self._background.spawn(self._follower.first_load(model)))
+    async def open(self) -> None:
+        """Read the store, begin to load the version of each bare name (unless loading is lazy), begin to watch.
+
+        A store that hangs is not waited for: what it has is served once it answers.
+        """
+        first = self._follower.begin_look()
+        await asyncio.wait({first}, timeout=LOOK_PATIENCE_S)
+        if first.done():
+            self._begin_loading()
+        else:
+            first.add_done_callback(self._begin_late)
         if self._settings.watch_s:
             self._background.spawn(self._follower.watch())
 
+    def _begin_late(self, look: asyncio.Task[None]) -> None:
+        if not look.cancelled():
+            self._begin_loading()
+
+    def _begin_loading(self) -> None:
+        if not self._shelf.models and self._follower.error is None:
+            log.warning("the store has no such model", only=self._settings.model)
+        if self._settings.load == "eager" and not self.closing:
+            for model in sorted(self._shelf.models.values(), key=lambda model: model.name != self.default_name):
+                self._first_loads.append(self._background.spawn(self._follower.first_load(model)))
+
     async def settled(self) -> None:
-        """Wait until every version that `open` began to load is ready or has failed."""
+        """Wait until every version that `open` began to load is ready or has failed; not longer than SETTLE_S."""
         if self._first_loads:
-            await asyncio.wait(self._first_loads)
+            await asyncio.wait(self._first_loads, timeout=SETTLE_S)
 
     async def close(self) -> None:
         """Stop every queue; waiting requests get ShuttingDown."""
@@ -61,6 +84,19 @@ class Registry:
         self._follower.close()
 
     # -- looking -------------------------------------------------------------------------------------------
+
+    @property
+    def look_pending_s(self) -> float:
+        """How long the look at the store that runs now has been running; 0 where none runs."""
+        return self._follower.pending_s
+
+    def troubles(self) -> list[str]:
+        """What is wrong with reading the store, in sentences; empty where nothing is."""
+        return self._follower.troubles()
+
+    def unreadable(self) -> Mapping[str, str]:
+        """Directories that are named as models are, are none that is known, and cannot be read; with the reason."""
+        return {name: why for name, why in self._shelf.unreadable.items() if name not in self._shelf.models}
 
     def slots(self) -> Iterator[Slot]:
         """Every known version."""
@@ -107,12 +143,15 @@ class Registry:
             return ["the service is stopping"]
         if not self._shelf.engine_worker.alive:
             return ["the engine is being restarted"]
+        if not self._shelf.models and (troubles := self.troubles()):
+            return [f"there is no model to serve: {'; '.join(troubles)}"]
         if not self._shelf.models:
             only = f" {self._settings.model!r}" if self._settings.model is not None else ""
             return [f"the store has no model{only}: train one" + ("" if self._settings.watch_s else ", then reload")]
         default = self.default_name
         if default is not None and default not in self._shelf.models:
-            return [f"the default model {default!r} is not in the store"]
+            unread = self._shelf.unreadable.get(default)
+            return [f"the default model {default!r} is not in the store" if unread is None else unread]
         models = [self._shelf.models[default]] if default is not None else list(self._shelf.models.values())
         lazy = self._settings.load == "lazy"
         for model in models:
@@ -121,15 +160,21 @@ class Registry:
                     return []
         return [slot.why for model in models for slot in model.served()] or ["no version is served"]
 
-    def _unknown(self, name: str) -> UnknownModel:
+    def _unknown(self, name: str) -> UnknownModel | NotReady:
+        """The error of a model that is not known: it is not there, or the store cannot tell."""
         known = sorted(self._shelf.models)
         only = self._settings.model
         if only is not None and name != parse_reference(only).name:
             return UnknownModel(f"{name!r} is not served here (served: {', '.join(near(name, known) or known)})")
         try:
-            return UnknownModel(str(store_errors.UnknownModel(check_name(name), near(name, known), known)))
+            told = str(store_errors.UnknownModel(check_name(name), near(name, known), known))
         except StoreError as error:
             return UnknownModel(str(error))
+        if name in self._shelf.unreadable:
+            return NotReady(self._shelf.unreadable[name])
+        if self._follower.pending_s > LOOK_PATIENCE_S or isinstance(self._follower.error, StoreUnreadable):
+            return NotReady(f"{told}; {self.troubles()[0]}")
+        return UnknownModel(told)
 
     # -- following the store -------------------------------------------------------------------------------
 
@@ -208,7 +253,7 @@ class Registry:
         if text is None:
             names = sorted(self._shelf.models)
             if not names:
-                raise NotReady("the store has no model")
+                raise NotReady("; ".join(self.unready()))
             if len(names) > 1:
                 raise ModelNotDetermined(f"the request must name a model: ?model= one of {', '.join(names)}")
             return Reference(names[0])

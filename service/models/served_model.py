@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -121,8 +122,12 @@ class ServedModel:
         """Number of items that wait in both queues."""
         return self._encoder.waiting_items + self._decoder.waiting_items
 
-    async def calibrate(self, cache: CostCache, machine: Mapping[str, str]) -> None:
-        """Measure the cost curves of both halves while idle, or take them from the cache for this kind of `machine`."""
+    async def calibrate(self, cache: CostCache, machine: Mapping[str, str], files: Executor) -> None:
+        """Measure the cost curves of both halves while idle, or take them from the cache for this kind of `machine`.
+
+        The cache is read and written by `files`: its disk may hang.
+        """
+        loop = asyncio.get_running_loop()
         for half, batcher, program in (
             (ENCODER, self._encoder, self._loaded.encoder),
             (DECODER, self._decoder, self._loaded.decoder),
@@ -135,13 +140,13 @@ class ServedModel:
                 "engine": self.engine,
                 "sizes": str(program.sizes),
             }
-            known = await asyncio.to_thread(cache.read, identity)
+            known = await loop.run_in_executor(files, cache.read, identity)
             if known is not None:
                 batcher.costs = known
                 continue
             await asyncio.sleep(POST_LOAD_DELAY_S)
             if (measured := await batcher.calibrate(program.seconds_of)) is not None:
-                await asyncio.to_thread(cache.write, identity, measured)
+                await loop.run_in_executor(files, cache.write, identity, measured)
 
     def _batcher(self, half: Half) -> Batcher:
         return self._encoder if half == "encoder" else self._decoder

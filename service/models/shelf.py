@@ -16,10 +16,12 @@ import structlog
 from platformdirs import user_cache_path
 
 from model_store import ModelStore
-from model_store.errors import StoreError
+from model_store.errors import FileUnreadable, StoreError
+from model_store.files import words
 from model_store.machine import cpu_model
 from model_store.versions import parse_reference
 from service.batching import CostCache, EngineWorker
+from service.daemon_threads import DaemonThread
 from service.engines import EngineError, cause_of
 from service.engines.cpus import cpus_of_each, inline_limit_s
 from service.models.background import Background
@@ -29,6 +31,8 @@ from service.models.memory import to_unload
 from service.models.served_model import POST_LOAD_DELAY_S, Observer, ServedModel
 from service.models.slots import Model, Selector, Slot
 from service.settings import Settings
+
+_END_PATIENCE_S = 1.0
 
 log = structlog.get_logger("latent.registry")
 
@@ -48,6 +52,7 @@ class Shelf:
         self._cpus = cpus_of_each(settings.workers)
         self._loader = Loader(settings, self._cpus)
         self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
+        self._costs_thread = DaemonThread("latent-costs")
         self._machine = {
             "cpu": cpu_model(),
             "threads": str(settings.engine_threads or self._cpus),
@@ -55,6 +60,8 @@ class Shelf:
         }
         self.engine_worker = EngineWorker()
         self.models: dict[str, Model] = {}
+        self.unreadable: dict[str, str] = {}
+        """Directories of the store that are named as models are, and cannot be read now, with the reason."""
         self.resolved: dict[str | None, ServedModel] = {}
         """A cache of the loaded version that each reference means; cleared whenever a meaning may have changed."""
         self._over = False
@@ -73,7 +80,7 @@ class Shelf:
             yield from model.slots.values()
 
     async def close(self) -> None:
-        """Stop every queue, then the threads; waits for a version that is being loaded."""
+        """Stop every queue, then the threads; waits some seconds for a version that is being loaded."""
         self.resolved.clear()
         for slot in self.slots():
             if slot.loading is not None:
@@ -81,6 +88,7 @@ class Shelf:
             if slot.model is not None:
                 await slot.model.close()
         self._loader.close()
+        self._costs_thread.close(_END_PATIENCE_S)
         self.engine_worker.close()
 
     # -- loading -------------------------------------------------------------------------------------------
@@ -105,8 +113,12 @@ class Shelf:
         if attempt.loaded is not None:
             self._admit(slot, attempt.loaded, attempt.memory_bytes)
         elif isinstance(error, StoreError | EngineError):
-            slot.fail(f"{type(error).__name__}: {error}", attempt.files)
+            may_pass = isinstance(error, FileUnreadable)
+            slot.fail(f"{type(error).__name__}: {error}", attempt.files, may_pass=may_pass)
             cause = cause_of(error)
+        elif isinstance(error, OSError):
+            slot.fail(f"it cannot be loaded ({words(error)})", attempt.files, may_pass=True)
+            cause = f"{type(error).__name__}: {error}"
         else:
             slot.fail("it cannot be loaded; the service's log has the cause", attempt.files)
             log.error("load failed", model=slot.reference, exc_info=error)
@@ -132,6 +144,7 @@ class Shelf:
             observer=self._observer,
         )
         slot.state, slot.reason, slot.proven, slot.memory_bytes = "ready", None, True, memory_bytes
+        slot.retry_s = 0.0
         self._background.spawn(self._optimize_in_background(slot, slot.model, loaded))
         if loaded.fallback_reason is not None:
             slot.reason = f"runs on {loaded.engine}, because {loaded.fallback_reason}"
@@ -147,7 +160,7 @@ class Shelf:
             if slot.model is model and slot.memory_bytes is not None:
                 slot.memory_bytes += added
                 self.fit()
-        await model.calibrate(self._costs, self._machine)
+        await model.calibrate(self._costs, self._machine, self._costs_thread)
 
     # -- what names mean -----------------------------------------------------------------------------------
 

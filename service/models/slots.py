@@ -7,15 +7,18 @@ A name of a model is an alias, `latest`, or nothing (the bare name). The store s
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from model_store import Manifest
-from model_store.errors import StoreError
+from model_store.errors import FileUnreadable, StoreError
 from model_store.versions import LATEST, PRODUCTION
 from service.models.served_model import ServedModel
 from service.models.watching import Signature
+
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
 
 State = Literal["available", "loading", "ready", "failed"]
 Selector = str | None
@@ -47,6 +50,10 @@ class Slot:
     """Signature of the files that failed: the version is not tried again until its files change."""
     seen_files: Signature | None = None
     """Signature of the files at the last look: files that still change are not tried."""
+    retry_at: float | None = None
+    """When to try a failed version again though its files have not changed (time.monotonic): its failure may pass."""
+    retry_s: float = 0.0
+    """The last wait before such a try; the next one is twice as long."""
 
     @property
     def reference(self) -> str:
@@ -73,22 +80,37 @@ class Slot:
         """The version's state and reason, as text for people."""
         return f"{self.reference} is {self.state}" + (f" ({self.reason})" if self.reason else "")
 
-    def fail(self, reason: str, files: Signature) -> None:
-        """Mark this version as failed, until its files change."""
+    @property
+    def unchanged_files(self) -> Signature | None:
+        """The files with which a failed version is not to be tried again; None where a try is due in any case."""
+        return None if self._due else self.failed_files
+
+    @property
+    def _due(self) -> bool:
+        return self.retry_at is not None and time.monotonic() >= self.retry_at
+
+    def fail(self, reason: str, files: Signature, *, may_pass: bool = False) -> None:
+        """Mark this version as failed, until its files change; where the failure may pass by itself, for some time."""
         self.state, self.reason, self.proven = "failed", reason, False
         self.failed_files = self.seen_files = files
+        self.retry_s = min(_LONGEST_RETRY_S, max(_FIRST_RETRY_S, 2 * self.retry_s)) if may_pass else 0.0
+        self.retry_at = time.monotonic() + self.retry_s if may_pass else None
 
     def discover(self, manifest: Manifest | StoreError, files: Signature | None) -> None:
         """Take the version's manifest from the store, or the error of reading it with the signature of its files."""
         if isinstance(manifest, StoreError):
             self.manifest = None
-            self.fail(f"{type(manifest).__name__}: {manifest}", files or ())
+            may_pass = isinstance(manifest, FileUnreadable)
+            self.fail(f"{type(manifest).__name__}: {manifest}", files or (), may_pass=may_pass)
         else:
             self.manifest, self.state, self.reason = manifest, "available", None
 
     def try_again(self, manifest: Manifest | StoreError | None, files: Signature) -> bool:
-        """Make a failed version available again if its files have changed, and are the same as at the last look."""
-        if manifest is None or files == self.failed_files:
+        """Make a failed version available again if its files have changed, and are the same as at the last look.
+
+        Also where it is due to be tried again.
+        """
+        if manifest is None or files == self.unchanged_files:
             return False
         settled, self.seen_files = files == self.seen_files, files
         if settled:
@@ -104,6 +126,8 @@ class Model:
     aliases: dict[str, int] = field(default_factory=dict)
     aliases_error: str | None = None
     """Why the aliases could not be read at the last look; `aliases` is then from an earlier look."""
+    unreadable: str | None = None
+    """Why the model's directory could not be read at the last look; versions and aliases are then from an earlier."""
     slots: dict[int, Slot] = field(default_factory=dict)
     serving: dict[Selector, int] = field(default_factory=dict)
     """The version that each name in use means, by `key`."""
@@ -188,4 +212,4 @@ class Model:
     @property
     def reason(self) -> str | None:
         """What is wrong with the model's names, or None."""
-        return "; ".join(filter(None, (self.aliases_error, self.held_back))) or None
+        return "; ".join(filter(None, (self.unreadable, self.aliases_error, self.held_back))) or None

@@ -8,20 +8,26 @@ Modification times are not trusted to tell that nothing has changed: some file s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from model_store import Manifest, ModelStore
-from model_store.aliases import ALIASES, published_versions, read_aliases
-from model_store.errors import BadName, StoreError, StoreMissing
-from model_store.versions import check_name
+from model_store.aliases import parse_aliases, published_versions, read_alias_bytes
+from model_store.errors import ModelUnreadable, StoreError, StoreMissing, StoreUnreadable
+from model_store.files import shown, words
+from model_store.litter import is_litter
+from model_store.store import model_directories, model_unreadable
 
 Version = tuple[str, int]
 """A version's key: the model's name and the version's number."""
-Signature = tuple[tuple[str, int, int], ...]
-"""Path, bytes and modification time (nanoseconds) of every file of a version, sorted."""
+Signature = tuple[tuple[str, int, int, int], ...]
+"""Path, bytes, times of modification and of the last change of state (nanoseconds) of every file, sorted.
+
+The second time changes with a file's permissions too.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Snapshot:
     """The content of the store at one moment."""
 
     models: Mapping[str, Found]
-    unreadable: Mapping[str, str]
+    unreadable: Mapping[str, ModelUnreadable]
     """Models whose directory cannot be read now, with the reason."""
     manifests: Mapping[Version, Manifest | StoreError]
     """Manifests of versions that are new, or that failed and have changed files since."""
@@ -55,7 +61,7 @@ class StorePoller:
     store: ModelStore
     only: str | None = None
     """The only model to look at; None for every model."""
-    _aliases: dict[str, tuple[bytes, Mapping[str, int] | None, str | None]] = field(default_factory=dict)
+    _aliases: dict[str, tuple[bytes | None, Mapping[str, int] | None, str | None]] = field(default_factory=dict)
     """The last bytes of each aliases.json and their parsed content, so that only changed files are parsed again."""
 
     def look(
@@ -63,18 +69,19 @@ class StorePoller:
     ) -> Snapshot:
         """Read the store now; `known` versions are skipped, unless they `failed` and have changed files.
 
-        Raises StoreMissing where the store cannot be read or has no model's directory, as an unmounted volume has
-        none.
+        A failed version with None for its files is read again in any case.
+
+        Raises StoreMissing where the store does not exist or has no model's directory, as an unmounted volume has
+        none; StoreUnreadable where it cannot be read, or is another directory at the end of the look.
         """
+        before = self._identity()
+        errors: dict[str, ModelUnreadable] = {}
         models: dict[str, Found] = {}
-        unreadable: dict[str, str] = {}
-        for name in self._names():
+        for name in self._names(errors):
             try:
                 models[name] = self._found(name)
-            except FileNotFoundError:
-                continue  # removed since the directory was listed
             except OSError as error:
-                unreadable[name] = error.strerror or type(error).__name__
+                errors[name] = model_unreadable(self.store.path / name, error)
         manifests: dict[Version, Manifest | StoreError] = {}
         signatures: dict[Version, Signature] = {}
         for name, found in models.items():
@@ -89,54 +96,63 @@ class StorePoller:
                     manifests[name, version] = self.store.manifest(name, version)
                 except StoreError as error:
                     manifests[name, version] = error
+        if self._identity() != before:
+            # Unmounted meanwhile: what was not found has not been removed.
+            raise StoreUnreadable(shown(self.store.path), "was replaced while it was read")
+        unreadable = {name: error for name, error in errors.items() if self.only in (None, name)}
         return Snapshot(models, unreadable, manifests, signatures)
 
-    def _names(self) -> list[str]:
-        root = self.store.path
+    def _identity(self) -> tuple[int, int]:
+        """Which directory the store is now: another one after a mount, an unmount or a link that was turned."""
         try:
-            entries = sorted(path.name for path in root.iterdir() if _names_a_model(path))
+            status = self.store.path.stat()
         except FileNotFoundError:
-            raise StoreMissing(f"the store {root} does not exist") from None
+            raise StoreMissing(shown(self.store.path)) from None
         except OSError as error:
-            raise StoreMissing(f"the store {root} cannot be read ({error.strerror})") from error
-        if not entries:
-            raise StoreMissing(f"the store {root} has no model")
+            raise StoreUnreadable(shown(self.store.path), f"cannot be read ({words(error)})") from error
+        return status.st_dev, status.st_ino
+
+    def _names(self, errors: dict[str, ModelUnreadable]) -> list[str]:
+        entries = sorted(model_directories(self.store.path, errors))
+        if not entries and not errors:
+            raise StoreMissing(shown(self.store.path), "has no model")
         return entries if self.only is None else [name for name in entries if name == self.only]
 
     def _found(self, name: str) -> Found:
         directory = self.store.path / name
         versions = tuple(published_versions(directory))
         try:
-            data = (directory / ALIASES).read_bytes()
-        except FileNotFoundError:
-            data = b""
+            data = read_alias_bytes(directory)
+        except StoreError as error:
+            return Found(versions, None, str(error))
         read = self._aliases.get(name)
         if read is None or read[0] != data:
-            read = self._aliases[name] = (data, *_read_aliases(directory))
+            read = self._aliases[name] = (data, *_parsed(directory, data))
         return Found(versions, read[1], read[2])
 
 
 def signature_of(directory: Path) -> Signature:
-    """The signature of a version's files: changes when a file does; files are not read. Empty without files."""
+    """The signature of a version's files: changes when a file does; files are not read. Empty without files.
+
+    What cannot be looked at, and what operating systems leave behind, is left out.
+    """
     files = []
-    for path in directory.rglob("*"):
-        try:
-            status = path.stat(follow_symlinks=False)
-        except OSError:
-            continue  # removed since the directory was listed
-        files.append((path.relative_to(directory).as_posix(), status.st_size, status.st_mtime_ns))
+    for parent, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if not is_litter(name)]
+        for name in (*directories, *names):
+            path = Path(parent, name)
+            try:
+                status = path.stat(follow_symlinks=False)
+            except OSError:
+                continue  # removed since the directory was listed, or not ours to see
+            if not is_litter(name):
+                relative = path.relative_to(directory).as_posix()
+                files.append((relative, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return tuple(sorted(files))
 
 
-def _read_aliases(directory: Path) -> tuple[Mapping[str, int] | None, str | None]:
+def _parsed(directory: Path, data: bytes | None) -> tuple[Mapping[str, int] | None, str | None]:
     try:
-        return read_aliases(directory), None
+        return parse_aliases(directory, data), None
     except StoreError as error:
         return None, str(error)
-
-
-def _names_a_model(path: Path) -> bool:
-    try:
-        return check_name(path.name) == path.name and path.is_dir()
-    except BadName:
-        return False

@@ -34,6 +34,10 @@ _GAUGES = {
     "latent_in_flight_bytes": _Gauge("Bytes that requests in flight hold.", (), sum),
     "latent_pool_waiting": _Gauge("Calls that wait for a thread of a pool.", ("pool",), sum),
     "latent_pool_running": _Gauge("Calls that have a thread of a pool.", ("pool",), sum),
+    "latent_store_look_pending_seconds": _Gauge(
+        "How long the look at the store that runs now has been running.", (), max
+    ),
+    "latent_store_unreadable": _Gauge("Parts of the store that cannot be read: itself, models, aliases.", (), max),
     "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
 }
 
@@ -47,6 +51,8 @@ def values_of(registry: Registry, in_flight: InFlightBytes, pools: Pools) -> Val
             pool.waiting,
             pool.running,
         )
+    values["latent_store_look_pending_seconds"][()] = int(registry.look_pending_s)
+    values["latent_store_unreadable"][()] = len(registry.troubles())
     for model in registry.models():
         values["latent_model_held_back"][model.name,] = int(model.reason is not None)
     for slot in registry.slots():

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from service.models import Registry
 from service.models.heldout_maps import Maps
+from service.models.version_files import VersionFiles
 from service.observability.metrics import Metrics, Report
 from service.verbs.answering import Services
 from service.workers.peers import Peers
@@ -30,6 +31,11 @@ async def _maps(request: Request) -> Maps:
     return maps
 
 
+async def _files(request: Request) -> VersionFiles:
+    files: VersionFiles = request.app.state.files
+    return files
+
+
 async def _reports(request: Request) -> list[Report]:
     metrics: Metrics = request.app.state.metrics
     peers: Peers | None = request.app.state.peers
@@ -37,5 +43,6 @@ async def _reports(request: Request) -> list[Report]:
 
 
 RegistryDep = Annotated[Registry, Depends(_registry)]
+FilesDep = Annotated[VersionFiles, Depends(_files)]
 MapsDep = Annotated[Maps, Depends(_maps)]
 ReportsDep = Annotated[list[Report], Depends(_reports)]

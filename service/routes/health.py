@@ -29,11 +29,15 @@ async def get_livez() -> Response:
     responses={200: {"model": schemas.ReadyReply}, **problems(503)},
 )
 async def get_readyz(registry: RegistryDep) -> Response:
-    """200 where the default model, or any if there is no default, is ready; 503 with the reasons otherwise."""
-    reasons = registry.unready()
+    """200 where the default model, or any if there is no default, is ready; 503 with the reasons otherwise.
+
+    Both say what is wrong with reading the store, where something is.
+    """
+    reasons, troubles = registry.unready(), registry.troubles()
     if reasons:
-        raise NotReady("; ".join(reasons))
-    return JSONResponse({"status": "ready"})
+        told = "; ".join(reasons)
+        raise NotReady("; ".join([told, *(trouble for trouble in troubles if trouble not in told)]))
+    return JSONResponse({"status": "ready"} | ({"store": troubles} if troubles else {}))
 
 
 @router.get(

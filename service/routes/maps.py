@@ -103,7 +103,7 @@ async def _answer(request: Request, services: Services, maps: Maps, slot: Slot, 
     if precondition.names(keeping):
         return not_modified(keeping)
     deadline = time.monotonic() + head.timeout_s(services.settings.timeout_s, services.settings.max_timeout_s)
-    found = await maps.get(slot, manifest, deadline)
+    found = await maps.get(slot, manifest)
     items = spread(found.heldout, options.items)
     record.items = len(items.codes)
     answered = _answered(found, items, manifest, options, media_type)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
+from model_store.litter import holds_litter
 from model_store.verify import REPORT
 from model_store.versions import parse_version
 from service.errors import NotFound, NotReady, UnknownModel
@@ -17,7 +17,7 @@ from service.models import Model, Registry, Slot
 from service.observability.access_log import record_of
 from service.routes import schemas
 from service.routes.admin import require_admin
-from service.routes.dependencies import RegistryDep, ServicesDep
+from service.routes.dependencies import FilesDep, RegistryDep, ServicesDep
 from service.routes.openapi import IF_NONE_MATCH, KEPT_HEADERS, NOT_MODIFIED, problems
 from service.wire.caching import FOR_EVER, CacheHeaders, Precondition, cacheable_response, not_modified
 from service.wire.head import head_of
@@ -63,10 +63,12 @@ _REPORT_HEADERS = {
     openapi_extra=_IF_NONE_MATCH,
 )
 async def get_models(request: Request, registry: RegistryDep) -> Response:
-    """State, engine and aliases of every version, as the store is now."""
+    """State, engine and aliases of every version, as the store is now; where it hangs, as it was last seen."""
     await registry.look()
     listed = [_listed(registry, model) for model in registry.models()]
-    return cacheable_response(request, orjson.dumps({"models": listed}), JSON)
+    listed += [_unreadable(name, reason) for name, reason in registry.unreadable().items()]
+    content = {"models": sorted(listed, key=lambda model: str(model["name"])), "store": registry.troubles()}
+    return cacheable_response(request, orjson.dumps(content), JSON)
 
 
 @router.get(
@@ -106,15 +108,17 @@ async def get_version(name: str, version: str, request: Request, registry: Regis
     },
     openapi_extra=_IF_NONE_MATCH,
 )
-async def get_report(name: str, version: str, path: str, request: Request, services: ServicesDep) -> Response:
+async def get_report(
+    name: str, version: str, path: str, request: Request, services: ServicesDep, files: FilesDep
+) -> Response:
     """Only files that the manifest lists are served, and a browser runs no script in them."""
     slot = await find_slot(services.registry, name, version)
     listed = f"{REPORT}/{path}"
-    if slot.manifest is None or listed not in slot.manifest.files:
+    if slot.manifest is None or listed not in slot.manifest.files or holds_litter(listed):
         raise NotFound(f"the report of {slot.reference} has no {path[:100]}")
-    file = services.settings.store / slot.name / str(slot.version) / listed
+    file = files.directory(slot.name, slot.version) / listed
     try:
-        stat = await asyncio.to_thread(file.stat)
+        stat = await files.stat(file)
     except FileNotFoundError:
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}") from None
     except OSError as error:
@@ -181,6 +185,10 @@ def _listed(registry: Registry, model: Model) -> dict[str, Any]:
         "reason": model.reason,
         "versions": [_summary(model, model.slots[version]) for version in sorted(model.slots)],
     }
+
+
+def _unreadable(name: str, reason: str) -> dict[str, Any]:
+    return {"name": name, "default": False, "serves": None, "reason": reason, "versions": []}
 
 
 def _summary(model: Model, slot: Slot) -> dict[str, Any]:

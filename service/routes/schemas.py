@@ -206,7 +206,9 @@ class ModelSummary(BaseModel):
     name: str
     default: bool
     serves: int | None = Field(description="The version that the bare name means now; null before one is loaded.")
-    reason: str | None = Field(description="Why a name does not mean what the store says; null where all do.")
+    reason: str | None = Field(
+        description="Why the model cannot be read, or a name does not mean what the store says; null where all is well."
+    )
     versions: list[VersionSummary]
 
 
@@ -214,6 +216,9 @@ class ModelsReply(BaseModel):
     """Every model of the store."""
 
     models: list[ModelSummary]
+    store: list[str] = Field(
+        description="What is wrong with reading the store now, in sentences; what is listed was then seen earlier."
+    )
 
 
 class VersionReply(VersionSummary):
@@ -230,6 +235,9 @@ class ReadyReply(BaseModel):
     """The process can answer."""
 
     status: Literal["ready"]
+    store: list[str] | None = Field(
+        None, description="What is wrong with reading the store; left out where nothing is. What is loaded is served."
+    )
 
 
 class LiveReply(BaseModel):

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.connections.guarded_protocol import GuardedProtocol
+from service.daemon_threads import exit_past_stuck_threads
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.observability.logs import configure_logging
@@ -187,3 +188,4 @@ def _serve(
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
     DrainingServer(config, settings.drain_s, drain, connect, counts).run(sockets=[listener])
+    exit_past_stuck_threads(0)

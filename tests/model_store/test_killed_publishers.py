@@ -62,7 +62,7 @@ def test_a_publisher_killed_at_any_moment_leaves_a_sound_store(
         new = [f"model@{version}" for version in versions if version not in known]
         checked = [*(f for reference in new for f in store.verify(reference)), store._verify_aliases("model")]
         assert [finding for finding in checked if finding.error] == [], f"kill {kill}"
-        dead_in_the_middle += bool(store.collect_garbage())
+        dead_in_the_middle += bool(store.collect_garbage().removed)
         assert hidden(store, "model") == []
 
     assert dead_in_the_middle >= KILLS // 4, "the kills missed the publishing"
@@ -111,6 +111,6 @@ def test_garbage_collection_leaves_a_living_publisher_alone(fresh_store: ModelSt
     dead.mkdir()
     with stage(fresh_store.path, "plain-vector") as staging:
         copy_files(source, staging.path)
-        assert fresh_store.collect_garbage() == [dead]
+        assert fresh_store.collect_garbage().removed == [dead]
         assert (staging.path / "golden.npz").is_file()
     assert hidden(fresh_store, "plain-vector") == []

@@ -19,6 +19,7 @@ from model_store.errors import (
     UnsafePath,
 )
 from model_store.publish import CHECK_PREFIX
+from model_store.store import Collected
 from tests.support.publisher import body_from, copy_files, republish
 
 
@@ -167,7 +168,7 @@ def test_garbage_collection_removes_every_kind_of_leftover(tmp_path: Path, sourc
     (tmp_path / "abandoned" / ".staging-dead").mkdir()
     store = ModelStore(tmp_path)
     assert [finding for finding in store.verify() if finding.error] == []
-    removed = {str(path.relative_to(tmp_path)) for path in store.collect_garbage()}
+    removed = {str(path.relative_to(tmp_path)) for path in store.collect_garbage().removed}
     assert removed == {
         f"{CHECK_PREFIX}dead",
         "abandoned/.staging-dead",
@@ -177,7 +178,7 @@ def test_garbage_collection_removes_every_kind_of_leftover(tmp_path: Path, sourc
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == ["table"]
     assert sorted(path.name for path in model.iterdir()) == ["1", "history.json"]
-    assert store.collect_garbage() == []
+    assert store.collect_garbage() == Collected()
 
 
 def test_a_body_is_all_of_the_manifest_that_a_trainer_says(source: Path) -> None:

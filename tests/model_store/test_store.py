@@ -15,8 +15,8 @@ from model_store.errors import (
     BadName,
     FileAltered,
     NothingToRollBack,
-    StoreMissing,
     StoreNotWritable,
+    StoreUnreadable,
     UnknownModel,
     UnknownVersion,
     VersionInUse,
@@ -43,9 +43,9 @@ def test_names_and_versions(store: ModelStore) -> None:
 
 def test_a_missing_store_is_empty_and_a_file_is_none(tmp_path: Path) -> None:
     assert ModelStore(tmp_path / "none").names() == []
-    assert ModelStore(tmp_path / "none").collect_garbage() == []
+    assert ModelStore(tmp_path / "none").collect_garbage().removed == []
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreMissing, match="cannot be read"):
+    with pytest.raises(StoreUnreadable, match=r"cannot be read \(Not a directory\)"):
         ModelStore(tmp_path / "file").names()
 
 

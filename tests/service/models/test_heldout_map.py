@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from model_store import ModelStore
 from model_store.errors import HeldoutInvalid
 from model_store.heldout import Heldout, read_heldout, write_heldout
 from model_store.verify import HELDOUT
-from service.limits import Pool
 from service.models import Slot
 from service.models.heldout_map import fit_projection, read_map, spread
 from service.models.heldout_maps import Maps
+from service.models.version_files import VersionFiles
 from tests.service.wire import Array, close
 from tests.support.publisher import republish
 
@@ -116,10 +115,10 @@ def test_codes_that_are_no_numbers_are_no_map(affine_store: ModelStore, tmp_path
 
 
 async def test_a_map_is_read_once_and_goes_with_its_version(affine_store: ModelStore) -> None:
-    maps = Maps(affine_store.path, Pool("files", 1))
+    maps = Maps(VersionFiles(affine_store.path))
     slot, manifest = Slot("image", 1), affine_store.manifest("image", 1)
-    first = await maps.get(slot, manifest, math.inf)
-    assert await maps.get(slot, manifest, math.inf) is first
+    first = await maps.get(slot, manifest)
+    assert await maps.get(slot, manifest) is first
     assert maps.nbytes == first.nbytes >= 64 * (16 + 2 * 4 + 2 * 4)
     del slot
     assert maps.nbytes == 0
@@ -127,10 +126,10 @@ async def test_a_map_is_read_once_and_goes_with_its_version(affine_store: ModelS
 
 async def test_another_manifest_is_another_map(affine_store: ModelStore) -> None:
     """A version that was damaged and is whole again."""
-    maps, slot = Maps(affine_store.path, Pool("files", 1)), Slot("image", 1)
+    maps, slot = Maps(VersionFiles(affine_store.path)), Slot("image", 1)
     manifest = affine_store.manifest("image", 1)
-    first = await maps.get(slot, manifest, math.inf)
-    second = await maps.get(slot, manifest.model_copy(update={"seed": 8}), math.inf)
+    first = await maps.get(slot, manifest)
+    second = await maps.get(slot, manifest.model_copy(update={"seed": 8}))
     assert second is not first
     assert maps.nbytes == second.nbytes
 
@@ -139,18 +138,18 @@ async def test_the_least_recently_used_go_first(affine_store: ModelStore) -> Non
     slots = {name: Slot(name, 1) for name in ("image", "rgb", "conditional")}
     manifests = {name: affine_store.manifest(name, 1) for name in slots}
     sizes = {name: read_map(affine_store.directory(name, 1), manifests[name]).nbytes for name in slots}
-    maps = Maps(affine_store.path, Pool("files", 1), max_bytes=sizes["image"] + sizes["rgb"] + sizes["conditional"] - 1)
-    image = await maps.get(slots["image"], manifests["image"], math.inf)
-    rgb = await maps.get(slots["rgb"], manifests["rgb"], math.inf)
-    assert await maps.get(slots["image"], manifests["image"], math.inf) is image
-    await maps.get(slots["conditional"], manifests["conditional"], math.inf)
+    maps = Maps(VersionFiles(affine_store.path), max_bytes=sizes["image"] + sizes["rgb"] + sizes["conditional"] - 1)
+    image = await maps.get(slots["image"], manifests["image"])
+    rgb = await maps.get(slots["rgb"], manifests["rgb"])
+    assert await maps.get(slots["image"], manifests["image"]) is image
+    await maps.get(slots["conditional"], manifests["conditional"])
     assert maps.nbytes == sizes["image"] + sizes["conditional"]
-    assert await maps.get(slots["image"], manifests["image"], math.inf) is image
-    assert await maps.get(slots["rgb"], manifests["rgb"], math.inf) is not rgb
+    assert await maps.get(slots["image"], manifests["image"]) is image
+    assert await maps.get(slots["rgb"], manifests["rgb"]) is not rgb
 
 
 async def test_one_that_has_no_room_is_answered_and_not_kept(affine_store: ModelStore) -> None:
-    maps = Maps(affine_store.path, Pool("files", 1), max_bytes=10)
-    found = await maps.get(Slot("vector", 1), affine_store.manifest("vector", 1), math.inf)
+    maps = Maps(VersionFiles(affine_store.path), max_bytes=10)
+    found = await maps.get(Slot("vector", 1), affine_store.manifest("vector", 1))
     assert len(found.heldout.codes) == 64
     assert maps.nbytes == 0

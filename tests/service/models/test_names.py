@@ -90,7 +90,7 @@ def test_the_reason_names_each_name_that_is_held_back() -> None:
 
 def test_a_failed_version_is_tried_again_once_other_files_have_settled(affine_store: ModelStore) -> None:
     slot, manifest = Slot("m", 1), affine_store.manifest("image", 1)
-    before, writing, written = (("a", 1, 1),), (("a", 2, 2),), (("a", 3, 3),)
+    before, writing, written = (("a", 1, 1, 1),), (("a", 2, 2, 2),), (("a", 3, 3, 3),)
     slot.fail("it is damaged", before)
     assert [slot.try_again(manifest, files) for files in (before, writing, written)] == [False, False, False]
     assert slot.state == "failed"
@@ -99,7 +99,7 @@ def test_a_failed_version_is_tried_again_once_other_files_have_settled(affine_st
 
 
 def test_a_failed_version_whose_manifest_cannot_be_read_stays_so(affine_store: ModelStore) -> None:
-    slot, written = Slot("m", 1, affine_store.manifest("image", 1)), (("a", 3, 3),)
+    slot, written = Slot("m", 1, affine_store.manifest("image", 1)), (("a", 3, 3, 3),)
     slot.fail("it is damaged", ())
     error = IncompleteVersion("it was never finished")
     assert [slot.try_again(error, written) for _ in range(3)] == [False, True, False]

@@ -46,7 +46,7 @@ def test_a_failed_version_is_read_again_once_its_files_are_others(fresh_store: M
 
 def test_a_signature_names_every_file_with_its_size(affine_store: ModelStore) -> None:
     version = affine_store.directory("image", 1)
-    files = {path: size for path, size, _ in signature_of(version)}
+    files = {path: size for path, size, *_ in signature_of(version)}
     assert files["golden.npz"] == (version / "golden.npz").stat().st_size
     assert "encoder/saved_model.pb" in files
     assert signature_of(version / "nothing") == ()
