@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from latent.errors import FAILED, INTERRUPTED, sentence
+from latent.errors import FAILED, INTERRUPTED, CommandError, sentence
+from service.environment import strip_blanks
 
 TRACEBACK = "--traceback"
 _GC_THRESHOLDS = (50_000, 20, 50)
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return the exit code."""
+    strip_blanks(os.environ)
     try:
         code = _invoke([argument for argument in arguments if argument != TRACEBACK])  # wherever it stands
         sys.stdout.flush()
@@ -52,12 +54,25 @@ def _invoke(arguments: Sequence[str]) -> int:
 
     from latent.application import app
 
+    _refuse_empty_options(arguments)
     try:
         command = typer.main.get_command(app)
         code = command.main(args=list(arguments), prog_name="latent", standalone_mode=False)
     except typer.Abort:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _refuse_empty_options(arguments: Sequence[str]) -> None:
+    """Refuse `--store ""` and `--store=`, as a script says them whose variable is empty. Raises CommandError."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument == "--":
+            return
+        name, equals, value = argument.partition("=")
+        if not (argument.startswith("--") and equals):
+            name, value = before, argument
+        if name.startswith("-") and not value.strip():
+            raise CommandError(f"{name} has an empty value: give one, or leave {name} out")
 
 
 def _forget_stdout() -> None:

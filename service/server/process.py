@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import os
 import socket
 import time
@@ -20,14 +19,18 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.connections.guarded_protocol import GuardedProtocol
+from service.environment import link_in_place_of_port
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.observability.logs import configure_logging
+from service.server.binding import PortUnavailable, address_of, bind, check_store
 from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
 from service.settings import Settings, misspelt
 from service.verbs.endpoints import POSTS
 from service.workers.connection_counts import ConnectionCounts
+
+__all__ = ["PortUnavailable", "bind", "run", "work"]
 
 _TICKS_A_SECOND = 10
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
@@ -38,10 +41,6 @@ GC_THRESHOLDS = (50_000, 20, 50)
 Connect = Callable[[uvicorn.Config, ServerState, dict[str, Any]], GuardedProtocol]
 
 log = structlog.get_logger("latent.server")
-
-
-class PortUnavailable(Exception):
-    """The address cannot be listened on."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -112,43 +111,33 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Open a listening socket, before any model is loaded. Raises PortUnavailable with the reason."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise PortUnavailable(f"cannot listen on {host}:{port} ({error.strerror or error})") from error
-    listener.setblocking(False)
-    return listener
-
-
-def _address(host: str, port: int) -> str:
-    """The address to open in a browser on this machine."""
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified or address.is_loopback:
-        return f"http://localhost:{port}"
-    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
-
-
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
+    """Serve until a signal. `announce` gets the address once the port is bound. Raises CannotStart."""
+    check_store(settings.store)
     listener = bind(settings.host, settings.port)
     configure_logging(settings)
-    for name, meant in misspelt(os.environ).items():
-        log.warning("unknown setting is ignored", name=name, meant=meant)
-    host, port = listener.getsockname()[:2]
-    announce(_address(host, port))
+    _warn_of_variables(settings)
+    announce(address_of(listener))
     if settings.workers > 1:
         from service.workers.supervisor import Supervisor
 
         Supervisor(settings, listener, work).run()
     else:
         _serve(settings, listener)
+
+
+def _warn_of_variables(settings: Settings) -> None:
+    """Name the environment variables that mean nothing, and those that mean something else than they seem to."""
+    for name, meant in misspelt(os.environ).items():
+        log.warning("unknown setting is ignored", name=name, meant=meant)
+    link = link_in_place_of_port(os.environ)
+    if link is not None and "port" not in settings.model_fields_set:
+        log.warning(
+            "LATENT_PORT is the address of a Kubernetes Service, so the default port is taken",
+            value=link,
+            port=settings.port,
+            remedy="enableServiceLinks: false in the pod's spec, or --port",
+        )
 
 
 def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
