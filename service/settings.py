@@ -118,8 +118,8 @@ class Settings(BaseSettings):
     )
     cache_dir: Path | None = Field(
         None,
-        description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory, if there is a home."
-        " It may be missing, read-only or emptied.",
+        description="Directory for what was measured of this machine; unset: `latent` in the user's cache directory, if"
+        " there is a home. It may be missing, read-only or emptied.",
     )
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."

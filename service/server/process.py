@@ -6,8 +6,10 @@ import asyncio
 import gc
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -26,6 +28,7 @@ from service.observability.logs import configure_logging
 from service.server.binding import PortUnavailable, address_of, bind, check_store
 from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
+from service.server.stop_signals import ending_at_once
 from service.settings import Settings, misspelt
 from service.verbs.endpoints import POSTS
 from service.workers.connection_counts import ConnectionCounts
@@ -56,13 +59,16 @@ class DrainingServer(uvicorn.Server):
         drain: Callable[[], None],
         connect: Connect,
         counts: ConnectionCounts | None,
+        leave: Callable[[], object],
     ) -> None:
         """`drain` is called at the first signal; `connect` makes the protocol of a connection.
+
+        `leave` is called before the process ends at a signal that comes before anything is listened on.
 
         `counts` has the connection counts of all workers that accept from the socket; None for a single process.
         """
         super().__init__(config)
-        self._connect, self._counts = connect, counts
+        self._connect, self._counts, self._leave = connect, counts, leave
         self._drain_s, self._drain, self._draining = drain_s, drain, False
         self._listeners: list[Listener] = []
 
@@ -96,10 +102,16 @@ class DrainingServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by uvicorn from its signal handler: begin to drain. A second signal ends the process at once."""
         del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
+        if not self.started:
+            self._leave()
+            os._exit(0)
         if self._draining:
             self.should_exit = self.force_exit = True
             return
         self._draining = True
+        asyncio.get_running_loop().call_soon_threadsafe(self._begin_to_drain)  # a log line may be half written
+
+    def _begin_to_drain(self) -> None:
         self._drain()
         log.info("stopping", drain_s=self._drain_s)
         asyncio.get_running_loop().call_later(self._drain_s, self._stop)
@@ -113,17 +125,18 @@ class DrainingServer(uvicorn.Server):
 
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until a signal. `announce` gets the address once the port is bound. Raises CannotStart."""
-    check_store(settings.store)
-    listener = bind(settings.host, settings.port)
-    configure_logging(settings)
-    _warn_of_variables(settings)
-    announce(address_of(listener))
-    if settings.workers > 1:
-        from service.workers.supervisor import Supervisor
+    with ending_at_once(_leave):
+        check_store(settings.store)
+        listener = bind(settings.host, settings.port)
+        configure_logging(settings)
+        _warn_of_variables(settings)
+        announce(address_of(listener))
+        if settings.workers > 1:
+            from service.workers.supervisor import Supervisor
 
-        Supervisor(settings, listener, work).run()
-    else:
-        _serve(settings, listener)
+            Supervisor(settings, listener, work).run()
+        else:
+            _serve(settings, listener)
 
 
 def _warn_of_variables(settings: Settings) -> None:
@@ -142,9 +155,16 @@ def _warn_of_variables(settings: Settings) -> None:
 
 def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
     """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
-    configure_logging(settings)
-    listener.setblocking(False)
-    _serve(settings, listener, line, counts)
+    with ending_at_once(_leave):
+        configure_logging(settings)
+        listener.setblocking(False)
+        _serve(settings, listener, line, counts)
+
+
+def _leave() -> None:
+    """Called before the process ends at a signal in its start: there is nothing to finish but the log."""
+    with suppress(OSError):
+        sys.stderr.flush()
 
 
 def _serve(
@@ -171,4 +191,4 @@ def _serve(
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts, _leave).run(sockets=[listener])
