@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         end_at_once(STOP_SIGNALS, 0)  # a service that is told to stop has done its work
     else:
         end_at_once([signal.SIGTERM], _TERMINATED)
+    _open_closed_streams()
     gc.set_threshold(*_GC_THRESHOLDS)
     sys.exit(run(given))
 
@@ -35,6 +37,14 @@ def run(arguments: Sequence[str]) -> int:
         return invoke(arguments)
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null in place of closed standard streams: a socket would take their number and be printed to."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
 
 
 if __name__ == "__main__":

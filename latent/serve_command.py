@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from latent.errors import CommandError
 from latent.options import Engine
-from latent.output import say
 from latent.service_settings import read_settings
 
 
@@ -60,12 +61,14 @@ def serve(
     keeper = ModelStore(settings.store)
     if settings.model is not None and keeper.names():
         keeper.resolve(settings.model)
-    run(settings, lambda address: say_at_once(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+    try:
+        run(settings, lambda address: _announce(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+    except BrokenPipeError as error:  # not of stdout, whose reader may go without an error
+        raise CommandError(f"the service has ended ({error})") from error
 
 
-def say_at_once(text: str) -> None:
-    """Print a line and flush it, for a program that waits for it."""
-    import sys
+def _announce(text: str) -> None:
+    """Print a line in a thread: the service starts all the same where nobody reads it."""
+    from service.log_sink import LogSink
 
-    say(text)
-    sys.stdout.flush()
+    LogSink(sys.stdout.fileno()).write(f"{text}\n")

@@ -6,10 +6,8 @@ import asyncio
 import gc
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -24,6 +22,7 @@ from service.connections.guarded_protocol import GuardedProtocol
 from service.environment import link_in_place_of_port
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
+from service.log_sink import finish
 from service.observability.logs import configure_logging
 from service.server.binding import PortUnavailable, address_of, bind, check_store
 from service.server.listener import Listener
@@ -125,7 +124,7 @@ class DrainingServer(uvicorn.Server):
 
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until a signal. `announce` gets the address once the port is bound. Raises CannotStart."""
-    with ending_at_once(_leave):
+    with ending_at_once(finish):
         check_store(settings.store)
         listener = bind(settings.host, settings.port)
         configure_logging(settings)
@@ -155,16 +154,10 @@ def _warn_of_variables(settings: Settings) -> None:
 
 def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
     """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
-    with ending_at_once(_leave):
+    with ending_at_once(finish):
         configure_logging(settings)
         listener.setblocking(False)
         _serve(settings, listener, line, counts)
-
-
-def _leave() -> None:
-    """Called before the process ends at a signal in its start: there is nothing to finish but the log."""
-    with suppress(OSError):
-        sys.stderr.flush()
 
 
 def _serve(
@@ -191,4 +184,4 @@ def _serve(
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts, _leave).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts, finish).run(sockets=[listener])

@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from types import FrameType
 
 import structlog
 
+from service.log_sink import lost_lines
 from service.observability.metrics import Counts, Report
 from service.settings import Settings
 from service.workers.connection_counts import ConnectionCounts, no_counts
@@ -187,7 +189,8 @@ class Supervisor:
                 elif isinstance(message, ReportMessage):
                     waiting.pop(ready)
         for worker in asking:
-            reports = [Report(self._past, None)] + [peer.report for peer in self._workers if peer is not worker]
+            own = Report(Counts(lost_lines=Counter(lost_lines())), None)
+            reports = [Report(self._past, None), own] + [peer.report for peer in self._workers if peer is not worker]
             if worker.line is not None:
                 with suppress(OSError):
                     worker.line.send(PeerReports(reports))
