@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -40,7 +39,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     """Make the FastAPI application. Models load when its lifespan begins; `line` is a pipe to the supervisor."""
     metrics = Metrics()
     access_log = AccessLog(metrics, settings)
-    peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
+    peers = None if line is None else Peers(line, metrics.report)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -94,11 +93,6 @@ async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
         await registry.reload(name, timeout_s)
     except ServiceError as error:
         log.warning("reload failed", model=name, reason=str(error))
-
-
-def _stop_this_process() -> None:
-    """Stop this worker: its supervisor has ended, so nothing else would stop or restart the worker."""
-    signal.raise_signal(signal.SIGTERM)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

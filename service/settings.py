@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = Field(
         1, description="Processes that answer on the port; each loads every model, and shares the CPUs with the others."
     )
+    watchdog_s: SecondsOrNone = Field(
+        30.0,
+        description="With several workers: one whose event loop has stood still for this long, seconds, is replaced; 0"
+        " never replaces one.",
+    )
     model: ModelReference | None = Field(
         None, description="Serve this model alone, as `NAME`, `NAME@3` or `NAME@ALIAS`; every model otherwise."
     )

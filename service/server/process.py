@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -31,10 +32,14 @@ from service.server.stop_signals import ending_at_once
 from service.settings import Settings, misspelt
 from service.verbs.endpoints import POSTS
 from service.workers.connection_counts import ConnectionCounts
+from service.workers.heartbeats import Heartbeat
+from service.workers.orphans import end_with_supervisor
 
 __all__ = ["PortUnavailable", "bind", "run", "work"]
 
 _TICKS_A_SECOND = 10
+_GRACE_S = 5.0
+"""Seconds that a worker without a supervisor gets to stop beyond its own shutdown timeout."""
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
 """Connections accepted in one turn of the event loop: by a single process, and by workers that share a port evenly."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -58,21 +63,25 @@ class DrainingServer(uvicorn.Server):
         drain: Callable[[], None],
         connect: Connect,
         counts: ConnectionCounts | None,
+        heartbeat: Heartbeat | None,
         leave: Callable[[], object],
     ) -> None:
         """`drain` is called at the first signal; `connect` makes the protocol of a connection.
 
         `leave` is called before the process ends at a signal that comes before anything is listened on.
 
-        `counts` has the connection counts of all workers that accept from the socket; None for a single process.
+        `counts` has the connection counts of all workers that accept from the socket, and `heartbeat` is this worker's;
+        both are None for a single process.
         """
         super().__init__(config)
-        self._connect, self._counts, self._leave = connect, counts, leave
+        self._connect, self._counts, self._heartbeat, self._leave = connect, counts, heartbeat, leave
         self._drain_s, self._drain, self._draining = drain_s, drain, False
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn: start to listen. The garbage collector ignores all objects that exist before requests."""
+        if self._heartbeat is not None:
+            self._heartbeat.begin()
         await super().startup([])
         gc.freeze()
         at_once = _ACCEPTED_AT_ONCE if self._counts is None else _SHARED_AT_ONCE
@@ -100,7 +109,10 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by uvicorn from its signal handler: begin to drain. A second signal ends the process at once."""
-        del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
+        del frame
+        if sig == signal.SIGINT and self._counts is not None:
+            return  # Ctrl-C goes to every process of a terminal; the supervisor stops its workers
+        # Not kept: uvicorn would raise the signal again, and the exit code would not be 0.
         if not self.started:
             self._leave()
             os._exit(0)
@@ -152,16 +164,25 @@ def _warn_of_variables(settings: Settings) -> None:
         )
 
 
-def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
+def work(
+    settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts, heartbeat: Heartbeat
+) -> None:
     """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the supervisor's to heed, and was blocked until now
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with ending_at_once(finish):
+        end_with_supervisor(settings.drain_s + settings.shutdown_timeout_s + _GRACE_S)
         configure_logging(settings)
         listener.setblocking(False)
-        _serve(settings, listener, line, counts)
+        _serve(settings, listener, line, counts, heartbeat)
 
 
 def _serve(
-    settings: Settings, listener: socket.socket, line: Connection | None = None, counts: ConnectionCounts | None = None
+    settings: Settings,
+    listener: socket.socket,
+    line: Connection | None = None,
+    counts: ConnectionCounts | None = None,
+    heartbeat: Heartbeat | None = None,
 ) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     keep_freed_memory()
@@ -184,4 +205,4 @@ def _serve(
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts, finish).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, finish).run(sockets=[listener])
