@@ -61,7 +61,6 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         version=importlib.metadata.version("latent"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        root_path=settings.root_path,
         redirect_slashes=False,
         openapi_url=None,
         docs_url=None,
@@ -73,6 +72,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
+    app.root_path = settings.root_path  # as an argument it is deprecated: uvicorn's own would be put before every path
     app.openapi_url = document.PATH  # for /docs to find it: the framework's own route knows no ETag
     app.state.metrics, app.state.peers, app.state.maps = metrics, peers, Maps(settings.store)
     app.state.access_log = access_log

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         DEFAULT_PORT, description="Port to listen on; 0 takes a free one."
     )
+    unix_socket: str | None = Field(
+        None,
+        description="Path of a Unix socket to listen on, which its owner and group may use. With one the service"
+        " listens on a port only where `LATENT_PORT` or `--port` is set.",
+    )
     root_path: Annotated[str, AfterValidator(_prefix)] = Field(
         "", description="Path prefix under which a proxy serves the application, such as `/latent`."
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -18,9 +19,25 @@ from service.environment import DEFAULT_PORT, given
 _PATIENCE_S = 2.0
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_PATIENCE_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Called by http.client before the first request."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_PATIENCE_S)
+        self.sock.connect(self._path)
+
+
 def connection_to(environment: Mapping[str, str]) -> http.client.HTTPConnection:
     """A connection to the service that has this environment. Raises ValueError for a port that is no number."""
     variables = {name.upper(): value for name, value in given(environment).items()}
+    if path := variables.get("LATENT_UNIX_SOCKET"):
+        return _UnixConnection(path)
     host = variables.get("LATENT_HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
     try:
         address = ipaddress.ip_address(host)

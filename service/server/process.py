@@ -25,7 +25,7 @@ from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.log_sink import finish
 from service.observability.logs import configure_logging
-from service.server.binding import PortUnavailable, address_of, bind, check_store
+from service.server.binding import Listeners, PortUnavailable, bind, check_store
 from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
 from service.server.stop_signals import ending_at_once
@@ -135,19 +135,28 @@ class DrainingServer(uvicorn.Server):
 
 
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal. `announce` gets the address once the port is bound. Raises CannotStart."""
-    with ending_at_once(finish):
-        check_store(settings.store)
-        listener = bind(settings.host, settings.port)
-        configure_logging(settings)
-        _warn_of_variables(settings)
-        announce(address_of(listener))
-        if settings.workers > 1:
-            from service.workers.supervisor import Supervisor
+    """Serve until a signal. `announce` gets the address once it is listened on. Raises CannotStart."""
+    listeners = Listeners()
 
-            Supervisor(settings, listener, work).run()
-        else:
-            _serve(settings, listener)
+    def leave() -> None:
+        listeners.remove_file()
+        finish()
+
+    try:
+        with ending_at_once(leave):
+            check_store(settings.store)
+            listeners.open(settings)
+            configure_logging(settings)
+            _warn_of_variables(settings)
+            announce(listeners.addresses)
+            if settings.workers > 1:
+                from service.workers.supervisor import Supervisor
+
+                Supervisor(settings, listeners.sockets, work).run()
+            else:
+                _serve(settings, listeners.sockets, leave)
+    finally:
+        listeners.remove_file()
 
 
 def _warn_of_variables(settings: Settings) -> None:
@@ -155,7 +164,7 @@ def _warn_of_variables(settings: Settings) -> None:
     for name, meant in misspelt(os.environ).items():
         log.warning("unknown setting is ignored", name=name, meant=meant)
     link = link_in_place_of_port(os.environ)
-    if link is not None and "port" not in settings.model_fields_set:
+    if link is not None and "port" not in settings.model_fields_set and settings.unix_socket is None:
         log.warning(
             "LATENT_PORT is the address of a Kubernetes Service, so the default port is taken",
             value=link,
@@ -165,7 +174,11 @@ def _warn_of_variables(settings: Settings) -> None:
 
 
 def work(
-    settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts, heartbeat: Heartbeat
+    settings: Settings,
+    sockets: list[socket.socket],
+    line: Connection,
+    counts: ConnectionCounts,
+    heartbeat: Heartbeat,
 ) -> None:
     """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the supervisor's to heed, and was blocked until now
@@ -173,13 +186,15 @@ def work(
     with ending_at_once(finish):
         end_with_supervisor(settings.drain_s + settings.shutdown_timeout_s + _GRACE_S)
         configure_logging(settings)
-        listener.setblocking(False)
-        _serve(settings, listener, line, counts, heartbeat)
+        for each in sockets:
+            each.setblocking(False)
+        _serve(settings, sockets, finish, line, counts, heartbeat)
 
 
 def _serve(
     settings: Settings,
-    listener: socket.socket,
+    sockets: list[socket.socket],
+    leave: Callable[[], object],
     line: Connection | None = None,
     counts: ConnectionCounts | None = None,
     heartbeat: Heartbeat | None = None,
@@ -205,4 +220,4 @@ def _serve(
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, finish).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, leave).run(sockets=sockets)

@@ -29,7 +29,7 @@ from service.workers.heartbeats import Heartbeat
 from service.workers.messages import PeerReports, PeerReportsRequest, Reload, ReportMessage, ReportRequest, send
 from service.workers.watchdog import Watchdog
 
-Work = Callable[[Settings, socket.socket, Connection, ConnectionCounts, Heartbeat], None]
+Work = Callable[[Settings, list[socket.socket], Connection, ConnectionCounts, Heartbeat], None]
 
 _ANSWER_S = 0.5
 _SHORT_LIFE_S = 5.0
@@ -62,10 +62,10 @@ class Worker:
 class Supervisor:
     """Keeps a fixed number of workers alive until a stop signal."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, work: Work) -> None:
-        """Each worker runs `work`, a module-level function, with the settings, the socket, a pipe to the supervisor,
+    def __init__(self, settings: Settings, listeners: list[socket.socket], work: Work) -> None:
+        """Each worker runs `work`, a module-level function, with the settings, the sockets, a pipe to the supervisor,
         the connection counts of all workers and its heartbeat."""
-        self._settings, self._listener, self._work = settings, listener, work
+        self._settings, self._listeners, self._work = settings, listeners, work
         self._context = multiprocessing.get_context("spawn")
         self._workers = [Worker(number) for number in range(settings.workers)]
         shared = self._context.RawArray("i", no_counts(settings.workers))
@@ -124,7 +124,7 @@ class Supervisor:
                 target=self._work,
                 args=(
                     self._settings,
-                    self._listener,
+                    self._listeners,
                     there,
                     self._counts[worker.number],
                     self._heartbeats[worker.number],
@@ -262,7 +262,8 @@ class Supervisor:
     def _end(self, awake: socket.socket) -> None:
         """Stop all workers, and wait while they drain; a second signal ends the wait."""
         log.info("stopping", workers=sum(worker.process is not None for worker in self._workers))
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for worker in self._workers:
             if worker.process is not None:
                 worker.process.terminate()

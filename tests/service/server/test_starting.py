@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import warnings
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from service.app import create_app
 from service.server.binding import CannotStart, PortUnavailable, address_of, bind, check_store
 from service.server.process import _warn_of_variables
 from service.settings import Settings
@@ -47,3 +49,26 @@ def test_a_name_is_its_ipv4_address_where_it_has_one(host: str, family: socket.A
     with bind(host, 0) as listener:
         assert listener.family == family
         assert address_of(listener) == f"http://localhost:{listener.getsockname()[1]}"
+
+
+def test_a_name_that_has_an_ipv6_address_alone() -> None:
+    """Debian's /etc/hosts calls ::1 ip6-localhost."""
+    try:
+        found = socket.getaddrinfo("ip6-localhost", 0, type=socket.SOCK_STREAM)
+    except OSError:
+        pytest.skip("no such name here")
+    try:
+        listener = bind("ip6-localhost", 0)
+    except PortUnavailable:
+        pytest.skip("no IPv6 here")
+    with listener:
+        assert listener.family == min(entry[0] for entry in found)
+        assert address_of(listener).startswith("http://localhost:")
+
+
+def test_a_prefix_is_no_matter_of_warnings(tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        app = create_app(Settings(store=tmp_path, root_path="/latent"))
+    assert app.root_path == "/latent"
+    assert [str(warning.message) for warning in warned if "root_path" in str(warning.message)] == []

@@ -47,7 +47,7 @@ async def test_a_loop_that_turns_beats() -> None:
     heartbeat = Heartbeat(shared, 1)
     assert heartbeat.seconds == 0
     heartbeat.begin()
-    seen = set()
+    seen: set[float] = set()
     async with asyncio.timeout(60):
         while len(seen) < 3:
             seen.add(heartbeat.seconds)
