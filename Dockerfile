@@ -47,7 +47,7 @@ ENV LATENT_HOST=0.0.0.0 \
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['LATENT_PORT'] + '/livez', timeout=2)"]
+    CMD ["python", "-I", "-m", "service.server.healthcheck"]
 CMD ["latent", "serve"]
 
 

@@ -3,10 +3,15 @@
 set -eu
 
 if ! latent models list --json | grep -q '"name"'; then
-    echo "The store $LATENT_STORE has no model: training mnist-vae on 5,000 handwritten digits, a minute or so."
+    echo "The store ${LATENT_STORE:-store} has no model: training mnist-vae on 5,000 handwritten digits, a minute or so."
     latent train mnist-vae
 fi
-base="http://localhost:$LATENT_PORT"
+# A Kubernetes or Docker link may stand in its place: `latent serve` takes 8000 then.
+case "${LATENT_PORT:-}" in
+    "" | *://*) port=8000 ;;
+    *) port=$LATENT_PORT ;;
+esac
+base="http://localhost:$port"
 cat <<END
 
   Latent will be at $base (Ctrl-C stops it): open it in a browser. Three things to try in another terminal:

@@ -1,25 +1,32 @@
-"""The entry point of `latent`: it returns an exit code and prints an error as one line."""
+"""The entry point of `latent`. What is imported here comes before stop signals are heeded, so it is next to nothing."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
-from latent.errors import FAILED, INTERRUPTED, sentence
+from service.server.stop_signals import STOP_SIGNALS, end_at_once
 
-TRACEBACK = "--traceback"
 _GC_THRESHOLDS = (50_000, 20, 50)
 """Rare garbage collections: imports make no reference cycles. Python collects every 700 objects, which takes a tenth of
 a start."""
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0, 2 with one line on stderr, or 130 after Ctrl-C."""
+    """Run the command and exit: 0, 2 with one line on stderr, 130 after Ctrl-C, or 143 after SIGTERM."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if next((argument for argument in given if not argument.startswith("-")), None) == "serve":
+        end_at_once(STOP_SIGNALS, 0)  # a service that is told to stop has done its work
+    else:
+        end_at_once([signal.SIGTERM], _TERMINATED)
+    _open_closed_streams()
     gc.set_threshold(*_GC_THRESHOLDS)
-    code = run(sys.argv[1:] if arguments is None else arguments)
+    code = run(given)
     if "service.daemon_threads" in sys.modules:  # a command that loaded a model, from a store that may hang
         sys.modules["service.daemon_threads"].exit_past_stuck_threads(code)
     sys.exit(code)
@@ -28,49 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; return the exit code."""
     try:
-        code = _invoke([argument for argument in arguments if argument != TRACEBACK])  # wherever it stands
-        sys.stdout.flush()
+        from latent.invocation import invoke
+
+        return invoke(arguments)
     except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return 0
-    except SystemExit as leaving:
-        # Completion scripts leave with 0, and the parser itself with 1 where nobody reads the pipe.
-        _forget_stdout()
-        return leaving.code if isinstance(leaving.code, int) and leaving.code > 1 else 0
-    except Exception as error:
-        if TRACEBACK in arguments:
-            raise
-        with suppress(OSError):
-            sys.stdout.flush()
-        told = sentence(error) or f"{type(error).__name__}: {error} (unforeseen; {TRACEBACK} shows where)"
-        sys.stderr.write(f"latent: {' '.join(told.split())}\n")
-        return FAILED
-    return code
+        return _INTERRUPTED
 
 
-def _invoke(arguments: Sequence[str]) -> int:
-    import typer  # and whatever else takes its time: an interruption is quiet from the first moment
-
-    from latent.application import app
-
-    try:
-        command = typer.main.get_command(app)
-        code = command.main(args=list(arguments), prog_name="latent", standalone_mode=False)
-    except typer.Abort:
-        return INTERRUPTED
-    return code if isinstance(code, int) else 0
-
-
-def _forget_stdout() -> None:
-    """Discard buffered output of a closed stdout, so that the interpreter's exit does not fail on it."""
-    with suppress(OSError):
-        sys.stdout.flush()
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def _open_closed_streams() -> None:
+    """Open /dev/null in place of closed standard streams: a socket would take their number and be printed to."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _TOLD = {
     "model_store.errors": "StoreError",
     "training.errors": "TrainingError",
     "latent_client.errors": "LatentError",
-    "service.server.process": "PortUnavailable",
+    "service.server.binding": "CannotStart",
     "service.engines.base": "EngineError",
     "service.unstable_names": "IncompatiblePackage",
 }

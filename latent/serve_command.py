@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from latent.errors import CommandError
 from latent.options import Engine
-from latent.output import say
 from latent.service_settings import read_settings
 
 _LOOK_PATIENCE_S = 5.0
@@ -66,7 +67,10 @@ def serve(
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
     if settings.model is not None:
         _check_model(settings.store, settings.model)
-    run(settings, lambda address: say_at_once(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+    try:
+        run(settings, lambda address: _announce(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
+    except BrokenPipeError as error:  # not of stdout, whose reader may go without an error
+        raise CommandError(f"the service has ended ({error})") from error
 
 
 def _check_model(store: Path, model: str) -> None:
@@ -88,9 +92,8 @@ def _check_model(store: Path, model: str) -> None:
     looking.shutdown(wait=False)
 
 
-def say_at_once(text: str) -> None:
-    """Print a line and flush it, for a program that waits for it."""
-    import sys
+def _announce(text: str) -> None:
+    """Print a line in a thread: the service starts all the same where nobody reads it."""
+    from service.log_sink import LogSink
 
-    say(text)
-    sys.stdout.flush()
+    LogSink(sys.stdout.fileno()).write(f"{text}\n")

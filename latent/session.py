@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _PATIENCE_S = 24 * 3600.0
 """Deadline of a call in this process: practically none, as nobody else waits."""
-_UNBOUNDED = 2**40
+_UNBOUNDED = 10**12
 
 
 class Session(Protocol):

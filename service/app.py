@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
@@ -43,7 +42,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
     metrics = Metrics()
     access_log = AccessLog(metrics, settings)
     files = VersionFiles(settings.store)
-    peers = None if line is None else Peers(line, metrics.report, _stop_this_process)
+    peers = None if line is None else Peers(line, metrics.report)
     in_flight, pools = InFlightBytes(settings.max_in_flight_bytes), Pools.of(cpus_of_each(settings.workers))
 
     @asynccontextmanager
@@ -68,7 +67,6 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
         version=importlib.metadata.version("latent"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        root_path=settings.root_path,
         redirect_slashes=False,
         openapi_url=None,
         docs_url=None,
@@ -80,6 +78,7 @@ def create_app(settings: Settings, line: Connection | None = None) -> FastAPI:
             {"name": "operations", "description": "Probes and metrics."},
         ],
     )
+    app.root_path = settings.root_path  # as an argument it is deprecated: uvicorn's own would be put before every path
     app.state.metrics, app.state.peers = metrics, peers
     app.state.files, app.state.maps = files, Maps(files)
     app.state.access_log, app.state.in_flight = access_log, in_flight
@@ -99,11 +98,6 @@ async def _reload(registry: Registry, name: str, timeout_s: float) -> None:
         await registry.reload(name, timeout_s)
     except ServiceError as error:
         log.warning("reload failed", model=name, reason=str(error))
-
-
-def _stop_this_process() -> None:
-    """Stop this worker: its supervisor has ended, so nothing else would stop or restart the worker."""
-    signal.raise_signal(signal.SIGTERM)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

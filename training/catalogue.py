@@ -58,7 +58,7 @@ def configure(
     """
     document = _document(recipe)
     given: Document = {key: value if key in _TEXTS else _parse(value) for key, value in (settings or {}).items()}
-    directory = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE) or None
+    directory = data_dir if data_dir is not None else os.environ.get(DATA_DIR_VARIABLE, "").strip() or None
     named = {"data.source": data, "data.dir": directory, "training.epochs": epochs, "training.seed": seed}
     given |= {key: value for key, value in named.items() if value is not None}
     if directory is None and document["data"]["source"] == "mnist":

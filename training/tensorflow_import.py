@@ -17,6 +17,8 @@ def import_tensorflow() -> ModuleType:
     # Level 3 silences the native library's log once it is up; what it prints before that goes past every level.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    # Else a file ~/.keras/keras.json, or one in a /tmp that is shared, changes what is computed; or one is written.
+    os.environ.setdefault("KERAS_HOME", os.devnull)
     with native_noise_dropped():
         import tensorflow as tf
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.batching.cache import CostCache
+from service.batching.cache import CostCache, users_cache_directory
 from service.batching.costs import CostCurve
 from service.batching.errors import BatchFailed, BatchingError, EngineThreadLost, QueueClosed, QueueFull
 from service.batching.program import BucketedProgram, Piece, Rows
@@ -24,4 +24,5 @@ __all__ = [
     "QueueClosed",
     "QueueFull",
     "Rows",
+    "users_cache_directory",
 ]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from service.engines.base import Arrays, BoundCall, EngineError, Precision, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which would print messages
+os.environ.setdefault("KERAS_HOME", os.devnull)  # TensorFlow's copy of Keras would write .keras into the home
 
 import tensorflow as tf
 

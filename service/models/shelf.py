@@ -13,14 +13,13 @@ from functools import partial
 from typing import Protocol
 
 import structlog
-from platformdirs import user_cache_path
 
 from model_store import ModelStore
 from model_store.errors import FileUnreadable, StoreError
 from model_store.files import words
 from model_store.machine import cpu_model
 from model_store.versions import parse_reference
-from service.batching import CostCache, EngineWorker
+from service.batching import CostCache, EngineWorker, users_cache_directory
 from service.daemon_threads import DaemonThread
 from service.engines import EngineError, cause_of
 from service.engines.cpus import cpus_of_each, inline_limit_s
@@ -51,7 +50,7 @@ class Shelf:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
         self._cpus = cpus_of_each(settings.workers)
         self._loader = Loader(settings, self._cpus)
-        self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
+        self._costs = CostCache(settings.cache_dir or users_cache_directory())
         self._costs_thread = DaemonThread("latent-costs")
         self._machine = {
             "cpu": cpu_model(),

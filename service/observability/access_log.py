@@ -148,11 +148,11 @@ class _Lines:
         piece = ""
         for line in lines:
             if piece and len(piece) + len(line) > _ATOMIC:  # a line longer than one write stands alone
-                _write(piece)
+                sys.stderr.write(piece)
                 piece = ""
             piece += line
         if piece:
-            _write(piece)
+            sys.stderr.write(piece)
 
     def _now(self) -> str:
         """The time now (UTC, ISO 8601)."""
@@ -161,11 +161,6 @@ class _Lines:
             self._second = second
             self._prefix = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._prefix}.{microseconds:06d}Z"
-
-
-def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
 
 
 @lru_cache(maxsize=1024)

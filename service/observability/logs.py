@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from service.log_sink import LineLogger, install
 from service.settings import Settings
 
 TRACEBACKS = structlog.processors.ExceptionRenderer(
@@ -17,6 +18,8 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line of the process to stderr, as JSON or as columns."""
+    install()
+    logging.captureWarnings(True)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -31,8 +34,7 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # one write a line: PrintLogger writes the line end apart where Python is unbuffered, and workers share stderr
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=LineLogger,
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

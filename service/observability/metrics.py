@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.limits import InFlightBytes, Pools
+from service.log_sink import lost_lines
 from service.models import Registry
 from service.observability.gauges import Values, families, values_of
 
@@ -75,6 +76,8 @@ class Counts:
     batch_items: dict[Key, Distribution] = field(default_factory=dict)
     swaps: Counter[str] = field(default_factory=Counter)
     """Number of moves of a name to another version, by model."""
+    lost_lines: Counter[str] = field(default_factory=Counter)
+    """Number of log lines that could not be written, by reason."""
 
     def add(self, other: Counts) -> None:
         """Add the counts of another process to these."""
@@ -85,6 +88,7 @@ class Counts:
         _add(self.infer_seconds, other.infer_seconds)
         _add(self.batch_items, other.batch_items)
         self.swaps.update(other.swaps)
+        self.lost_lines.update(other.lost_lines)
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ class Metrics:
 
     def report(self) -> Report:
         """The report of this process: counts so far and current state."""
+        self.counts.lost_lines = Counter(lost_lines())
         if self._registry is None:
             return Report(self.counts, None)
         return Report(self.counts, State(not self._registry.unready(), values_of(self._registry, *self._limits)))
@@ -169,6 +174,8 @@ class _Together(Collector):
         yield from families([state.gauges for state in states])
         text = "Moves of a name from one version to another, in each process."
         yield _counter("latent_model_swaps", text, ["model"], {(name,): moves for name, moves in counts.swaps.items()})
+        lost = {(reason,): lines for reason, lines in counts.lost_lines.items()}
+        yield _counter("latent_log_lines_lost", "Log lines that could not be written.", ["reason"], lost)
         requests = {(verb, model, str(status)): count for (verb, model, status), count in counts.requests.items()}
         yield _counter("latent_requests", "Requests answered.", ["verb", "model", "status"], requests)
         yield _counter("latent_items", "Items in answered requests.", ["verb", "model"], counts.items)

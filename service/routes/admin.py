@@ -27,6 +27,7 @@ async def require_admin(
         raise NotFound(f"there is nothing at {request.url.path[:200]}")
     if given is None:
         raise Unauthorized("this needs the header Authorization: Bearer KEY, with the key of LATENT_ADMIN_KEY")
-    # Compared as bytes, because keys may have any characters; headers are decoded as latin-1.
-    if not secrets.compare_digest(given.credentials.encode("latin-1"), key.get_secret_value().encode()):
+    # Compared as bytes: headers are decoded as latin-1, and clients encode other letters than ASCII in either way.
+    sent, secret = given.credentials.encode("latin-1"), key.get_secret_value()
+    if not any(secrets.compare_digest(sent, secret.encode(encoding)) for encoding in ("utf-8", "latin-1")):
         raise Forbidden("the key is not that of LATENT_ADMIN_KEY")

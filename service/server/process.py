@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -21,16 +21,26 @@ from uvicorn.server import ServerState
 from service.app import create_app
 from service.connections.guarded_protocol import GuardedProtocol
 from service.daemon_threads import exit_past_stuck_threads
+from service.environment import link_in_place_of_port
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
+from service.log_sink import finish
 from service.observability.logs import configure_logging
+from service.server.binding import Listeners, PortUnavailable, bind, check_store
 from service.server.listener import Listener
 from service.server.malloc import keep_freed_memory
+from service.server.stop_signals import ending_at_once
 from service.settings import Settings, misspelt
 from service.verbs.endpoints import POSTS
 from service.workers.connection_counts import ConnectionCounts
+from service.workers.heartbeats import Heartbeat
+from service.workers.orphans import end_with_supervisor
+
+__all__ = ["PortUnavailable", "bind", "run", "work"]
 
 _TICKS_A_SECOND = 10
+_GRACE_S = 5.0
+"""Seconds that a worker without a supervisor gets to stop beyond its own shutdown timeout."""
 _ACCEPTED_AT_ONCE, _SHARED_AT_ONCE = 64, 1
 """Connections accepted in one turn of the event loop: by a single process, and by workers that share a port evenly."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -39,10 +49,6 @@ GC_THRESHOLDS = (50_000, 20, 50)
 Connect = Callable[[uvicorn.Config, ServerState, dict[str, Any]], GuardedProtocol]
 
 log = structlog.get_logger("latent.server")
-
-
-class PortUnavailable(Exception):
-    """The address cannot be listened on."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -58,18 +64,25 @@ class DrainingServer(uvicorn.Server):
         drain: Callable[[], None],
         connect: Connect,
         counts: ConnectionCounts | None,
+        heartbeat: Heartbeat | None,
+        leave: Callable[[], object],
     ) -> None:
         """`drain` is called at the first signal; `connect` makes the protocol of a connection.
 
-        `counts` has the connection counts of all workers that accept from the socket; None for a single process.
+        `leave` is called before the process ends at a signal that comes before anything is listened on.
+
+        `counts` has the connection counts of all workers that accept from the socket, and `heartbeat` is this worker's;
+        both are None for a single process.
         """
         super().__init__(config)
-        self._connect, self._counts = connect, counts
+        self._connect, self._counts, self._heartbeat, self._leave = connect, counts, heartbeat, leave
         self._drain_s, self._drain, self._draining = drain_s, drain, False
         self._listeners: list[Listener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn: start to listen. The garbage collector ignores all objects that exist before requests."""
+        if self._heartbeat is not None:
+            self._heartbeat.begin()
         await super().startup([])
         gc.freeze()
         at_once = _ACCEPTED_AT_ONCE if self._counts is None else _SHARED_AT_ONCE
@@ -97,11 +110,20 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by uvicorn from its signal handler: begin to drain. A second signal ends the process at once."""
-        del sig, frame  # not kept: uvicorn would raise the signal again and the exit code would not be 0
+        del frame
+        if sig == signal.SIGINT and self._counts is not None:
+            return  # Ctrl-C goes to every process of a terminal; the supervisor stops its workers
+        # Not kept: uvicorn would raise the signal again, and the exit code would not be 0.
+        if not self.started:
+            self._leave()
+            os._exit(0)
         if self._draining:
             self.should_exit = self.force_exit = True
             return
         self._draining = True
+        asyncio.get_running_loop().call_soon_threadsafe(self._begin_to_drain)  # a log line may be half written
+
+    def _begin_to_drain(self) -> None:
         self._drain()
         log.info("stopping", drain_s=self._drain_s)
         asyncio.get_running_loop().call_later(self._drain_s, self._stop)
@@ -113,54 +135,70 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Open a listening socket, before any model is loaded. Raises PortUnavailable with the reason."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise PortUnavailable(f"cannot listen on {host}:{port} ({error.strerror or error})") from error
-    listener.setblocking(False)
-    return listener
-
-
-def _address(host: str, port: int) -> str:
-    """The address to open in a browser on this machine."""
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified or address.is_loopback:
-        return f"http://localhost:{port}"
-    return f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
-
-
 def run(settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until a signal. `announce` gets the address once the port is bound. Raises PortUnavailable."""
-    listener = bind(settings.host, settings.port)
-    configure_logging(settings)
+    """Serve until a signal. `announce` gets the address once it is listened on. Raises CannotStart."""
+    listeners = Listeners()
+
+    def leave() -> None:
+        listeners.remove_file()
+        finish()
+
+    try:
+        with ending_at_once(leave):
+            check_store(settings.store)
+            listeners.open(settings)
+            configure_logging(settings)
+            _warn_of_variables(settings)
+            announce(listeners.addresses)
+            if settings.workers > 1:
+                from service.workers.supervisor import Supervisor
+
+                Supervisor(settings, listeners.sockets, work).run()
+            else:
+                _serve(settings, listeners.sockets, leave)
+    finally:
+        listeners.remove_file()
+
+
+def _warn_of_variables(settings: Settings) -> None:
+    """Name the environment variables that mean nothing, and those that mean something else than they seem to."""
     for name, meant in misspelt(os.environ).items():
         log.warning("unknown setting is ignored", name=name, meant=meant)
-    host, port = listener.getsockname()[:2]
-    announce(_address(host, port))
-    if settings.workers > 1:
-        from service.workers.supervisor import Supervisor
+    link = link_in_place_of_port(os.environ)
+    if link is not None and "port" not in settings.model_fields_set and settings.unix_socket is None:
+        log.warning(
+            "LATENT_PORT is the address of a Kubernetes Service, so the default port is taken",
+            value=link,
+            port=settings.port,
+            remedy="enableServiceLinks: false in the pod's spec, or --port",
+        )
 
-        Supervisor(settings, listener, work).run()
-    else:
-        _serve(settings, listener)
 
-
-def work(settings: Settings, listener: socket.socket, line: Connection, counts: ConnectionCounts) -> None:
+def work(
+    settings: Settings,
+    sockets: list[socket.socket],
+    line: Connection,
+    counts: ConnectionCounts,
+    heartbeat: Heartbeat,
+) -> None:
     """Run one of several workers, in a process of its own; `line` is the pipe to the supervisor."""
-    configure_logging(settings)
-    listener.setblocking(False)
-    _serve(settings, listener, line, counts)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the supervisor's to heed, and was blocked until now
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    with ending_at_once(finish):
+        end_with_supervisor(settings.drain_s + settings.shutdown_timeout_s + _GRACE_S)
+        configure_logging(settings)
+        for each in sockets:
+            each.setblocking(False)
+        _serve(settings, sockets, finish, line, counts, heartbeat)
 
 
 def _serve(
-    settings: Settings, listener: socket.socket, line: Connection | None = None, counts: ConnectionCounts | None = None
+    settings: Settings,
+    sockets: list[socket.socket],
+    leave: Callable[[], object],
+    line: Connection | None = None,
+    counts: ConnectionCounts | None = None,
+    heartbeat: Heartbeat | None = None,
 ) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     keep_freed_memory()
@@ -187,5 +225,6 @@ def _serve(
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
         connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts).run(sockets=[listener])
+    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, leave).run(sockets=sockets)
+    leave()
     exit_past_stuck_threads(0)

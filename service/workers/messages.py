@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 from service.observability.metrics import Report
 
@@ -38,3 +40,19 @@ class Reload:
     """Reload a model from the store: from the worker that got the request, through the supervisor, to all others."""
 
     name: str
+
+
+def send(line: Connection, message: object) -> bool:
+    """Send a message, unless the other process does not read or has ended; return whether it was sent.
+
+    A pipe that takes something has room for any message (Linux: three quarters of its buffer are free).
+    """
+    room = select.poll()
+    try:
+        room.register(line.fileno(), select.POLLOUT)
+        if not room.poll(0):
+            return False
+        line.send(message)
+    except OSError:
+        return False
+    return True

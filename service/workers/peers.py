@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from service.observability.metrics import Report
-from service.workers.messages import PeerReports, PeerReportsRequest, Reload, ReportMessage
+from service.workers.messages import PeerReports, PeerReportsRequest, Reload, ReportMessage, send
 
 _PATIENCE_S = 2.0
 _TELL_S = 5.0
@@ -17,10 +16,9 @@ _TELL_S = 5.0
 class Peers:
     """Exchanges reports and reloads with the other workers, through the supervisor. Use it in the event loop only."""
 
-    def __init__(self, line: Connection, report: Callable[[], Report], orphaned: Callable[[], None]) -> None:
-        """`line` is the pipe to the supervisor, `report` makes this worker's report; `orphaned` is called when the
-        supervisor has ended."""
-        self._line, self._report, self._orphaned = line, report, orphaned
+    def __init__(self, line: Connection, report: Callable[[], Report]) -> None:
+        """`line` is the pipe to the supervisor, `report` makes this worker's report."""
+        self._line, self._report = line, report
         self._collected: asyncio.Future[list[Report]] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._reload: Callable[[str], Coroutine[None, None, None]] | None = None
@@ -40,15 +38,13 @@ class Peers:
         asyncio.get_running_loop().remove_reader(self._line.fileno())
         if self._telling is not None:
             self._telling.cancel()
-        with suppress(OSError):
-            self._line.send(ReportMessage(Report(self._report().counts, None)))
+        send(self._line, ReportMessage(Report(self._report().counts, None)))
 
     async def reports(self) -> list[Report]:
         """The reports of the other workers, ended ones included; empty where the supervisor does not answer in time."""
         if self._collected is None:
             self._collected = asyncio.get_running_loop().create_future()
-            with suppress(OSError):
-                self._line.send(PeerReportsRequest(self._report()))
+            send(self._line, PeerReportsRequest(self._report()))
         waiting = self._collected
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -59,15 +55,13 @@ class Peers:
 
     def reload(self, name: str) -> None:
         """Tell all other workers to reload a model."""
-        with suppress(OSError):
-            self._line.send(Reload(name))
+        send(self._line, Reload(name))
 
     def _read(self) -> None:
         try:
             message = self._line.recv()
         except (EOFError, OSError):
-            asyncio.get_running_loop().remove_reader(self._line.fileno())
-            self._orphaned()
+            asyncio.get_running_loop().remove_reader(self._line.fileno())  # the supervisor has ended
             return
         if isinstance(message, PeerReports):
             if self._collected is not None and not self._collected.done():
@@ -79,10 +73,9 @@ class Peers:
                 self._reloading.add(task)
                 task.add_done_callback(self._reloading.discard)
         else:
-            self._line.send(ReportMessage(self._report()))
+            send(self._line, ReportMessage(self._report()))
 
     async def _tell(self) -> None:
         while True:
             await asyncio.sleep(_TELL_S)
-            with suppress(OSError):
-                self._line.send(ReportMessage(self._report()))
+            send(self._line, ReportMessage(self._report()))

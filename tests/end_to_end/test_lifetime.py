@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from model_store import ModelStore
-from service.server.process import PortUnavailable, bind
+from service.server.binding import PortUnavailable, bind
 from tests.support.problems import assert_problem
 from tests.support.raw_http import ANSWER_S, Connection, request
 from tests.support.server import STOP_S, RunningServer, running_server

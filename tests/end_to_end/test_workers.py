@@ -5,18 +5,22 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
+import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from model_store import ModelStore
+from tests.latent.conftest import command, environment
 from tests.service.stores import Publisher
 from tests.support.server import RunningServer, running_server
 
@@ -133,3 +137,102 @@ def test_workers_do_not_outlive_their_supervisor(affine_store: ModelStore) -> No
         os.kill(server.process.pid, signal.SIGKILL)
         gone, alive = psutil.wait_procs(before, timeout=PATIENCE_S)
         assert (len(gone), len(alive)) == (WORKERS, 0)
+
+
+def events(server: RunningServer, name: str) -> list[dict[str, Any]]:
+    return [line for line in server.log_lines() if line["event"] == name]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # nothing tells other processes
+
+
+def test_a_worker_that_stands_still_is_replaced(affine_store: ModelStore) -> None:
+    with running_server(affine_store.path, model="image", engine="openvino", workers=WORKERS, watchdog_s=3) as server:
+        still = processes(server)[0]
+        still.suspend()
+        wait_until(lambda: bool(events(server, "worker stands still")))
+        psutil.wait_procs([still], timeout=PATIENCE_S)
+        assert still.pid not in [process.pid for process in processes(server)]
+        assert {line["pid"] for line in events(server, "worker stands still")} == {still.pid}
+        (death,) = events(server, "worker died")
+        assert (death["pid"], death["exit_code"]) == (still.pid, -signal.SIGKILL)
+        assert "stood still" in death["reason"]
+        server.terminate()
+        assert server.exit_code() == 0
+
+
+def test_a_worker_that_dies_while_others_load_is_replaced_and_its_killer_named(affine_store: ModelStore) -> None:
+    with running_server(affine_store.path, ready=None, model="image", engine="openvino", workers=WORKERS) as server:
+        wait_until(lambda: len(events(server, "worker started")) == WORKERS)
+        victim = events(server, "worker started")[0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        assert victim not in [process.pid for process in processes(server)]
+        (death,) = events(server, "worker died")
+        assert death["pid"] == victim
+        assert "SIGKILL, as the kernel does where memory runs out" in death["reason"]
+        assert ask(server) == 200
+
+
+def test_workers_that_die_at_once_are_started_again_after_longer_and_longer_pauses(
+    affine_store: ModelStore, tmp_path: Path
+) -> None:
+    """And the supervisor says so, and stays."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('spawn_main' in each for each in sys.orig_argv):\n    os._exit(7)\n"
+    )
+    with running_server(
+        affine_store.path, ready=None, python_path=[tmp_path], model="image", workers=WORKERS
+    ) as server:
+        wait_until(lambda: len(events(server, "worker died")) >= 4 * WORKERS)
+        deaths = [line for line in events(server, "worker died") if line["worker"] == 0]
+        assert {line["exit_code"] for line in deaths} == {7}
+        assert [line["failed_starts"] for line in deaths] == list(range(1, len(deaths) + 1))
+        pauses = [line["restart_in_s"] for line in deaths]
+        assert pauses == sorted(pauses)
+        assert pauses[0] < pauses[-1]
+        server.terminate()
+        assert server.exit_code() == 0
+
+
+def test_workers_that_are_still_starting_do_not_outlive_their_supervisor(affine_store: ModelStore) -> None:
+    with running_server(affine_store.path, ready=None, model="image", workers=WORKERS) as server:
+        wait_until(lambda: len(events(server, "worker started")) == WORKERS)
+        started = [psutil.Process(line["pid"]) for line in events(server, "worker started")]
+        os.kill(server.process.pid, signal.SIGKILL)
+        assert psutil.wait_procs(started, timeout=PATIENCE_S)[1] == []
+        socket.create_server(("127.0.0.1", server.port)).close()
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_stops_them_quietly(
+    affine_store: ModelStore, ready: bool
+) -> None:
+    serve = command("serve", "--model", "image", "--port", 0, "--workers", WORKERS, "--store", affine_store.path)
+    with subprocess.Popen(
+        serve, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            port = re.search(r":(\d+) ", process.stdout.readline())
+            assert port is not None
+            if ready:
+                wait_until(lambda: _is_ready(int(port[1])))
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0
+            assert "Traceback" not in said
+            assert "worker died" not in said
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE_S).status_code == 200
+    except httpx.TransportError:
+        return False

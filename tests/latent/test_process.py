@@ -130,6 +130,69 @@ def test_serve_names_the_variable_that_is_wrong(
     assert refused.endswith(f"got {value!r}")
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("LATENT_DEFAULT_MODEL", "Bad Name", "LATENT_DEFAULT_MODEL: 'Bad Name' is no model name"),
+        ("LATENT_MODEL", "mnist vae", "LATENT_MODEL: 'mnist vae' is no model name"),
+        ("LATENT_TIMEOUT_S", "1e300", "LATENT_TIMEOUT_S: input should be less than or equal to 86400"),
+        ("LATENT_ENGINE_THREADS", "1000000000", "LATENT_ENGINE_THREADS: input should be less than"),
+        ("LATENT_WATCH_S", "nan", "LATENT_WATCH_S: input should be a finite number"),
+        ("LATENT_HOST", "no-such-host.invalid", "cannot listen on no-such-host.invalid:"),
+        ("LATENT_HOST", "192.0.2.1", "cannot listen on 192.0.2.1:"),
+        ("LATENT_STORE", "file", "the store file is no directory"),
+        ("LATENT_ADMIN_KEY", "a\nb", "LATENT_ADMIN_KEY: no header can hold it"),
+    ],
+)
+def test_serve_refuses_in_one_line_before_anything_is_started(
+    latent: Latent, monkeypatch: pytest.MonkeyPatch, workers: int, variable: str, value: str, complaint: str
+) -> None:
+    Path("file").touch()
+    monkeypatch.setenv(variable, value)
+    assert latent("serve", "--port", "0", "--workers", workers).complaint.startswith(complaint)
+
+
+def test_several_bad_settings_are_one_line(latent: Latent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_PORT", "x" * 1000)
+    monkeypatch.setenv("LATENT_LOAD", "never")
+    complaint = latent("serve").complaint
+    assert "LATENT_PORT: " in complaint
+    assert "LATENT_LOAD: " in complaint
+    assert len(complaint) < 400
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "--store", ""],
+        ["serve", "--store="],
+        ["serve", "--host", " "],
+        ["serve", "--port", ""],
+        ["models", "list", "--store", ""],
+        ["train", "mnist-vae", "--name", ""],
+        ["sample", "image", "-o", ""],
+    ],
+)
+def test_an_option_may_not_be_empty(latent: Latent, arguments: list[str]) -> None:
+    option = next(argument for argument in arguments if argument.startswith("-")).removesuffix("=")
+    assert latent(*arguments).complaint == f"{option} has an empty value: give one, or leave {option} out"
+
+
+def test_an_empty_variable_is_an_unset_one(latent: Latent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("LATENT_STORE", "LATENT_DATA_DIR"):
+        monkeypatch.setenv(name, " ")
+    assert "store" in latent("models", "list").out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_port_stops_no_other_command(
+    latent: Latent, monkeypatch: pytest.MonkeyPatch, affine_store: ModelStore
+) -> None:
+    monkeypatch.setenv("LATENT_PORT", "tcp://10.96.0.12:8000")
+    assert latent("sample", "image", "--seed", 1, "--store", affine_store.path).code == 0
+
+
 def test_serve_knows_its_model_first(latent: Latent, affine_store: ModelStore) -> None:
     refused = latent("serve", "--model", "imag", "--store", affine_store.path).complaint
     assert refused == "unknown model 'imag'; did you mean image?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, misspelt
+from latent.errors import CommandError
+from latent.service_settings import read_settings
+from service.environment import link_in_place_of_port
+from service.settings import SECRETS, Settings, misspelt
 from tests.support.server import ROOT
 from training.catalogue import DATA_DIR_VARIABLE
 
@@ -128,3 +132,106 @@ def test_a_value_that_does_not_fit_is_refused_at_start(name: str, text: str, mon
 def test_a_misspelt_variable_is_named_with_what_was_meant() -> None:
     environment = {"LATENT_PROT": "1", "LATENT_PORT": "1", "LATENT_DATA_DIR": "d", "LATENT_ZZZZ": "", "HOME": "h"}
     assert misspelt(environment) == {"LATENT_PROT": "LATENT_PORT", "LATENT_ZZZZ": None}
+
+
+@pytest.mark.parametrize("name", SCHEMA)
+@pytest.mark.parametrize("text", ["", "  ", "\n"])
+def test_set_and_empty_is_not_set(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LATENT_{name.upper()}", text)
+    assert Settings() == Settings.model_construct()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_blanks_around_a_value_are_dropped(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, value = VALUES[name]
+    monkeypatch.setenv(f"LATENT_{name.upper()}", f" {text}\r\n")
+    assert getattr(Settings(), name) == value
+
+
+NUMBERS = [name for name, schema in SCHEMA.items() if schema.get("type") in ("integer", "number")]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("text", ["1e300", "-1e300", "inf", "-inf", "nan", "1" * 31, "1" * 5000, "0x10", "ten", "1 0"])
+def test_every_number_has_a_sane_bound(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LATENT_{name.upper()}", text)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize("name", ["model", "default_model"])
+@pytest.mark.parametrize("text", ["Bad Name", "mnist vae", "x@", "x@0", "../x", "x" * 65])
+def test_an_ill_formed_reference_is_refused_at_start(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"LATENT_{name.upper()}", text)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+@pytest.mark.parametrize("text", ["s3cret", "s3cret\n", "s3cret\r\n", " \ts3cret "])
+def test_a_secret_has_no_blanks_around_it(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_ADMIN_KEY", text)
+    key = Settings().admin_key
+    assert key is not None
+    assert key.get_secret_value() == "s3cret"
+
+
+@pytest.mark.parametrize(
+    "text", ["s3c\nret", "s3c\tret", "s3c\x7fret", "s3c\x85ret", "с3cret", "s3cret\ufeff", "s3c\udcffret"]
+)
+def test_a_secret_that_no_header_can_hold_is_refused_and_not_shown(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_ADMIN_KEY", text)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert text not in str(refused.value)
+    with pytest.raises(CommandError) as told:
+        read_settings()
+    assert str(told.value).startswith("LATENT_ADMIN_KEY: ")
+    assert "3c" not in str(told.value)
+
+
+def test_every_secret_is_known_as_one() -> None:
+    assert {name for name, schema in SCHEMA.items() if "writeOnly" in json.dumps(schema)} == SECRETS
+
+
+LINKS = {
+    "LATENT_PORT": "tcp://10.96.0.12:8000",
+    "LATENT_SERVICE_HOST": "10.96.0.12",
+    "LATENT_SERVICE_PORT": "8000",
+    "LATENT_SERVICE_PORT_HTTP": "8000",
+    "LATENT_PORT_8000_TCP": "tcp://10.96.0.12:8000",
+    "LATENT_PORT_8000_TCP_PROTO": "tcp",
+    "LATENT_PORT_8000_TCP_PORT": "8000",
+    "LATENT_PORT_8000_TCP_ADDR": "10.96.0.12",
+}
+"""The service links of a Service named `latent` with one port, which is called `http`."""
+
+
+@pytest.mark.parametrize("service", ["latent", "latent-store", "latent-workers", "latent-model"])
+@pytest.mark.parametrize("protocol", ["tcp", "udp", "sctp"])
+def test_service_links_are_no_settings(service: str, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = service.upper().replace("-", "_")
+    links = {
+        start + name.removeprefix("LATENT").replace("TCP", protocol.upper()): value.replace("tcp", protocol)
+        for name, value in LINKS.items()
+    }
+    for name, value in links.items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == Settings.model_construct()
+    assert misspelt(links) == {}
+    assert (link_in_place_of_port(links) is not None) is (service == "latent")
+
+
+def test_a_service_link_to_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_PORT", "tcp://[fd00::c]:8000")
+    assert Settings().port == 8000
+
+
+def test_what_only_looks_like_a_service_link_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_PORT", "http://localhost:8000")
+    with pytest.raises(ValidationError):
+        Settings()
+    assert misspelt({"LATENT_HTTP_PORT": "8000", "LATENT_PORTS": "tcp://10.96.0.12:8000"}) == {
+        "LATENT_HTTP_PORT": "LATENT_PORT",
+        "LATENT_PORTS": "LATENT_PORT",
+    }

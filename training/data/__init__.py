@@ -40,7 +40,11 @@ def load(data: DataConfig, options: InputConfig) -> Dataset:
         return load_sine()
     if source == "s-curve":
         return load_s_curve()
-    return _load_path(Path(source).expanduser(), data, options)
+    try:
+        path = Path(source).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"the data {source!r} do not exist: there is no home directory to look in") from error
+    return _load_path(path, data, options)
 
 
 def _load_path(path: Path, data: DataConfig, options: InputConfig) -> Dataset:

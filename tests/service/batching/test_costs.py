@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from service.batching.cache import CostCache
+from service.batching.cache import CostCache, users_cache_directory
 from service.batching.costs import CostCurve
 
 MS = 1e-3
@@ -91,3 +93,39 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     cache = CostCache(tmp_path / "file")
     cache.write(IDENTITY, CostCurve((1,), (1.0,)))
     assert cache.read(IDENTITY) is None
+
+
+def test_without_a_directory_nothing_is_kept() -> None:
+    cache = CostCache(None)
+    cache.write(IDENTITY, CostCurve((1,), (1.0,)))
+    assert cache.read(IDENTITY) is None
+
+
+def test_the_users_cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    directory = users_cache_directory()
+    assert directory is not None
+    assert directory.is_relative_to(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "gone"))
+    assert users_cache_directory() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_a_user_without_a_home_has_no_cache_directory(
+    home: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    if home is None:
+        monkeypatch.delenv("HOME", raising=False)
+    else:
+        monkeypatch.setenv("HOME", home)
+    directory = users_cache_directory()
+    assert directory is None or directory.is_absolute()  # an empty home is / for older platformdirs
+    assert list(tmp_path.iterdir()) == []
