@@ -52,7 +52,12 @@ def serve(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option("--store", metavar="DIR", help="The model store. [default: LATENT_STORE, else ./store]"),
+        typer.Option(
+            "--store",
+            metavar="DIR",
+            help="The model store. [default: LATENT_STORE, else ./store]",
+            readable=False,
+        ),
     ] = None,
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""

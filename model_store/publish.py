@@ -6,6 +6,7 @@ no reader looks at and `gc` removes; one that dies after it has published.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -25,6 +26,9 @@ from model_store.versions import check_name
 
 STAGING_PREFIX = ".staging-"
 CHECK_PREFIX = ".latent-check-"
+
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a disk says that takes no more, to whoever fills a staging directory."""
 
 
 class Staging:
@@ -73,8 +77,8 @@ class Staging:
 def stage(store: Path, name: str) -> Iterator[Staging]:
     """Make an empty hidden staging directory in a `with` block; it is removed at the end unless it was published.
 
-    The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName or
-    StoreNotWritable.
+    The directory is locked until then, so that `gc` can tell a living publisher from a dead one. Raises BadName, or
+    StoreNotWritable; the latter too where the block finds the disk full.
     """
     model = store / check_name(name)
     try:
@@ -83,6 +87,10 @@ def stage(store: Path, name: str) -> Iterator[Staging]:
         raise _not_writable(model, error) from error
     try:
         yield Staging(path)
+    except OSError as error:
+        if error.errno in _REFUSALS:
+            raise _not_writable(model, error) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(holder)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.arrays import Float32
-from model_store.errors import StoreError
+from model_store.errors import StoreError, StoreNotWritable
 from model_store.golden import Golden, Half, read_golden, replay, write_golden
 from model_store.heldout import MAX_ITEMS, Heldout, write_heldout
 from model_store.manifest import ImageInput, LatentSpec, ManifestBody, Tolerance
@@ -113,7 +113,12 @@ def export_saved_models(directory: Path, model: Autoencoder) -> None:
         module = tf.Module()
         module.network = network  # the SavedModel keeps the variables of what hangs on its root
         module.function = tf.function(function, input_signature=[signature, *condition])
-        tf.saved_model.save(module, str(directory / name), signatures=module.function.get_concrete_function())
+        function = module.function.get_concrete_function()
+        try:
+            tf.saved_model.save(module, str(directory / name), signatures=function)
+        except tf.errors.OpError as error:  # TensorFlow's own words for what its file system says
+            told = " ".join(str(error.message).split())[:200]
+            raise StoreNotWritable(f"{directory / name} cannot be written ({told})") from error
 
 
 def check_reference(directory: Path, body: ManifestBody) -> None:
