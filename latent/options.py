@@ -14,9 +14,7 @@ Engine = Literal["auto", "openvino", "tensorflow"]
 StoreOption = Annotated[
     Path,
     # Whether it can be read is told by whoever reads it, in the system's words.
-    typer.Option(
-        "--store", envvar="LATENT_STORE", metavar="DIR", help="Directory of the model store.", readable=False
-    ),
+    typer.Option("--store", envvar="LATENT_STORE", metavar="DIR", help="Directory of the model store.", readable=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ReferenceArgument = Annotated[

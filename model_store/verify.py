@@ -71,6 +71,8 @@ def _read(directory: Path, name: str, max_bytes: int, too_large: type[VersionDam
     try:
         return read_bounded(directory / name, max_bytes)
     except FileNotFoundError as error:
+        if not directory.exists():
+            raise IncompleteVersion("its directory does not exist (any more)") from error
         raise IncompleteVersion(f"{name} cannot be read: the version was never finished") from error
     except TooLarge as error:
         raise too_large(f"{name} cannot be read ({words(error)})") from error

@@ -102,14 +102,22 @@ def environment(settings: Mapping[str, object], python_path: Sequence[Path] = ()
 
 @contextmanager
 def running_server(
-    store: Path, *, ready: int | None = 200, python_path: Sequence[Path] = (), **settings: object
+    store: Path,
+    *,
+    ready: int | None = 200,
+    python_path: Sequence[Path] = (),
+    prefix: Sequence[str] = (),
+    **settings: object,
 ) -> Iterator[RunningServer]:
-    """Start the service over `store`, wait until /readyz answers `ready` (None: do not), and always stop it."""
+    """Start the service over `store`, wait until /readyz answers `ready` (None: do not), and always stop it.
+
+    `prefix` is a command that starts it.
+    """
     given: dict[str, object] = {"store": store, "port": 0, "log_format": "json", **settings}
     with (
         tempfile.NamedTemporaryFile(suffix=".log") as stderr,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.support.server"],
+            [*prefix, sys.executable, "-m", "tests.support.server"],
             cwd=ROOT,
             env=environment(given, python_path),
             stdout=subprocess.PIPE,
