@@ -113,9 +113,9 @@ def export_saved_models(directory: Path, model: Autoencoder) -> None:
         module = tf.Module()
         module.network = network  # the SavedModel keeps the variables of what hangs on its root
         module.function = tf.function(function, input_signature=[signature, *condition])
-        function = module.function.get_concrete_function()
+        concrete = module.function.get_concrete_function()
         try:
-            tf.saved_model.save(module, str(directory / name), signatures=function)
+            tf.saved_model.save(module, str(directory / name), signatures=concrete)
         except tf.errors.OpError as error:  # TensorFlow's own words for what its file system says
             told = " ".join(str(error.message).split())[:200]
             raise StoreNotWritable(f"{directory / name} cannot be written ({told})") from error

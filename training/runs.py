@@ -74,7 +74,9 @@ class Run:
             arrays = read_archive(self._path)
             document = json.loads(arrays.pop("document").tobytes())
         except (ValueError, KeyError) as error:
-            raise NothingToResume(f"the checkpoint of {name!r} cannot be read; leave --resume away") from error
+            raise NothingToResume(
+                f"the checkpoint of {name!r} cannot be read ({error}); leave --resume away"
+            ) from error
         recorded = document["identity"]
         for key in sorted(recorded.keys() | self._identity.keys()):
             then, now = recorded.get(key), self._identity.get(key)

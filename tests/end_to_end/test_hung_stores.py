@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_a_mount_that_hangs_while_it_serves(publisher: Publisher, hung: Path, tm
 
 @needs_mounts
 @pytest.mark.parametrize("settings", [{}, {"workers": 2}, {"load": "lazy"}, {"watch_s": 0}])
-def test_a_mount_that_hangs_from_the_start(hung: Path, settings: dict[str, object]) -> None:
+def test_a_mount_that_hangs_from_the_start(hung: Path, settings: dict[str, Any]) -> None:
     with running_server(hung, ready=503, **settings) as server:
         assert server.http.get("/livez").status_code == 200
         detail = assert_problem(server.http.get("/readyz"), 503, "not-ready")["detail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def test_list_names_what_is_damaged(latent: Latent, fresh: Path) -> None:
     listed = latent("models", "list", "--store", fresh)
     assert listed.code == 0
     assert "ManifestAltered: manifest.json does not have the digest" in listed.out
+
+
+def test_list_names_a_directory_that_cannot_be_read_and_lists_the_rest(latent: Latent, fresh: Path) -> None:
+    (fresh / "loop").symlink_to("loop")
+    complaint = f"1 directory cannot be read: {fresh}/loop cannot be read (Too many levels of symbolic links)"
+    listed = latent("models", "list", "--store", fresh)
+    assert "vector@1" in listed.out
+    assert listed.complaint == complaint
+    as_json = latent("models", "list", "--json", "--store", fresh)
+    assert as_json.complaint == complaint
+    document = json.loads(as_json.out)
+    assert len(document["models"]) == 6
+    assert [found["name"] for found in document["unreadable"]] == ["loop"]
 
 
 def test_an_empty_store_says_what_to_do(latent: Latent) -> None:

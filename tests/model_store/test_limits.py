@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model_store import ManifestBody, ModelStore, limits, stage
 from model_store.archives import read_archive, write_archive
@@ -172,10 +173,10 @@ def test_a_header_that_announces_more_than_there_is(tmp_path: Path, shape: tuple
 
 def test_archives_are_read_as_numpy_reads_them(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "c": rng.normal(size=(3, 4, 5)),
         "fortran": np.asfortranarray(rng.normal(size=(3, 4, 5)).astype(">f4")),
-        "zero": np.float32(2.5),
+        "zero": np.array(2.5, np.float32),
         "empty": np.zeros((0, 3), np.int8),
         "bool": np.array([True, False]),
         "long": rng.integers(0, 9, 3_000_000, dtype=np.uint8),
@@ -323,6 +324,6 @@ def test_the_limit_grows_with_codes_and_outputs(affine_store: ModelStore) -> Non
 def test_goldens_that_no_float32_holds(version: Path, tmp_path: Path) -> None:
     body = body_from(version)
     golden = read_golden(version / "golden.npz", body)
-    write_golden(tmp_path / "golden.npz", replace(golden, outputs=np.full(golden.outputs.shape, 1e300)))  # type: ignore[arg-type]  # float64 on purpose
+    write_golden(tmp_path / "golden.npz", replace(golden, outputs=np.full(golden.outputs.shape, 1e300)))
     with pytest.raises(GoldenInvalid, match="no finite number"):
         read_golden(tmp_path / "golden.npz", body)

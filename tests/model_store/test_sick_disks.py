@@ -1,4 +1,4 @@
-"""Stores that are full, read-only, or partly somebody else's: one sentence in the system's words, nothing half-written."""
+"""Stores that are full, read-only or partly somebody else's: told in the system's words, nothing half-written."""
 
 from __future__ import annotations
 

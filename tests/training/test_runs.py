@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import training
 from training.errors import NothingToResume, RunInUse
+from training.frames import FrameStore
 from training.runs import RUNS, Checkpoint, claim
 
 CONFIG = training.load_recipe("mnist-vae")
@@ -72,3 +74,25 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
         (tmp_path / RUNS / "m" / "checkpoint.npz").write_bytes(b"torn")
         with pytest.raises(NothingToResume, match="the checkpoint of 'm' cannot be read"):
             run.load()
+
+
+def test_a_run_is_resumed_beside_what_systems_leave_behind(tmp_path: Path) -> None:
+    with claim(tmp_path, "m", CONFIG, "abc") as run:
+        run.save(CHECKPOINT)
+    for name in (".DS_Store", "._checkpoint.npz", "._frame-0000001.npz", ".nfs00000000000123"):
+        (tmp_path / RUNS / "m" / name).write_bytes(b"x")
+    os.mkfifo(tmp_path / RUNS / "m" / ".fuse_hidden01")
+    with claim(tmp_path, "m", CONFIG, "abc", resume=True) as run:
+        assert run.load().history == CHECKPOINT.history
+        assert list(FrameStore(run.directory).read()) == []
+        run.discard()
+    assert not (tmp_path / RUNS).exists()
+
+
+def test_a_pipe_in_the_place_of_a_checkpoint_or_a_frame_is_not_waited_for(tmp_path: Path) -> None:
+    with claim(tmp_path, "m", CONFIG, "abc") as run:
+        os.mkfifo(run.directory / "checkpoint.npz")
+        os.mkfifo(run.directory / "frame-0000001.npz")
+        with pytest.raises(NothingToResume, match="it is a pipe, no regular file"):
+            run.load()
+        assert list(FrameStore(run.directory).read()) == []

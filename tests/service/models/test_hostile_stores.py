@@ -58,7 +58,7 @@ def troubles(server: RunningServer) -> list[str]:
 
 def wait_for_trouble(server: RunningServer, trouble: str | None) -> None:
     """Ask until the store is in this trouble, or in none."""
-    wait_until(server, "m", lambda _model: (troubles(server)[:1] or [None])[0] == trouble)
+    wait_until(server, "m", lambda _model: next(iter(troubles(server)), None) == trouble)
 
 
 # -- permissions -------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_a_store_that_is_gone_is_told_and_taken_up_again(
     wait_for_trouble(server, "the store does not exist")
     ready: dict[str, Any] = server.http.get("/readyz").json()
     assert ready == {"status": "ready", "store": ["the store does not exist"]}
-    assert [name for name in models(server.http)] == ["m", "other"]
+    assert list(models(server.http)) == ["m", "other"]
     assert server.http.post("/decode", json=CODE).status_code == 200
     store.path.mkdir()
     wait_for_trouble(server, "the store has no model")
