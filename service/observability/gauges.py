@@ -30,9 +30,7 @@ _GAUGES = {
     "latent_version_failed": _Gauge("1 where a version has failed.", _VERSION, max),
     "latent_version_memory_bytes": _Gauge("Memory of a loaded version.", _VERSION, sum),
     "latent_version_leases": _Gauge("Requests that have a version.", _VERSION, sum),
-    "latent_store_look_pending_seconds": _Gauge(
-        "How long the look at the store that runs now has been running.", (), max
-    ),
+    "latent_store_look_pending_seconds": _Gauge("Seconds that a look at the store has been running.", (), max),
     "latent_store_unreadable": _Gauge("Parts of the store that cannot be read: itself, models, aliases.", (), max),
     "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
 }
