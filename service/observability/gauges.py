@@ -34,9 +34,7 @@ _GAUGES = {
     "latent_in_flight_bytes": _Gauge("Bytes that requests in flight hold.", (), sum),
     "latent_pool_waiting": _Gauge("Calls that wait for a thread of a pool.", ("pool",), sum),
     "latent_pool_running": _Gauge("Calls that have a thread of a pool.", ("pool",), sum),
-    "latent_store_look_pending_seconds": _Gauge(
-        "How long the look at the store that runs now has been running.", (), max
-    ),
+    "latent_store_look_pending_seconds": _Gauge("Seconds that a look at the store has been running.", (), max),
     "latent_store_unreadable": _Gauge("Parts of the store that cannot be read: itself, models, aliases.", (), max),
     "latent_model_held_back": _Gauge("1 where a name does not mean what the store says.", ("model",), max),
 }
