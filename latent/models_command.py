@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from latent import scan_command
 from latent.errors import CommandError
 from latent.options import DEFAULT_STORE, JsonOption, ReferenceArgument, StoreOption, VersionArgument
 from latent.output import Cell, on_terminal, print_json, print_pairs, print_table, say
@@ -16,6 +17,8 @@ from model_store.manifest import InputSpec
 from model_store.versions import PRODUCTION, parse_reference
 
 app = typer.Typer(help="List, show, verify, promote and remove the versions in the store.")
+
+scan_command.register(app)
 
 AliasOption = Annotated[str, typer.Option("--alias", metavar="ALIAS", help="The alias that is meant.")]
 

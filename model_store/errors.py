@@ -122,6 +122,26 @@ class HeldoutInvalid(VersionDamaged):
     """heldout.npz lacks an array, holds too many items, or its shapes are wrong."""
 
 
+class ArtefactUnreadable(VersionDamaged):
+    """A network's file is malformed, can be read in two ways, or is larger than a scan reads."""
+
+    def standing_in(self, file: str) -> ArtefactUnreadable:
+        """The same error, with the file that it is about."""
+        return ArtefactUnreadable(f"{file}: {self}")
+
+
+class ForbiddenOperation(VersionDamaged):
+    """What is served reaches an operation that is not allowed: of files, network, Python, chance, or unknown."""
+
+    def __init__(self, detail: str, *, operation: str = "", node: str = "", path: str = "") -> None:
+        super().__init__(detail)
+        self.operation, self.node, self.path = operation, node, path
+
+    def standing_in(self, file: str) -> ForbiddenOperation:
+        """The same error, with the file that it is about."""
+        return ForbiddenOperation(f"{file}: {self}", operation=self.operation, node=self.node, path=self.path)
+
+
 # -- inputs ------------------------------------------------------------------------------------------------
 
 

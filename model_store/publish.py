@@ -17,7 +17,7 @@ from model_store.aliases import next_version, record_publication
 from model_store.durable import fsync_path, fsync_tree, hold, locked
 from model_store.errors import StoreNotWritable
 from model_store.manifest import Manifest, ManifestBody, utc_now
-from model_store.verify import DIGEST, MANIFEST, digest_file, digest_line, verify_contents, walk_files
+from model_store.verify import DIGEST, MANIFEST, UNLISTED, digest_file, digest_line, verify_contents, walk_files
 from model_store.versions import check_name
 
 STAGING_PREFIX = ".staging-"
@@ -35,7 +35,7 @@ class Staging:
 
         Raises a VersionDamaged where the files break the contract, StoreNotWritable where the disk refuses.
         """
-        present = set(walk_files(self.path)) - {MANIFEST, DIGEST}
+        present = set(walk_files(self.path)) - UNLISTED
         verify_contents(self.path, body, present)
         files = {path: digest_file(self.path / path) for path in sorted(present)}
         model = self.path.parent

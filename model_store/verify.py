@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+from model_store.artefacts import ScannedArtefact, scan_half
 from model_store.errors import (
     FileAltered,
     FileMissing,
@@ -34,6 +36,9 @@ ENCODER = "encoder"
 DECODER = "decoder"
 REPORT = "report"
 SAVED_MODEL = "saved_model.pb"
+SIGNATURES = "manifest.sig"
+UNLISTED = frozenset((MANIFEST, DIGEST, SIGNATURES))
+"""Files of a version that its manifest does not list: it cannot know them."""
 
 REQUIRED = (f"{ENCODER}/{SAVED_MODEL}", f"{DECODER}/{SAVED_MODEL}", GOLDEN, PRIOR, HELDOUT)
 
@@ -62,31 +67,54 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+class Halves(NamedTuple):
+    """Both halves of a version as they were scanned, for an engine to load."""
+
+    encoder: ScannedArtefact
+    decoder: ScannedArtefact
+
+
 def verify_version(directory: Path) -> Manifest:
     """Check everything that can be checked without running the model; return the manifest.
 
     Raises the first VersionDamaged that holds.
     """
+    return verify_and_scan(directory)[0]
+
+
+def verify_and_scan(directory: Path) -> tuple[Manifest, Halves]:
+    """As `verify_version`, for who goes on to load the version: the halves hold the very bytes that were checked."""
     manifest = read_manifest(directory)
-    present = set(walk_files(directory)) - {MANIFEST, DIGEST}
+    present = set(walk_files(directory)) - UNLISTED
     for path, digest in manifest.files.items():
         if path not in present:
             raise FileMissing(f"{path} is missing")
         check_digest(directory, path, digest)
     if unlisted := sorted(present - manifest.files.keys()):
         raise FileUnlisted(f"{unlisted[0]} is not in the manifest")
-    verify_contents(directory, manifest, present)
-    return manifest
+    return manifest, verify_contents(directory, manifest, present, manifest.files)
 
 
-def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> None:
-    """Check that all required files exist and have the manifest's shapes."""
+def verify_contents(
+    directory: Path, body: ManifestBody, present: set[str], files: Mapping[str, FileDigest] | None = None
+) -> Halves:
+    """Check that all required files exist and have the manifest's shapes, and that the halves may be run."""
     for path in REQUIRED:
         if path not in present:
             raise RequiredFileMissing(f"the version has no {path}")
+    halves = scan_halves(directory, files)
     read_golden(directory / GOLDEN, body)
     read_prior(directory / PRIOR, body.latent.dim)
     read_heldout(directory / HELDOUT, body)
+    return halves
+
+
+def scan_halves(directory: Path, files: Mapping[str, FileDigest] | None = None) -> Halves:
+    """Scan the encoder and the decoder; with the manifest's `files`, they must have the digests that it records.
+
+    Raises FileMissing, FileAltered, ArtefactUnreadable or ForbiddenOperation.
+    """
+    return Halves(scan_half(directory / ENCODER, files), scan_half(directory / DECODER, files))
 
 
 def walk_files(directory: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from latent.options import Engine as EngineChoice
 from model_store.arrays import Float32
+from model_store.artefacts import ScannedArtefact
 from model_store.manifest import Manifest
 from service.engines import Engine, EngineError, Precision, Program, create_engine
 from service.engines.base import BoundCall, infer_in_calls_of
@@ -102,8 +103,8 @@ class _OneByOne:
     def __init__(self, engine: Engine) -> None:
         self._engine, self.name, self.precision = engine, engine.name, engine.precision
 
-    def load(self, directory: Path, batch: int | None = None) -> Program:
-        return _Guarded(self._engine.load(directory, batch))
+    def load(self, artefact: ScannedArtefact, batch: int | None = None) -> Program:
+        return _Guarded(self._engine.load(artefact, batch))
 
 
 class _Guarded:
