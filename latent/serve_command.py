@@ -54,9 +54,11 @@ def serve(
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
     from model_store import ModelStore
+    from model_store.signatures import TrustedKeys
     from service.server.process import run
 
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
+    TrustedKeys.read(settings.trusted_keys)  # what is wrong with them is said here, in one line
     keeper = ModelStore(settings.store)
     if settings.model is not None and keeper.names():
         keeper.resolve(settings.model)

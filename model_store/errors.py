@@ -142,6 +142,25 @@ class ForbiddenOperation(VersionDamaged):
         return ForbiddenOperation(f"{file}: {self}", operation=self.operation, node=self.node, path=self.path)
 
 
+class BadSignature(VersionDamaged):
+    """manifest.sig is not in the form in which it is written."""
+
+
+class NotSigned(VersionDamaged):
+    """Only versions that a trusted key has signed are used, and this one has no signature."""
+
+
+class Untrusted(VersionDamaged):
+    """Only versions that a trusted key has signed are used, and no valid signature of this one is by such a key."""
+
+
+# -- keys --------------------------------------------------------------------------------------------------
+
+
+class KeyUnreadable(StoreError):
+    """A key file cannot be read or written, holds no Ed25519 key of the kind that is needed, or others may read it."""
+
+
 # -- inputs ------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from model_store.aliases import next_version, record_publication
 from model_store.durable import fsync_path, fsync_tree, hold, locked
 from model_store.errors import StoreNotWritable
 from model_store.manifest import Manifest, ManifestBody, utc_now
+from model_store.signatures import SIGNATURES
 from model_store.verify import DIGEST, MANIFEST, UNLISTED, digest_file, digest_line, verify_contents, walk_files
 from model_store.versions import check_name
 
@@ -40,6 +41,7 @@ class Staging:
         files = {path: digest_file(self.path / path) for path in sorted(present)}
         model = self.path.parent
         try:
+            (self.path / SIGNATURES).unlink(missing_ok=True)  # of another version, whose files were copied
             fsync_tree(self.path)
             with locked(model):
                 manifest = Manifest(

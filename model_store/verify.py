@@ -26,6 +26,7 @@ from model_store.golden import read_golden
 from model_store.heldout import read_heldout
 from model_store.manifest import FileDigest, Manifest, ManifestBody, parse_manifest
 from model_store.prior import read_prior
+from model_store.signatures import SIGNATURES, TrustedKeys
 
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
@@ -36,7 +37,6 @@ ENCODER = "encoder"
 DECODER = "decoder"
 REPORT = "report"
 SAVED_MODEL = "saved_model.pb"
-SIGNATURES = "manifest.sig"
 UNLISTED = frozenset((MANIFEST, DIGEST, SIGNATURES))
 """Files of a version that its manifest does not list: it cannot know them."""
 
@@ -45,10 +45,11 @@ REQUIRED = (f"{ENCODER}/{SAVED_MODEL}", f"{DECODER}/{SAVED_MODEL}", GOLDEN, PRIO
 _CHUNK_BYTES = 1 << 20
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest of a version and check its digest, nothing else.
+def read_manifest(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
+    """Read the manifest of a version and check its digest, and with `trusted` keys who signed it; nothing else.
 
-    Raises IncompleteVersion, ManifestAltered, ManifestUnreadable, SchemaTooNew, UnsafePath or WrongPlace.
+    Raises IncompleteVersion, ManifestAltered, NotSigned, Untrusted, BadSignature, ManifestUnreadable, SchemaTooNew,
+    UnsafePath or WrongPlace.
     """
     try:
         recorded = (directory / DIGEST).read_bytes()
@@ -58,6 +59,8 @@ def read_manifest(directory: Path) -> Manifest:
         raise IncompleteVersion(f"{missing} cannot be read: the version was never finished") from error
     if recorded != digest_line(data):
         raise ManifestAltered(f"{MANIFEST} does not have the digest that {DIGEST} records")
+    if trusted is not None:  # of the very bytes that are parsed next
+        trusted.check(directory, hashlib.sha256(data).digest())
     manifest = parse_manifest(data)
     if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
         raise WrongPlace(
@@ -74,17 +77,19 @@ class Halves(NamedTuple):
     decoder: ScannedArtefact
 
 
-def verify_version(directory: Path) -> Manifest:
+def verify_version(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
     """Check everything that can be checked without running the model; return the manifest.
+
+    With `trusted` keys, one of them must have signed it.
 
     Raises the first VersionDamaged that holds.
     """
-    return verify_and_scan(directory)[0]
+    return verify_and_scan(directory, trusted)[0]
 
 
-def verify_and_scan(directory: Path) -> tuple[Manifest, Halves]:
+def verify_and_scan(directory: Path, trusted: TrustedKeys | None = None) -> tuple[Manifest, Halves]:
     """As `verify_version`, for who goes on to load the version: the halves hold the very bytes that were checked."""
-    manifest = read_manifest(directory)
+    manifest = read_manifest(directory, trusted)
     present = set(walk_files(directory)) - UNLISTED
     for path, digest in manifest.files.items():
         if path not in present:

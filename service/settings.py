@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import AfterValidator, Field, FilePath, PositiveFloat, PositiveInt, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     )
     default_model: str | None = Field(
         None, description="What a request without `model` means; otherwise the only model in the store."
+    )
+    trusted_keys: FilePath | None = Field(
+        None,
+        description="File of public keys in PEM; only versions that one of them has signed are served. Unset:"
+        " signatures are not looked at.",
     )
     load: Literal["eager", "lazy"] = Field(
         "eager", description="`eager` loads each model's served version at start, `lazy` at its first request."

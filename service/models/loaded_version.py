@@ -20,6 +20,7 @@ from model_store.golden import Golden, read_golden, replay
 from model_store.manifest import Manifest, ManifestBody, Tolerance
 from model_store.preprocess import one_hot_rows
 from model_store.prior import Mixture, read_prior
+from model_store.signatures import TrustedKeys
 from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, Halves, scan_halves, verify_and_scan
 from service.batching import BucketedProgram, CostCurve, Rows
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
@@ -74,12 +75,20 @@ class Proven:
     refused: tuple[Refusal, ...]
 
 
-def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, max_batch_items: int) -> LoadedVersion:
+def load_version(
+    directory: Path,
+    choice: EngineChoice,
+    get_engine: GetEngine,
+    max_batch_items: int,
+    trusted: TrustedKeys | None = None,
+) -> LoadedVersion:
     """Verify a published version, load it on the chosen engine, and warm up every batch size.
+
+    With `trusted` keys, one of them must have signed it.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
-    proven = prove_first(directory, choice, get_engine, _log_refusal)
+    proven = prove_first(directory, choice, get_engine, _log_refusal, trusted=trusted)
     manifest = proven.manifest
     condition = one_hot_rows(proven.golden.labels, manifest.input)
     buckets = BucketedProgram(proven.encoder, {"x": proven.golden.x} | condition, max_batch_items)
@@ -116,13 +125,14 @@ def prove_first(
     get_engine: GetEngine,
     hear: Callable[[Manifest, Refusal], None],
     batch_of: Callable[[Manifest], int] | None = None,
+    trusted: TrustedKeys | None = None,
 ) -> Proven:
     """Verify a published version and load it on the chosen engine; `auto`: the first that reproduces the goldens.
 
     `hear` is called for every engine that `auto` rejects. With `batch_of`, every call must have that number of rows.
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
-    manifest, halves = verify_and_scan(directory)
+    manifest, halves = verify_and_scan(directory, trusted)
     golden = read_golden(directory / GOLDEN, manifest)
     refused: list[Refusal] = []
     for name in ENGINES if choice == "auto" else (choice,):

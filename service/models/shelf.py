@@ -46,7 +46,7 @@ class Shelf:
     def __init__(self, settings: Settings, store: ModelStore, background: Background, observer: SwapObserver) -> None:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
         self._cpus = cpus_of_each(settings.workers)
-        self._loader = Loader(settings, self._cpus)
+        self._loader = Loader(settings, self._cpus, store.trusted)
         self._costs = CostCache(settings.cache_dir or user_cache_path("latent"))
         self._machine = {
             "cpu": cpu_model(),

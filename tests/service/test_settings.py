@@ -27,6 +27,8 @@ def kind_of(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("format") == "path":
         return "directory"
+    if schema.get("format") == "file-path":
+        return "file"
     bounds = [f"{sign} {schema[bound]:g}" for bound, sign in _BOUNDS.items() if bound in schema]
     return ", ".join([_KINDS[schema["type"]], *bounds])
 
