@@ -11,10 +11,11 @@ from pathlib import Path
 import typer
 
 from latent.errors import CommandError, sentence
-from latent.options import DEFAULT_STORE, JsonOption, StoreOption
+from latent.options import DEFAULT_STORE, JsonOption, StoreOption, TrustedKeysOption
 from latent.output import print_json, print_pairs, print_table, say
 from model_store import Finding, ModelStore
 from model_store.errors import StoreError
+from model_store.signatures import TrustedKeys
 
 _PACKAGES = (
     "latent",
@@ -51,9 +52,12 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Serving")(doctor)
 
 
-def doctor(*, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+def doctor(
+    *, trusted_keys: TrustedKeysOption = None, store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
+) -> None:
     """Tell what is installed, which engines work, and whether the store is sound."""
-    findings = list(ModelStore(store).verify()) if store.is_dir() else []
+    keeper = ModelStore(store, TrustedKeys.read(trusted_keys))
+    findings = list(keeper.verify()) if store.is_dir() else []
     damaged = [finding for finding in findings if finding.error]
     engines = _try_engines(store, _sound_version(store, findings))
     installed = {name: _installed(name) for name in _PACKAGES}

@@ -1,4 +1,4 @@
-"""`latent models`: list, show, verify, promote and remove versions of the store."""
+"""`latent models`: list, show, verify, scan, sign, promote and remove versions of the store."""
 
 from __future__ import annotations
 
@@ -8,16 +8,29 @@ from typing import Annotated, Any
 
 import typer
 
+from latent import scan_command, signing_command
 from latent.errors import CommandError
-from latent.options import DEFAULT_STORE, JsonOption, ReferenceArgument, StoreOption, VersionArgument
+from latent.options import (
+    DEFAULT_STORE,
+    JsonOption,
+    ReferenceArgument,
+    StoreOption,
+    TrustedKeysOption,
+    VersionArgument,
+    named,
+)
 from latent.output import Cell, on_terminal, print_json, print_pairs, print_table, say
 from model_store import Manifest, ModelStore
 from model_store.errors import StoreError, StoreMissing
 from model_store.manifest import InputSpec
+from model_store.signatures import TrustedKeys
 from model_store.store import Listing
 from model_store.versions import PRODUCTION, parse_reference
 
-app = typer.Typer(help="List, show, verify, promote and remove the versions in the store.")
+app = typer.Typer(help="List, show, verify, scan, sign, promote and remove the versions in the store.")
+
+scan_command.register(app)
+signing_command.register(app)
 
 AliasOption = Annotated[str, typer.Option("--alias", metavar="ALIAS", help="The alias that is meant.")]
 
@@ -44,7 +57,7 @@ class ListedVersion:
 
 @app.callback(invoke_without_command=True)
 def models(context: typer.Context) -> None:
-    """List, show, verify, promote and remove the versions in the store."""
+    """List, show, verify, scan, sign, promote and remove the versions in the store."""
     if context.invoked_subcommand is None:
         say(context.get_help())
 
@@ -103,7 +116,7 @@ def show(
 ) -> None:
     """What a version is: input, code, quality, data, files."""
     keeper = ModelStore(store)
-    name, number = keeper.resolve(_named(reference, version))
+    name, number = keeper.resolve(named(reference, version))
     manifest, aliases = keeper.manifest(name, number), _aliases_of(keeper, name, number)
     if as_json:
         print_json({"aliases": aliases, "manifest": manifest.model_dump(mode="json")})
@@ -144,11 +157,16 @@ def verify(
     ] = None,
     version: VersionArgument = None,
     *,
+    trusted_keys: TrustedKeysOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Check every byte of a version, of a model, or of the whole store."""
-    findings = list(ModelStore(store).verify(None if reference is None else _named(reference, version)))
+    findings = list(
+        ModelStore(store, TrustedKeys.read(trusted_keys)).verify(
+            None if reference is None else named(reference, version)
+        )
+    )
     if as_json:
         print_json(
             [
@@ -175,11 +193,12 @@ def promote(
     version: VersionArgument = None,
     *,
     alias: AliasOption = PRODUCTION,
+    trusted_keys: TrustedKeysOption = None,
     store: StoreOption = DEFAULT_STORE,
     as_json: JsonOption = False,
 ) -> None:
     """Point an alias at a version (the newest, where none is named)."""
-    name, number = ModelStore(store).promote(_named(reference, version), alias)
+    name, number = ModelStore(store, TrustedKeys.read(trusted_keys)).promote(named(reference, version), alias)
     _say_alias(name, number, alias, f"{name}@{number} is {alias}", as_json=as_json)
 
 
@@ -208,7 +227,7 @@ def diff(
 ) -> None:
     """What differs between two versions."""
     keeper = ModelStore(store)
-    sides = [keeper.resolve(_named(left)), keeper.resolve(_named(right))]
+    sides = [keeper.resolve(named(left)), keeper.resolve(named(right))]
     flat = [_flat(keeper.manifest(*side).model_dump(mode="json")) for side in sides]
     headings = [f"{name}@{number}" for name, number in sides]
     differing = [key for key in {**flat[0], **flat[1]} if flat[0].get(key) != flat[1].get(key)]
@@ -235,7 +254,7 @@ def remove(
 ) -> None:
     """Remove a version. Its number is never given again."""
     keeper = ModelStore(store)
-    wanted = _named(reference, version)
+    wanted = named(reference, version)
     parsed = parse_reference(wanted)
     if every and parsed.selector is not None:
         raise CommandError("--all takes a model's name alone")
@@ -281,14 +300,6 @@ def _say_alias(name: str, version: int, alias: str, sentence: str, *, as_json: b
         print_json({"name": name, "version": version, "alias": alias})
     else:
         say(sentence)
-
-
-def _named(reference: str, version: str | None = None) -> str:
-    if version is None:
-        return reference
-    if "@" in reference:
-        raise CommandError(f"the version is named twice: {reference!r} and {version!r}")
-    return f"{reference}@{version}"
 
 
 def _aliases_of(store: ModelStore, name: str, version: int) -> list[str]:

@@ -62,9 +62,11 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
+    from model_store.signatures import TrustedKeys
     from service.server.process import run
 
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
+    TrustedKeys.read(settings.trusted_keys)  # what is wrong with them is said here, in one line
     if settings.model is not None:
         _check_model(settings.store, settings.model)
     try:

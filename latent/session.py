@@ -19,6 +19,7 @@ from latent.service_settings import read_settings
 from latent_client import AsyncClient, Client, ProblemError, verbs
 from latent_client.calls import Call
 from model_store import Manifest, ModelStore
+from model_store.signatures import TrustedKeys
 from model_store.versions import LATEST, parse_reference
 
 T = TypeVar("T")
@@ -44,15 +45,16 @@ class LocalSession:
 
     def __init__(self, reference: str, store: Path, engine: Engine) -> None:
         """Find the version. Raises StoreError if the store has no such model."""
-        self._store, self._engine = store, engine
-        name, version = ModelStore(store).resolve(reference)
+        self._engine = engine
+        self._store = ModelStore(store, TrustedKeys.read(read_settings(store=store).trusted_keys))
+        name, version = self._store.resolve(reference)
         self._reference = f"{name}@{version}"
 
     @cached_property
     def manifest(self) -> Manifest:
         """Manifest of the version that answers."""
         reference = parse_reference(self._reference)
-        return ModelStore(self._store).manifest(reference.name, int(reference.selector or 0))
+        return self._store.manifest(reference.name, int(reference.selector or 0))
 
     def run(self, call: Call[T]) -> T:
         """Load the version, answer one call, and shut down. A server's limits do not apply here."""
@@ -66,7 +68,7 @@ class LocalSession:
 
         app = create_app(
             read_settings(
-                store=self._store,
+                store=self._store.path,
                 model=self._reference,
                 load="lazy",
                 log_level="error",

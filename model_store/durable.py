@@ -22,9 +22,13 @@ def fsync_path(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` in one step: a reader sees the old bytes or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_durably(path: Path, data: bytes, temporary: Path | None = None) -> None:
+    """Replace `path` by `data` in one step: a reader sees the old bytes or the new, never a part.
+
+    `temporary` is where the data stand until then, on the same file system; beside `path` without it.
+    """
+    if temporary is None:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -155,6 +155,45 @@ class HeldoutInvalid(VersionDamaged):
     """heldout.npz lacks an array, holds too many items, or its shapes are wrong."""
 
 
+class ArtefactUnreadable(VersionDamaged):
+    """A network's file is malformed, can be read in two ways, or is larger than a scan reads."""
+
+    def standing_in(self, file: str) -> ArtefactUnreadable:
+        """The same error, with the file that it is about."""
+        return ArtefactUnreadable(f"{file}: {self}")
+
+
+class ForbiddenOperation(VersionDamaged):
+    """What is served reaches an operation that is not allowed: of files, network, Python, chance, or unknown."""
+
+    def __init__(self, detail: str, *, operation: str = "", node: str = "", path: str = "") -> None:
+        super().__init__(detail)
+        self.operation, self.node, self.path = operation, node, path
+
+    def standing_in(self, file: str) -> ForbiddenOperation:
+        """The same error, with the file that it is about."""
+        return ForbiddenOperation(f"{file}: {self}", operation=self.operation, node=self.node, path=self.path)
+
+
+class BadSignature(VersionDamaged):
+    """manifest.sig is not in the form in which it is written."""
+
+
+class NotSigned(VersionDamaged):
+    """Only versions that a trusted key has signed are used, and this one has no signature."""
+
+
+class Untrusted(VersionDamaged):
+    """Only versions that a trusted key has signed are used, and no valid signature of this one is by such a key."""
+
+
+# -- keys --------------------------------------------------------------------------------------------------
+
+
+class KeyUnreadable(StoreError):
+    """A key file cannot be read or written, holds no Ed25519 key of the kind that is needed, or others may read it."""
+
+
 # -- inputs ------------------------------------------------------------------------------------------------
 
 

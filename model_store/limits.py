@@ -14,6 +14,10 @@ MANIFEST_BYTES = 16 << 20
 """Of manifest.json."""
 DIGEST_BYTES = 4096
 """Of manifest.sha256."""
+SIGNATURES = 64
+"""Signatures in manifest.sig."""
+SIGNATURES_BYTES = SIGNATURES * 128
+"""Of manifest.sig."""
 ALIASES_BYTES = 1 << 20
 """Of aliases.json."""
 HISTORY_BYTES = 64 << 20

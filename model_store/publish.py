@@ -21,7 +21,8 @@ from model_store.durable import fsync_path, fsync_tree, hold, locked
 from model_store.errors import ManifestUnreadable, StoreNotWritable
 from model_store.files import shown, words
 from model_store.manifest import Manifest, ManifestBody, first_wrong, utc_now
-from model_store.verify import DIGEST, MANIFEST, digest_file, digest_line, verify_contents, walk_files
+from model_store.signatures import SIGNATURES
+from model_store.verify import DIGEST, MANIFEST, UNLISTED, digest_file, digest_line, verify_contents, walk_files
 from model_store.versions import check_name
 
 STAGING_PREFIX = ".staging-"
@@ -42,11 +43,12 @@ class Staging:
 
         Raises a VersionDamaged where the files break the contract, StoreNotWritable where the disk refuses.
         """
-        present = set(walk_files(self.path)) - {MANIFEST, DIGEST}
+        present = set(walk_files(self.path)) - UNLISTED
         verify_contents(self.path, body, present)
         model = self.path.parent
         try:
             files = {path: digest_file(self.path / path) for path in sorted(present)}
+            (self.path / SIGNATURES).unlink(missing_ok=True)  # of another version, whose files were copied
             fsync_tree(self.path)
             with locked(model):
                 manifest = Manifest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import uuid
@@ -10,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model_store import aliases as alias_files
-from model_store.durable import fsync_path, is_locked, locked
+from model_store.durable import fsync_path, is_locked, locked, write_durably
 from model_store.errors import (
     BadAliases,
     BadHistory,
+    ManifestAltered,
     ModelUnreadable,
     StoreError,
     StoreMissing,
@@ -26,10 +29,14 @@ from model_store.errors import (
 )
 from model_store.files import shown, words
 from model_store.litter import is_litter
-from model_store.manifest import Manifest
+from model_store.manifest import Manifest, parse_manifest
 from model_store.publish import CHECK_PREFIX, STAGING_PREFIX
-from model_store.verify import read_manifest, verify_version
+from model_store.signatures import SIGNATURES, TrustedKeys, read_signatures, signed
+from model_store.verify import MANIFEST, read_manifest, read_manifest_bytes, verify_version
 from model_store.versions import LATEST, PRODUCTION, Reference, check_name, near, parse_reference
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 REMOVED_PREFIX = ".removed-"
 
@@ -67,8 +74,9 @@ class ModelStore:
     Every method that names a model raises UnknownModel with near names, or UnknownVersion.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, trusted: TrustedKeys | None = None) -> None:
+        """With `trusted` keys, a version that none of them has signed is damaged: nothing of it is read."""
+        self.path, self.trusted = Path(path), trusted
 
     # -- reading -------------------------------------------------------------------------------------------
 
@@ -133,7 +141,7 @@ class ModelStore:
 
     def manifest(self, name: str, version: int) -> Manifest:
         """Read the manifest of a version and check its digest. Raises VersionDamaged."""
-        return read_manifest(self.directory(name, version))
+        return read_manifest(self.directory(name, version), self.trusted)
 
     # -- verifying -----------------------------------------------------------------------------------------
 
@@ -163,7 +171,7 @@ class ModelStore:
 
     def _verify_version(self, name: str, version: int) -> Finding:
         try:
-            verify_version(self.directory(name, version))
+            verify_version(self.directory(name, version), self.trusted)
         except StoreError as error:
             return Finding(f"{name}@{version}", error)
         return Finding(f"{name}@{version}", None)
@@ -183,7 +191,7 @@ class ModelStore:
         """Point an alias at a sound version (the newest where none is named); return it. Raises VersionDamaged."""
         wanted = parse_reference(reference)
         name, version = self.resolve(Reference(wanted.name, wanted.selector or LATEST))
-        verify_version(self.directory(name, version))
+        verify_version(self.directory(name, version), self.trusted)
         with _writing(self.path / name):
             alias_files.promote(self.path / name, version, alias)
         return name, version
@@ -193,6 +201,24 @@ class ModelStore:
         self.versions(name)
         with _writing(self.path / name):
             return name, alias_files.roll_back(self.path / name, alias)
+
+    def sign(self, reference: str, key: Ed25519PrivateKey) -> tuple[str, int]:
+        """Sign a sound version (the newest where none is named); return it. Raises VersionDamaged.
+
+        Other signatures stay. A second one by the same key takes the place of the first.
+        """
+        wanted = parse_reference(reference)
+        name, version = self.resolve(Reference(wanted.name, wanted.selector or LATEST))
+        model, directory = self.path / name, self.directory(name, version)
+        manifest = verify_version(directory)
+        with _writing(model), locked(model):
+            data = read_manifest_bytes(directory)
+            if parse_manifest(data) != manifest:
+                raise ManifestAltered(f"{MANIFEST} changed while it was verified")
+            lines = signed(read_signatures(directory), key, hashlib.sha256(data).digest())
+            # The temporary file stands beside the version: in it, a reader would find a file that nothing lists.
+            write_durably(directory / SIGNATURES, lines, temporary=model / f".{SIGNATURES}.{version}.{os.getpid()}.tmp")
+        return name, version
 
     def remove(self, name: str, version: int) -> None:
         """Remove a version; its number is never given again. Raises VersionInUse where an alias points at it."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from model_store import limits
+from model_store.artefacts import ScannedArtefact, scan_half
 from model_store.errors import (
     FileAltered,
     FileMissing,
@@ -25,12 +27,14 @@ from model_store.errors import (
     VersionDamaged,
     WrongPlace,
 )
-from model_store.files import NotRegular, TooLarge, kind_of, open_regular, read_bounded, shown, words
+from model_store.files import NotRegular, TooLarge, kind_of, open_regular, shown, words
 from model_store.golden import read_golden
 from model_store.heldout import read_heldout
 from model_store.litter import holds_litter, is_litter
 from model_store.manifest import FileDigest, Manifest, ManifestBody, parse_manifest
 from model_store.prior import read_prior
+from model_store.signatures import SIGNATURES, TrustedKeys
+from model_store.version_files import read_version_file
 
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
@@ -41,22 +45,23 @@ ENCODER = "encoder"
 DECODER = "decoder"
 REPORT = "report"
 SAVED_MODEL = "saved_model.pb"
+UNLISTED = frozenset((MANIFEST, DIGEST, SIGNATURES))
+"""Files of a version that its manifest does not list: it cannot know them."""
 
 REQUIRED = (f"{ENCODER}/{SAVED_MODEL}", f"{DECODER}/{SAVED_MODEL}", GOLDEN, PRIOR, HELDOUT)
 
 _CHUNK_BYTES = 1 << 20
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest of a version and check its digest, nothing else.
+def read_manifest(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
+    """Read the manifest of a version and check its digest, and with `trusted` keys who signed it; nothing else.
 
-    Raises IncompleteVersion, FileUnreadable, ManifestAltered, ManifestUnreadable, SchemaTooNew, UnsafePath or
-    WrongPlace.
+    Raises IncompleteVersion, FileUnreadable, ManifestAltered, NotSigned, Untrusted, BadSignature, ManifestUnreadable,
+    SchemaTooNew, UnsafePath or WrongPlace.
     """
-    recorded = _read(directory, DIGEST, limits.DIGEST_BYTES, ManifestAltered)
-    data = _read(directory, MANIFEST, limits.MANIFEST_BYTES, ManifestUnreadable)
-    if recorded != digest_line(data):
-        raise ManifestAltered(f"{MANIFEST} does not have the digest that {DIGEST} records")
+    data = read_manifest_bytes(directory)
+    if trusted is not None:  # of the very bytes that are parsed next
+        trusted.check(directory, hashlib.sha256(data).digest())
     manifest = parse_manifest(data)
     if (manifest.name, str(manifest.version)) != (directory.parent.name, directory.name):
         raise WrongPlace(
@@ -66,29 +71,49 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+def read_manifest_bytes(directory: Path) -> bytes:
+    """Read manifest.json and check its digest.
+
+    Raises IncompleteVersion, FileUnreadable, UnsafePath, ManifestAltered or ManifestUnreadable.
+    """
+    recorded = _read(directory, DIGEST, limits.DIGEST_BYTES, ManifestAltered)
+    data = _read(directory, MANIFEST, limits.MANIFEST_BYTES, ManifestUnreadable)
+    if recorded != digest_line(data):
+        raise ManifestAltered(f"{MANIFEST} does not have the digest that {DIGEST} records")
+    return data
+
+
 def _read(directory: Path, name: str, max_bytes: int, too_large: type[VersionDamaged]) -> bytes:
     """Read one of the two small files that every version has; `too_large` is raised where it has too many bytes."""
     try:
-        return read_bounded(directory / name, max_bytes)
+        return read_version_file(directory / name, name, max_bytes, too_large)
     except FileNotFoundError as error:
         if not directory.exists():
             raise IncompleteVersion("its directory does not exist (any more)") from error
         raise IncompleteVersion(f"{name} cannot be read: the version was never finished") from error
-    except TooLarge as error:
-        raise too_large(f"{name} cannot be read ({words(error)})") from error
-    except NotRegular as error:
-        raise UnsafePath(f"{name} is no regular file but {error.kind}") from error
-    except OSError as error:
-        raise FileUnreadable(f"{name} cannot be read ({words(error)})") from error
 
 
-def verify_version(directory: Path) -> Manifest:
+class Halves(NamedTuple):
+    """Both halves of a version as they were scanned, for an engine to load."""
+
+    encoder: ScannedArtefact
+    decoder: ScannedArtefact
+
+
+def verify_version(directory: Path, trusted: TrustedKeys | None = None) -> Manifest:
     """Check everything that can be checked without running the model; return the manifest.
+
+    With `trusted` keys, one of them must have signed it.
 
     Raises the first VersionDamaged that holds.
     """
-    manifest = read_manifest(directory)
-    present = set(walk_files(directory)) - {MANIFEST, DIGEST}
+    return verify_and_scan(directory, trusted)[0]
+
+
+def verify_and_scan(directory: Path, trusted: TrustedKeys | None = None) -> tuple[Manifest, Halves]:
+    """As `verify_version`, for who goes on to load the version: the halves hold the very bytes that were checked."""
+    manifest = read_manifest(directory, trusted)
+    present = set(walk_files(directory)) - UNLISTED
     files = {path: digest for path, digest in manifest.files.items() if not holds_litter(path)}
     for path, digest in files.items():
         if path not in present:
@@ -96,18 +121,29 @@ def verify_version(directory: Path) -> Manifest:
         check_digest(directory, path, digest)
     if unlisted := sorted(present - files.keys()):
         raise FileUnlisted(f"{shown(unlisted[0])} is not in the manifest")
-    verify_contents(directory, manifest, present)
-    return manifest
+    return manifest, verify_contents(directory, manifest, present, files)
 
 
-def verify_contents(directory: Path, body: ManifestBody, present: set[str]) -> None:
-    """Check that all required files exist and have the manifest's shapes."""
+def verify_contents(
+    directory: Path, body: ManifestBody, present: set[str], files: Mapping[str, FileDigest] | None = None
+) -> Halves:
+    """Check that all required files exist and have the manifest's shapes, and that the halves may be run."""
     for path in REQUIRED:
         if path not in present:
             raise RequiredFileMissing(f"the version has no {path}")
+    halves = scan_halves(directory, files)
     read_golden(directory / GOLDEN, body)
     read_prior(directory / PRIOR, body.latent.dim)
     read_heldout(directory / HELDOUT, body)
+    return halves
+
+
+def scan_halves(directory: Path, files: Mapping[str, FileDigest] | None = None) -> Halves:
+    """Scan the encoder and the decoder; with the manifest's `files`, they must have the digests that it records.
+
+    Raises FileMissing, FileUnreadable, UnsafePath, FileAltered, ArtefactUnreadable or ForbiddenOperation.
+    """
+    return Halves(scan_half(directory / ENCODER, files), scan_half(directory / DECODER, files))
 
 
 def walk_files(directory: Path) -> Iterator[str]:
@@ -134,7 +170,7 @@ def walk_files(directory: Path) -> Iterator[str]:
                 left.append(path)
             elif not stat.S_ISREG(mode):
                 raise UnsafePath(f"{shown(path)} is no regular file but {kind_of(mode)}")
-            elif (files := files + 1) > limits.FILES + 2:
+            elif (files := files + 1) > limits.FILES + len(UNLISTED):
                 raise FileUnlisted(f"the version holds more than {limits.FILES} files")
             else:
                 yield path

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from model_store.errors import BadName
+from model_store.files import words
 from model_store.versions import near, parse_reference
 from service.engines.base import Precision
 from service.environment import DEFAULT_PORT, PREFIX, given, is_service_link
@@ -82,8 +83,18 @@ def _sendable(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _there(path: Path) -> Path:
+    """A path of something that is there; whoever reads it says what is wrong with it."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise PydanticCustomError("path", "it cannot be read ({reason})", {"reason": words(error)}) from None
+    return path
+
+
 ModelReference = Annotated[str, AfterValidator(_reference)]
 Secret = Annotated[SecretStr, AfterValidator(_sendable)]
+FileOfKeys = Annotated[Path, AfterValidator(_there), WithJsonSchema({"type": "string", "format": "file-path"})]
 
 
 # -- the settings ------------------------------------------------------------------------------------------
@@ -139,6 +150,11 @@ class Settings(BaseSettings):
     )
     default_model: ModelReference | None = Field(
         None, description="What a request without `model` means; otherwise the only model in the store."
+    )
+    trusted_keys: FileOfKeys | None = Field(
+        None,
+        description="File of public keys in PEM; only versions that one of them has signed are served. Unset:"
+        " signatures are not looked at.",
     )
     load: Literal["eager", "lazy"] = Field(
         "eager", description="`eager` loads each model's served version at start, `lazy` at its first request."

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.arrays import Float32
+from model_store.artefacts import scan_half
 from model_store.errors import StoreError, StoreNotWritable
 from model_store.golden import Golden, Half, read_golden, replay, write_golden
 from model_store.heldout import MAX_ITEMS, Heldout, write_heldout
@@ -130,7 +131,8 @@ def check_reference(directory: Path, body: ManifestBody) -> None:
 def _saved_half(directory: Path) -> Half:
     """A SavedModel as its one signature, from arrays to arrays."""
     tf = import_tensorflow()
-    loaded = tf.saved_model.load(str(directory))
+    with scan_half(directory).opened_for_tensorflow() as scanned:
+        loaded = tf.saved_model.load(str(scanned))
 
     def run(inputs: Mapping[str, Float32]) -> dict[str, Array]:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}

@@ -13,7 +13,9 @@ import numpy as np
 
 from latent.options import Engine as EngineChoice
 from model_store.arrays import Float32
+from model_store.artefacts import ScannedArtefact
 from model_store.manifest import Manifest
+from model_store.signatures import TrustedKeys
 from service.engines import Engine, EngineError, Precision, Program, create_engine
 from service.engines.base import BoundCall, infer_in_calls_of
 from service.models.loaded_version import Refusal, prove_first
@@ -61,14 +63,22 @@ class BulkModel:
             raise EngineError(f"the engine fails on a batch of {n} items ({type(error).__name__})") from error
 
 
-def load(directory: Path, choice: EngineChoice, threads: int, precision: Precision = "f32") -> BulkModel:
+def load(
+    directory: Path,
+    choice: EngineChoice,
+    threads: int,
+    precision: Precision = "f32",
+    trusted: TrustedKeys | None = None,
+) -> BulkModel:
     """Verify a version, load it on the chosen engine, and replay its goldens.
+
+    With `trusted` keys, one of them must have signed it.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
     with ExitStack() as quiet:
         get_engine = partial(_engine, threads=threads, precision=precision, quiet=quiet)
-        proven = prove_first(directory, choice, get_engine, _said_by_nobody, _batch_items)
+        proven = prove_first(directory, choice, get_engine, _said_by_nobody, _batch_items, trusted)
     manifest = proven.manifest
     return BulkModel(manifest, proven.encoder, proven.decoder, _batch_items(manifest), threads + 1)
 
@@ -102,8 +112,8 @@ class _OneByOne:
     def __init__(self, engine: Engine) -> None:
         self._engine, self.name, self.precision = engine, engine.name, engine.precision
 
-    def load(self, directory: Path, batch: int | None = None) -> Program:
-        return _Guarded(self._engine.load(directory, batch))
+    def load(self, artefact: ScannedArtefact, batch: int | None = None) -> Program:
+        return _Guarded(self._engine.load(artefact, batch))
 
 
 class _Guarded:

@@ -14,6 +14,7 @@ from latent.datasets import Dataset
 from latent.options import Engine
 from latent.service_settings import read_settings
 from model_store import Manifest, ModelStore
+from model_store.signatures import TrustedKeys
 
 
 class BulkSession:
@@ -21,9 +22,9 @@ class BulkSession:
 
     def __init__(self, reference: str, store: Path, engine: Engine) -> None:
         """Find the version. Raises StoreError if there is none, CommandError for an invalid LATENT_… variable."""
-        self._store, self._engine = ModelStore(store), engine
+        self._settings, self._engine = read_settings(store=store, engine=engine), engine
+        self._store = ModelStore(store, TrustedKeys.read(self._settings.trusted_keys))
         self._name, self._version = self._store.resolve(reference)
-        self._settings = read_settings(store=store, engine=engine)
 
     @property
     def reference(self) -> str:
@@ -47,6 +48,7 @@ class BulkSession:
             self._engine,
             self._settings.engine_threads or usable_cpus(),
             self._settings.precision,
+            self._store.trusted,
         )
         with bar(output.name, dataset.count, shown=shown) as advance:
             return run(dataset, verb(model), output, batch=model.batch, workers=model.workers, advance=advance)

@@ -1,13 +1,14 @@
-"""The protocol of an engine: loads a SavedModel directory as a program, which maps named arrays to named arrays."""
+"""The protocol of an engine: loads a scanned SavedModel as a program, which maps named arrays to named arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model_store.artefacts import ScannedArtefact
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -65,10 +66,10 @@ class Engine(Protocol):
     name: str
     precision: Precision
 
-    def load(self, directory: Path, batch: int | None = None) -> Program:
+    def load(self, artefact: ScannedArtefact, batch: int | None = None) -> Program:
         """Load a SavedModel with one serving signature; with `batch`, only for calls of that size if this is faster.
 
-        Raises EngineError.
+        An engine takes what was scanned, never a path. Raises EngineError.
         """
 
 

@@ -7,15 +7,15 @@ errors of up to 6e-3.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.artefacts import ScannedArtefact
 from service.engines.base import Arrays, BoundCall, Precision, as_float32
 from service.engines.openvino_import import openvino
-from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
+from service.engines.openvino_models import Compiled, NamedPorts, compile_artefact
 from service.unstable_names import require
 
 require("openvino")
@@ -36,9 +36,9 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(threads),
         }
 
-    def load(self, directory: Path, batch: int | None = None) -> OpenVinoProgram:
+    def load(self, artefact: ScannedArtefact, batch: int | None = None) -> OpenVinoProgram:
         """Read and compile a SavedModel. Raises EngineError where an operation cannot be converted."""
-        return OpenVinoProgram(compile_directory(self._core, directory, self._config, batch))
+        return OpenVinoProgram(compile_artefact(self._core, artefact, self._config, batch))
 
 
 class OpenVinoProgram(NamedPorts):

@@ -7,16 +7,16 @@ each thread has a batch of its own and waits for no other. The precision is that
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.artefacts import ScannedArtefact
 from service.engines.base import Arrays, BoundCall, Precision, as_float32
 from service.engines.openvino_import import openvino
-from service.engines.openvino_models import Compiled, NamedPorts, compile_directory
+from service.engines.openvino_models import Compiled, NamedPorts, compile_artefact
 
 
 class OpenVinoStreamsEngine:
@@ -35,9 +35,9 @@ class OpenVinoStreamsEngine:
             "INFERENCE_NUM_THREADS": str(streams),
         }
 
-    def load(self, directory: Path, batch: int | None = None) -> OpenVinoStreamsProgram:
+    def load(self, artefact: ScannedArtefact, batch: int | None = None) -> OpenVinoStreamsProgram:
         """Read and compile a SavedModel. Raises EngineError where an operation cannot be converted."""
-        return OpenVinoStreamsProgram(compile_directory(self._core, directory, self._config, batch), self._streams)
+        return OpenVinoStreamsProgram(compile_artefact(self._core, artefact, self._config, batch), self._streams)
 
 
 class OpenVinoStreamsProgram(NamedPorts):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_store.artefacts import ScannedArtefact
+from model_store.errors import StoreError
 from service.engines.base import Arrays, BoundCall, EngineError, Precision, as_float32
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the import, which would print messages
@@ -33,13 +34,23 @@ class TensorFlowEngine:
         except RuntimeError:
             return  # TensorFlow already runs in this process, which does more than serve
 
-    def load(self, directory: Path, batch: int | None = None) -> TensorFlowProgram:  # noqa: ARG002 - nothing is gained
-        """Load the SavedModel's one serving signature. Raises EngineError."""
+    def load(
+        self,
+        artefact: ScannedArtefact,
+        batch: int | None = None,  # noqa: ARG002 - nothing is gained
+    ) -> TensorFlowProgram:
+        """Load the SavedModel's one serving signature. Raises EngineError.
+
+        TensorFlow's loader may run more than the signature reaches, so more must have been scanned.
+        """
         try:
-            module = tf.saved_model.load(str(directory))
+            with artefact.opened_for_tensorflow() as directory:
+                module = tf.saved_model.load(str(directory))
             return TensorFlowProgram(module, module.signatures["serving_default"])
+        except StoreError as error:
+            raise EngineError(f"TensorFlow may not load {artefact.name}: {error}") from error
         except Exception as error:
-            raise EngineError(f"TensorFlow cannot load {directory.name} ({type(error).__name__})") from error
+            raise EngineError(f"TensorFlow cannot load {artefact.name} ({type(error).__name__})") from error
 
 
 class TensorFlowProgram:

@@ -1,6 +1,7 @@
 """Loads a version from disk: verifies it, picks an engine that reproduces its goldens, warms up every batch size.
 
-Steps: verify checksums -> load both halves -> replay the goldens -> warm every batch size. Runs in a thread of its own.
+Steps: verify checksums -> scan both halves -> load them -> replay the goldens -> warm every batch size. Runs in a
+thread of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from model_store.golden import Golden, read_golden, replay
 from model_store.manifest import Manifest, ManifestBody, Tolerance
 from model_store.preprocess import one_hot_rows
 from model_store.prior import Mixture, read_prior
-from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, verify_version
+from model_store.signatures import TrustedKeys
+from model_store.verify import DECODER, ENCODER, GOLDEN, PRIOR, Halves, scan_halves, verify_and_scan
 from service.batching import BucketedProgram, CostCurve, Rows
 from service.engines import ENGINES, Engine, EngineError, Program, cause_of, create_engine
 from service.engines.base import infer_in_calls_of
@@ -73,12 +75,20 @@ class Proven:
     refused: tuple[Refusal, ...]
 
 
-def load_version(directory: Path, choice: EngineChoice, get_engine: GetEngine, max_batch_items: int) -> LoadedVersion:
+def load_version(
+    directory: Path,
+    choice: EngineChoice,
+    get_engine: GetEngine,
+    max_batch_items: int,
+    trusted: TrustedKeys | None = None,
+) -> LoadedVersion:
     """Verify a published version, load it on the chosen engine, and warm up every batch size.
+
+    With `trusted` keys, one of them must have signed it.
 
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
-    proven = prove_first(directory, choice, get_engine, _log_refusal)
+    proven = prove_first(directory, choice, get_engine, _log_refusal, trusted=trusted)
     manifest = proven.manifest
     condition = one_hot_rows(proven.golden.labels, manifest.input)
     buckets = BucketedProgram(proven.encoder, {"x": proven.golden.x} | condition, max_batch_items)
@@ -102,7 +112,8 @@ def call_largest_alone(directory: Path, loaded: LoadedVersion, engine: Engine) -
     """
     halves = (loaded.encoder, loaded.decoder)
     golden = read_golden(directory / GOLDEN, loaded.manifest)
-    alone = load_and_prove(directory, engine, loaded.manifest, golden, loaded.encoder.sizes[-1])
+    scanned = scan_halves(directory, loaded.manifest.files)
+    alone = load_and_prove(scanned, engine, loaded.manifest, golden, loaded.encoder.sizes[-1])
     for buckets, program in zip(halves, alone, strict=True):
         if program.gains_by_batch:
             buckets.call_largest(program)
@@ -114,20 +125,21 @@ def prove_first(
     get_engine: GetEngine,
     hear: Callable[[Manifest, Refusal], None],
     batch_of: Callable[[Manifest], int] | None = None,
+    trusted: TrustedKeys | None = None,
 ) -> Proven:
     """Verify a published version and load it on the chosen engine; `auto`: the first that reproduces the goldens.
 
     `hear` is called for every engine that `auto` rejects. With `batch_of`, every call must have that number of rows.
     Raises VersionDamaged, or EngineError where no engine that may be used reproduces the goldens.
     """
-    manifest = verify_version(directory)
+    manifest, halves = verify_and_scan(directory, trusted)
     golden = read_golden(directory / GOLDEN, manifest)
     refused: list[Refusal] = []
     for name in ENGINES if choice == "auto" else (choice,):
         try:
             engine = get_engine(name)
             batch = None if batch_of is None else batch_of(manifest)
-            encoder, decoder = load_and_prove(directory, engine, manifest, golden, batch)
+            encoder, decoder = load_and_prove(halves, engine, manifest, golden, batch)
         except (EngineError, GoldenMismatch) as error:
             if choice != "auto":
                 raise
@@ -144,13 +156,13 @@ def _log_refusal(manifest: Manifest, refusal: Refusal) -> None:
 
 
 def load_and_prove(
-    directory: Path, engine: Engine, body: ManifestBody, golden: Golden, batch: int | None = None
+    halves: Halves, engine: Engine, body: ManifestBody, golden: Golden, batch: int | None = None
 ) -> tuple[Program, Program]:
     """Load both SavedModels and replay the goldens, preprocessing included; with `batch`, for calls of that size only.
 
     Raises EngineError, or GoldenMismatch naming what differs.
     """
-    encoder, decoder = engine.load(directory / ENCODER, batch), engine.load(directory / DECODER, batch)
+    encoder, decoder = engine.load(halves.encoder, batch), engine.load(halves.decoder, batch)
     gaussian = body.latent.distribution == "gaussian"
     codes = {"z_mean", "z_log_var"} if gaussian else {"z"}
     labels = {"labels"} if body.input.conditional else set()
@@ -191,8 +203,7 @@ def _infer(engine: Engine, program: Program, batch: int | None, inputs: Rows) ->
 def check_directory(engine_name: str, directory: Path, body: ManifestBody) -> None:
     """Replay a staged version's goldens on an engine. Raises StoreError, as a trainer's check must."""
     try:
-        load_and_prove(
-            directory, create_engine(engine_name, usable_cpus()), body, read_golden(directory / GOLDEN, body)
-        )
+        golden = read_golden(directory / GOLDEN, body)
+        load_and_prove(scan_halves(directory), create_engine(engine_name, usable_cpus()), body, golden)
     except EngineError as error:
         raise StoreError(f"{error}: {cause_of(error)}" if error.__cause__ else str(error)) from error

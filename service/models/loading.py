@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from model_store.signatures import TrustedKeys
 from service.daemon_threads import DaemonThread
 from service.engines import ENGINES, Engine, EngineError, cause_of, create_engine
 from service.models.loaded_version import LoadedVersion, call_largest_alone, load_version
@@ -39,9 +40,9 @@ class Attempt:
 class Loader:
     """Loads one version at a time in its thread. Called from the event loop, which it never blocks."""
 
-    def __init__(self, settings: Settings, cpus: int) -> None:
-        """`cpus` is the number of CPUs that this process may use."""
-        self._settings, self._cpus = settings, cpus
+    def __init__(self, settings: Settings, cpus: int, trusted: TrustedKeys | None = None) -> None:
+        """`cpus` is the number of CPUs that this process may use; `trusted` keys must have signed what is loaded."""
+        self._settings, self._cpus, self._trusted = settings, cpus, trusted
         self._engines: dict[str, Engine] = {}
         self._thread = DaemonThread("latent-load")
 
@@ -74,7 +75,7 @@ class Loader:
         try:
             files = signature_of(directory)
             before = resident_bytes()
-            loaded = load_version(directory, choice, self._engine, self._settings.max_batch_items)
+            loaded = load_version(directory, choice, self._engine, self._settings.max_batch_items, self._trusted)
             memory_bytes = occupied_bytes(loaded.manifest, before, resident_bytes())
         except Exception as error:  # noqa: BLE001 - the caller handles the error, and serves on
             return Attempt(files, error=error)

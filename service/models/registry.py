@@ -10,6 +10,7 @@ import structlog
 from model_store import ModelStore
 from model_store import errors as store_errors
 from model_store.errors import StoreError, StoreUnreadable
+from model_store.signatures import TrustedKeys
 from model_store.versions import LATEST, Reference, check_name, near, parse_reference
 from service.errors import DeadlineExceeded, ModelNotDetermined, NotReady, ShuttingDown, UnknownModel, from_store
 from service.models.background import Background
@@ -30,7 +31,7 @@ class Registry:
 
     def __init__(self, settings: Settings, observer: SwapObserver) -> None:
         self._settings = settings
-        store = ModelStore(settings.store)
+        store = ModelStore(settings.store, TrustedKeys.read(settings.trusted_keys))
         self._background = Background()
         self._shelf = Shelf(settings, store, self._background, observer)
         self.resolved: Mapping[str | None, ServedModel] = self._shelf.resolved

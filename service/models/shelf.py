@@ -49,7 +49,7 @@ class Shelf:
     def __init__(self, settings: Settings, store: ModelStore, background: Background, observer: SwapObserver) -> None:
         self._settings, self._store, self._background, self._observer = settings, store, background, observer
         self._cpus = cpus_of_each(settings.workers)
-        self._loader = Loader(settings, self._cpus)
+        self._loader = Loader(settings, self._cpus, store.trusted)
         self._costs = CostCache(settings.cache_dir or users_cache_directory())
         self._costs_thread = DaemonThread("latent-costs")
         self._machine = {

@@ -31,6 +31,8 @@ def kind_of(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("format") == "path":
         return "directory"
+    if schema.get("format") == "file-path":
+        return "file"
     bounds = [f"{sign} {schema[bound]:g}" for bound, sign in _BOUNDS.items() if bound in schema]
     return ", ".join([_KINDS[schema["type"]], *bounds])
 
@@ -64,6 +66,7 @@ VALUES = {
     "timeout_s": ("0.5", 0.5),
     "drain_s": ("0", 0.0),
     "default_model": ("digits@production", "digits@production"),
+    "trusted_keys": (__file__, Path(__file__)),
 }
 
 
@@ -166,6 +169,16 @@ def test_an_ill_formed_reference_is_refused_at_start(name: str, text: str, monke
     monkeypatch.setenv(f"LATENT_{name.upper()}", text)
     with pytest.raises(ValidationError):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("nowhere", "No such file or directory"), ("x" * 300, "File name too long")]
+)
+def test_a_file_of_keys_that_is_not_there_is_told_of(text: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_TRUSTED_KEYS", text)
+    with pytest.raises(CommandError) as told:
+        read_settings()
+    assert str(told.value).startswith(f"LATENT_TRUSTED_KEYS: it cannot be read ({says}), got ")
 
 
 @pytest.mark.parametrize("text", ["s3cret", "s3cret\n", "s3cret\r\n", " \ts3cret "])

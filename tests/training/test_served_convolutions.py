@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import training
+from model_store.artefacts import scan_half
 from service.engines.openvino_engine import OpenVinoEngine
 from service.models.loaded_version import LoadedVersion, call_largest_alone, load_version
 from service.models.loading import Loader
@@ -43,7 +44,7 @@ def test_the_largest_batch_says_the_same_from_a_program_of_its_own(directory: Pa
 
 
 def test_a_program_for_one_batch_takes_no_other(directory: Path) -> None:
-    encoder = OpenVinoEngine(1).load(directory / "encoder", LARGEST)
+    encoder = OpenVinoEngine(1).load(scan_half(directory / "encoder"), LARGEST)
     assert encoder.infer({"x": pictures(LARGEST)})["z_mean"].shape == (LARGEST, 3)
     with pytest.raises(Exception, match=r"shape|dimension"):
         encoder.infer({"x": pictures(LARGEST + 1)})

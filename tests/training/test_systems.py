@@ -11,7 +11,7 @@ import training
 from model_store.golden import read_golden
 from model_store.manifest import ManifestBody
 from model_store.prior import Mixture
-from model_store.verify import GOLDEN
+from model_store.verify import GOLDEN, scan_halves
 from service.engines.openvino_engine import OpenVinoEngine
 from service.engines.openvino_streams import OpenVinoStreamsEngine
 from service.models.loaded_version import check_directory, load_and_prove
@@ -72,7 +72,7 @@ def test_a_family_is_exported_and_served_on_both_engines(
         check_directory(engine, tmp_path / "version", body)
     golden = read_golden(tmp_path / "version" / GOLDEN, body)
     for alone in (OpenVinoEngine(1), OpenVinoStreamsEngine(2)):
-        halves = load_and_prove(tmp_path / "version", alone, body, golden, batch=5)
+        halves = load_and_prove(scan_halves(tmp_path / "version"), alone, body, golden, batch=5)
         assert {half.gains_by_batch for half in halves} == {family.startswith("convolutional")}
     tf = import_tensorflow()
     for half in ("encoder", "decoder"):

@@ -12,7 +12,7 @@ import numpy as np
 
 from model_store.arrays import Float32
 from model_store.manifest import Manifest
-from model_store.verify import DECODER, ENCODER
+from model_store.verify import DECODER, ENCODER, scan_halves
 from training.data.dataset import Labels
 from training.tensorflow_import import import_tensorflow
 
@@ -61,7 +61,11 @@ class Served:
     @cached_property
     def _modules(self) -> dict[str, Any]:
         tf = import_tensorflow()
-        return {half: tf.saved_model.load(str(self.directory / half)) for half in (ENCODER, DECODER)}
+        loaded = {}
+        for half, artefact in zip((ENCODER, DECODER), scan_halves(self.directory, self.manifest.files), strict=True):
+            with artefact.opened_for_tensorflow() as scanned:
+                loaded[half] = tf.saved_model.load(str(scanned))
+        return loaded
 
     @cached_property
     def _signatures(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Tests of the scans of networks."""
