@@ -173,9 +173,6 @@ class RangeNotSatisfiable(ServiceError):
 
     status, slug, title = 416, "range-not-satisfiable", "The file has no such bytes"
 
-    def __init__(self, detail: str, size: int) -> None:
-        super().__init__(detail, headers={"Content-Range": f"bytes */{size}"})
-
 
 # -- 422 ---------------------------------------------------------------------------------------------------
 

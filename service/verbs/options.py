@@ -160,10 +160,10 @@ def read_options(
 
 
 def _unknown(name: str, known: Iterable[str]) -> ServiceError:
-    known, name = list(known), name[:MAX_NAME]
-    hint = [other for other in near(name, known) if other != name]
-    detail = f"there is no option {name!r}" + (f"; did you mean {' or '.join(hint)}?" if hint else "")
-    return UnknownOption.at([name], detail[:300], expected=f"one of {', '.join(known)}", got=repr(name)[:60])
+    known, shown = list(known), name[:MAX_NAME]
+    hint = [other for other in near(shown, known) if other != shown]
+    detail = f"there is no option {shown!r}" + (f"; did you mean {' or '.join(hint)}?" if hint else "")
+    return UnknownOption.at([name], detail[:300], expected=f"one of {', '.join(known)}", got=repr(shown)[:60])
 
 
 def _twice(name: str, expected: str, got: str) -> ServiceError:

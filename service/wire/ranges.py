@@ -69,7 +69,8 @@ def satisfiable(header: str, size: int) -> str | None:
     if not specs or len(specs) > _MOST_RANGES:
         return None
     if not found:
-        raise RangeNotSatisfiable(f"the file has {size} bytes; the range asks for none of them", size)
+        detail = f"the file has {size} bytes; the range asks for none of them"
+        raise RangeNotSatisfiable(detail, headers={"Content-Range": f"bytes */{size}"})
     return "bytes=" + ",".join(found)
 
 
