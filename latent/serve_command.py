@@ -54,13 +54,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
-    from model_store import ModelStore
-    from service.server.process import run
-
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
+    from model_store import ModelStore
+
     keeper = ModelStore(settings.store)
     if settings.model is not None and keeper.names():
         keeper.resolve(settings.model)
+    from service.server.process import run  # takes its time: what is wrong has been said by now
+
     try:
         run(settings, lambda address: _announce(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
     except BrokenPipeError as error:  # not of stdout, whose reader may go without an error
