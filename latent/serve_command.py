@@ -62,13 +62,14 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the store over HTTP until Ctrl-C. Options win over LATENT_… variables."""
-    from model_store.signatures import TrustedKeys
-    from service.server.process import run
-
     settings = read_settings(model=model, host=host, port=port, workers=workers, engine=engine, store=store)
+    from model_store.signatures import TrustedKeys
+
     TrustedKeys.read(settings.trusted_keys)  # what is wrong with them is said here, in one line
     if settings.model is not None:
         _check_model(settings.store, settings.model)
+    from service.server.process import run  # takes its time: what is wrong has been said by now
+
     try:
         run(settings, lambda address: _announce(f"Latent serves {settings.store} at {address} (Ctrl-C stops it)"))
     except BrokenPipeError as error:  # not of stdout, whose reader may go without an error
