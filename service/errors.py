@@ -78,6 +78,14 @@ class UnreadableImage(ServiceError):
     status, slug, title = 400, "unreadable-image", "The image cannot be read"
 
 
+class MalformedRequest(ServiceError):
+    """The bytes on the connection are no HTTP/1.1 request as RFC 9110 and RFC 9112 define it: an unknown method, a
+    missing or second Host, two lengths, a broken chunk. The connection is closed, because nobody can say where the next
+    request begins."""
+
+    status, slug, title = 400, "malformed-request", "The request is no valid HTTP/1.1"
+
+
 class BadHeader(ServiceError):
     """A header has a value that cannot be understood, such as an X-Request-Timeout that is no positive number."""
 
@@ -102,7 +110,7 @@ class Forbidden(ServiceError):
     status, slug, title = 403, "forbidden", "The key is not the right one"
 
 
-# -- 404, 405, 406, 408, 413, 415 --------------------------------------------------------------------------
+# -- 404, 405, 406, 408, 413, 415, 417 ---------------------------------------------------------------------
 
 
 class NotFound(ServiceError):
@@ -131,6 +139,12 @@ class NotAcceptable(ServiceError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Vary": "Accept"})
+
+
+class HeadTimeout(ServiceError):
+    """The request line and the headers did not arrive within LATENT_HEAD_TIMEOUT_S. The connection is closed."""
+
+    status, slug, title = 408, "head-timeout", "The request's head did not arrive in time"
 
 
 class BodyTimeout(ServiceError):
@@ -163,6 +177,13 @@ class UnsupportedMediaType(ServiceError):
     """The Content-Type, or the Content-Encoding, is none that this endpoint reads. The detail lists those it does."""
 
     status, slug, title = 415, "unsupported-media-type", "The body's type is not supported"
+
+
+class UnknownExpectation(ServiceError):
+    """The Expect header asks for something else than `100-continue`. The connection is closed, because the body was not
+    read."""
+
+    status, slug, title = 417, "unknown-expectation", "The expectation cannot be met"
 
 
 # -- 422 ---------------------------------------------------------------------------------------------------
@@ -253,9 +274,6 @@ class HeadTooLarge(ServiceError):
 
     status, slug, title = 431, "head-too-large", "The request's head is too large"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Connection": "close"})
-
 
 # -- 5xx ---------------------------------------------------------------------------------------------------
 
@@ -269,6 +287,13 @@ class EngineFailure(ServiceError):
     def __init__(self, cause: BaseException) -> None:
         super().__init__("the engine failed on this request")
         self.__cause__ = cause
+
+
+class UnsupportedTransferCoding(ServiceError):
+    """Transfer-Encoding is something else than `chunked` alone. Send the body as it is, with its Content-Length or in
+    chunks. The connection is closed."""
+
+    status, slug, title = 501, "unsupported-transfer-coding", "The body's transfer coding is not supported"
 
 
 class Overloaded(ServiceError):
@@ -313,6 +338,13 @@ class DeadlineExceeded(ServiceError):
     """The answer was not ready before the request's deadline (X-Request-Timeout, or LATENT_TIMEOUT_S)."""
 
     status, slug, title = 504, "deadline-exceeded", "The deadline passed"
+
+
+class UnsupportedVersion(ServiceError):
+    """The request is in a version of HTTP that is not served here: HTTP/1.1 and HTTP/1.0 are. The connection is
+    closed."""
+
+    status, slug, title = 505, "unsupported-http-version", "The version of HTTP is not supported"
 
 
 # -- the tables --------------------------------------------------------------------------------------------

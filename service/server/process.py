@@ -177,7 +177,11 @@ def _serve(
     def drain() -> None:
         app.state.services.registry.draining = True
 
-    guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
+    guards: dict[str, Any] = {
+        "access_log": app.state.access_log,
+        "head_timeout_s": settings.head_timeout_s,
+        "write_timeout_s": settings.write_timeout_s,
+    }
     connect: Connect = partial(GuardedProtocol, **guards)
     if settings.fast_path == "on":
         dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)

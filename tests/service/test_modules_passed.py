@@ -61,7 +61,13 @@ async def listening(store: ModelStore) -> AsyncIterator[int]:
         dispatch = Dispatch(app, POSTS)
         server = await asyncio.get_running_loop().create_server(
             lambda: FastPathProtocol(
-                config, state, {}, dispatch=dispatch, access_log=app.state.access_log, write_timeout_s=20
+                config,
+                state,
+                {},
+                dispatch=dispatch,
+                access_log=app.state.access_log,
+                head_timeout_s=20,
+                write_timeout_s=20,
             ),
             "127.0.0.1",
         )
