@@ -14,7 +14,7 @@ from starlette.types import Receive
 
 from service.admission import Admission
 from service.admission.deadlines import Deadline
-from service.errors import BodyTooLarge, InvalidValue, Overloaded, UnknownOption, UnsupportedMediaType
+from service.errors import InvalidValue, Overloaded, UnknownOption, UnsupportedMediaType
 from service.models import Registry
 from service.models.served_model import Clock, ServedModel
 from service.observability.access_log import RequestRecord
@@ -24,7 +24,7 @@ from service.verbs.call import Call, Result
 from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
 from service.verbs.verb import Verb
 from service.wire import replies
-from service.wire.body import let_through, read_body
+from service.wire.body import read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.image_body import parse_image, parse_multipart
@@ -120,10 +120,11 @@ async def _respond(
     payload = _NOTHING
     if verb.bodies:
         body_type = _body_type(head, verb)
-        body = await _read(head, source, services, deadline)
+        body = await _read(head, source, settings, deadline)
         started = time.perf_counter()
         payload = await _parse(body, body_type, head, settings)
-    deadline.body_is_read()
+    else:
+        deadline.body_is_read()
     if payload.source == "json":
         _check_fields(payload, verb)
     query = head.options
@@ -166,17 +167,13 @@ def _body_type(head: Head, verb: Verb[O]) -> str:
     return given
 
 
-async def _read(head: Head, source: Source, services: Services, deadline: Deadline) -> bytes:
-    max_bytes = services.settings.max_body_bytes
+async def _read(head: Head, source: Source, settings: Settings, deadline: Deadline) -> bytes:
     body = source.body
-    if body is not None and len(body) <= max_bytes and head.content_encoding is None:
-        return body
-    try:
-        return await read_body(source.receive, head, max_bytes=max_bytes, came=deadline.received)
-    except BodyTooLarge:
-        services.admission.deadlines.end(deadline)
-        await let_through(source.receive, head, max_bytes=max_bytes)
-        raise
+    if body is None or len(body) > settings.max_body_bytes or head.content_encoding is not None:
+        deadline.wait_for_body()
+        body = await read_body(source.receive, head, max_bytes=settings.max_body_bytes, came=deadline.received)
+    deadline.body_is_read()
+    return body
 
 
 async def _parse(body: bytes, body_type: str, head: Head, settings: Settings) -> Payload:
