@@ -31,13 +31,14 @@ class ApplicationCall:
         check_body: Callable[[], None],
         close_after_answer: Callable[[], None],
     ) -> None:
-        """`check_body` raises the error of a body that broke; `close_after_answer` makes this answer the last one."""
+        """`check_body` raises the error of a body that broke; `close_after_answer` makes this answer the last one, and
+        closes the connection in two steps."""
         self._app, self._cycle = app, cycle
         self._check_body, self._close_after_answer = check_body, close_after_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        cycle, closes = self._cycle, False
+        cycle = self._cycle
 
         async def receive_checked() -> Message:
             self._check_body()
@@ -46,14 +47,14 @@ class ApplicationCall:
             return message
 
         async def send_in_time(message: Message) -> None:
-            nonlocal closes
-            if cycle.more_body and message["type"] == "http.response.start":
-                await self._discard_rest(receive_checked)
+            if message["type"] == "http.response.start":
                 if cycle.more_body:
-                    closes, cycle.keep_alive = True, False  # uvicorn adds `Connection: close`
-                    self._close_after_answer()
-            elif closes and not message.get("more_body", False):
-                cycle.keep_alive = True  # uvicorn would close at once, and the client might never see the answer
+                    await self._discard_rest(receive_checked)
+                if cycle.more_body:
+                    cycle.keep_alive = False  # uvicorn adds `Connection: close`
+            elif not cycle.keep_alive and not message.get("more_body", False):
+                cycle.keep_alive = True  # uvicorn would close at once
+                self._close_after_answer()
             await send(message)
 
         await self._app(scope, receive_checked, send_in_time)

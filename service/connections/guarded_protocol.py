@@ -215,7 +215,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(lines))
             self.transport.write(answer.content)
         if says_so or not keep_alive:
-            self.transport.close()
+            self._close_after_answer()
 
     def write_refusal(self, refusal: bytes, *, keep_alive: bool) -> None:
         """Write a 503 whose other headers and body are rendered, and hang up where the connection is not kept."""
@@ -223,7 +223,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(self.opening(503) + refusal)
         else:
             self.transport.write(self.opening(503) + refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
-            self.transport.close()
+            self._close_after_answer()
 
     # -- checking ------------------------------------------------------------------------------------------
 
@@ -292,9 +292,9 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._body_error()
 
     def _close_after_answer(self) -> None:
-        """Read no more: the answer that begins now is the last one, for its request's body is not whole."""
-        if self._final_answer is None:
-            self._final_answer = b""
+        """Make the answer that is being written the last one: what follows its request is discarded."""
+        self.pipeline.clear()
+        self._final_answer = b""
 
     def _refusal(self, fault: ServiceError) -> bytes:
         """Log a request that the application does not see; return the response."""
@@ -308,7 +308,10 @@ class GuardedProtocol(HttpToolsProtocol):
         return b"%b%b\r\n%b" % (self.opening(fault.status), b"".join(b"%b: %b\r\n" % each for each in headers), content)
 
     def _send_final_answer(self) -> None:
-        """Write the last response, and close the connection after a short wait."""
+        """Write the last response, and close the connection in two steps (RFC 9112, 9.6).
+
+        Where what the client still sends is not read, its kernel may throw away the response before it is read.
+        """
         if self.transport.is_closing():
             return
         if self._final_answer:
@@ -318,9 +321,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.loop.call_later(_LINGER_S, self.transport.abort)
+            self.loop.call_later(_LINGER_S, self._stop_lingering)
         else:
             self.transport.close()
+
+    def _stop_lingering(self) -> None:
+        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            self.loop.call_later(_LINGER_S, self._stop_lingering)  # it still takes its answer
+        else:
+            self.transport.abort()
 
     # -- timeouts ------------------------------------------------------------------------------------------
 

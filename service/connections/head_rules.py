@@ -26,6 +26,7 @@ MAX_LENGTH_DIGITS = 18
 
 _USUAL_TARGET = re.compile(rb"/[!\"$&-~]*")
 """A path with or without a query: visible ASCII, no fragment, nothing escaped."""
+_KEPT_TARGET_BYTES = 256
 _TARGET = re.compile(rb"[!\"$-~]+")
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/?)(.*)", re.IGNORECASE | re.DOTALL)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
@@ -36,11 +37,6 @@ _OF_THE_HEAD = frozenset({b"connection", b"content-length", b"expect", b"host", 
 """Fields that decide how a request is read: they come too late in a trailer (RFC 9110, 6.5.1)."""
 
 
-@lru_cache(maxsize=128)
-def _is_host(value: bytes) -> bool:
-    return _HOST.fullmatch(value) is not None
-
-
 def is_usual(target: bytes, version: str, headers: Headers) -> bool:
     """Whether a head is one of the usual kind, in which nothing can be wrong. Costs less than a microsecond.
 
@@ -49,16 +45,22 @@ def is_usual(target: bytes, version: str, headers: Headers) -> bool:
     given = dict(headers)
     host = given.get(b"host")
     return (
-        version == "1.1"
-        and host is not None
+        host is not None
+        and version == "1.1"
         and len(given) == len(headers)  # no header comes twice
+        and len(target) <= _KEPT_TARGET_BYTES
         and len(host) <= MAX_HOST_BYTES
-        and _is_host(host)
-        and _USUAL_TARGET.fullmatch(target) is not None
+        and _are_usual(target, host)
         and b"transfer-encoding" not in given
         and b"expect" not in given
         and len(given.get(b"content-length", b"")) <= MAX_LENGTH_DIGITS
     )
+
+
+@lru_cache(maxsize=256)
+def _are_usual(target: bytes, host: bytes) -> bool:
+    """Whether a target and a host have their usual form. Cached: clients send the same few again and again."""
+    return _USUAL_TARGET.fullmatch(target) is not None and _HOST.fullmatch(host) is not None
 
 
 def fault_of(method: bytes, target: bytes, version: str, headers: Headers) -> ServiceError | None:
@@ -130,6 +132,8 @@ def _fault_of_framing(codings: Sequence[bytes], lengths: Sequence[bytes], versio
         return _malformed(b"Transfer-Encoding", "is not known to HTTP/1.0", expected="none", got=_shown(codings[0]))
     if codings and lengths:
         return _malformed(b"Content-Length", "is given beside chunks", expected="one of both", got="both")
+    if codings == [b""]:
+        return _malformed(b"Transfer-Encoding", "is empty", expected="chunked", got="nothing")
     if len(codings) > 1:
         return _malformed(b"Transfer-Encoding", "is given twice", expected="one", got=f"{len(codings)} values")
     if codings and codings[0].lower() != b"chunked":
@@ -155,7 +159,7 @@ def _values(headers: Headers, wanted: bytes) -> list[bytes]:
 
 
 def _is_valid_host(value: bytes) -> bool:
-    return len(value) <= MAX_HOST_BYTES and _is_host(value)
+    return len(value) <= MAX_HOST_BYTES and _HOST.fullmatch(value) is not None
 
 
 def _malformed(name: bytes, what: str, *, expected: str, got: str) -> ServiceError:
