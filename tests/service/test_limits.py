@@ -114,6 +114,18 @@ def test_a_body_that_does_not_arrive_in_time(hasty_server: RunningServer, sent: 
     assert response.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("way", BOTH_WAYS)
+def test_a_body_that_has_come_is_not_late_while_its_model_loads(affine_store: ModelStore, way: str) -> None:
+    """Loading takes far longer than a millisecond. The first request begins it, and waits for it."""
+    with running_server(
+        affine_store.path, ready=None, load="lazy", body_timeout_s=0.001, fast_path=way, engine="openvino"
+    ) as server:
+        for path in ("/decode?model=image", "/decode?model=rgb"):
+            with server.connect() as wire:
+                wire.send(request(path, json.dumps(GOOD).encode()))
+                assert wire.read_answer().status == 200
+
+
 def test_a_client_that_hangs_up_in_its_body_is_logged_and_forgotten(tight_server: RunningServer) -> None:
     with tight_server.connect() as wire:
         wire.send(head(Content_Length="30", X_Request_ID="hung-up"))
