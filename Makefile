@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test test-lowest check format bench screenshots clean
+.PHONY: help install demo test test-lowest check format fuzz bench screenshots clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,7 +37,7 @@ LOWEST_TESTS := $(addprefix tests/service/, test_bad_requests.py test_headers.py
     connections/test_protocol.py observability/test_logs.py server/test_listening.py \
     $(addprefix routes/test_, openapi.py pages.py) \
     $(addprefix wire/test_, caching.py forms.py json_body.py negotiation.py npy_body.py pictures.py problems.py)) \
-  tests/contracts/test_error_shape.py tests/latent/test_verbs.py
+  tests/contracts/test_error_shape.py tests/hostile/test_vectors.py tests/latent/test_verbs.py
 
 test-lowest: $(LOWEST)/.installed  ## A quick part of it over the lowest versions that pyproject.toml allows
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && export TMPDIR="$$scratch" && \
@@ -66,6 +66,9 @@ check: install  ## Format, lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: install  ## Random requests, sound and broken, beside stock uvicorn (MINUTES=10; SEED=n repeats a run)
+	$(BIN)/python -m tests.hostile.fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 bench: install  ## Speed beside a naive service, an empty route and the bare engine (QUICK=1: one minute; ONLY=part)
 	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \

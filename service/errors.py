@@ -81,6 +81,14 @@ class UnreadableImage(ServiceError):
     status, slug, title = 400, "unreadable-image", "The image cannot be read"
 
 
+class MalformedRequest(ServiceError):
+    """The bytes on the connection are no HTTP/1.1 request as RFC 9110 and RFC 9112 define it: an unknown method, a
+    missing or second Host, two lengths, a broken chunk. The connection is closed, because nobody can say where the next
+    request begins."""
+
+    status, slug, title = 400, "malformed-request", "The request is no valid HTTP/1.1"
+
+
 class BadHeader(ServiceError):
     """A header has a value that cannot be understood, such as an X-Request-Timeout that is no positive number."""
 
@@ -105,7 +113,7 @@ class Forbidden(ServiceError):
     status, slug, title = 403, "forbidden", "The key is not the right one"
 
 
-# -- 404, 405, 406, 408, 413, 415, 416 ---------------------------------------------------------------------
+# -- 404, 405, 406, 408, 413, 415, 416, 417 ----------------------------------------------------------------
 
 
 class NotFound(ServiceError):
@@ -134,6 +142,12 @@ class NotAcceptable(ServiceError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Vary": "Accept"})
+
+
+class HeadTimeout(ServiceError):
+    """The request line and the headers did not arrive within LATENT_HEAD_TIMEOUT_S. The connection is closed."""
+
+    status, slug, title = 408, "head-timeout", "The request's head did not arrive in time"
 
 
 class BodyTimeout(ServiceError):
@@ -172,6 +186,13 @@ class RangeNotSatisfiable(ServiceError):
     """The Range header asks for bytes beyond the end of the file. Content-Range has the file's length."""
 
     status, slug, title = 416, "range-not-satisfiable", "The file has no such bytes"
+
+
+class UnknownExpectation(ServiceError):
+    """The Expect header asks for something else than `100-continue`. The connection is closed, because the body was not
+    read."""
+
+    status, slug, title = 417, "unknown-expectation", "The expectation cannot be met"
 
 
 # -- 422 ---------------------------------------------------------------------------------------------------
@@ -262,9 +283,6 @@ class HeadTooLarge(ServiceError):
 
     status, slug, title = 431, "head-too-large", "The request's head is too large"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Connection": "close"})
-
 
 # -- 5xx ---------------------------------------------------------------------------------------------------
 
@@ -278,6 +296,13 @@ class EngineFailure(ServiceError):
     def __init__(self, cause: BaseException) -> None:
         super().__init__("the engine failed on this request")
         self.__cause__ = cause
+
+
+class UnsupportedTransferCoding(ServiceError):
+    """Transfer-Encoding is something else than `chunked` alone. Send the body as it is, with its Content-Length or in
+    chunks. The connection is closed."""
+
+    status, slug, title = 501, "unsupported-transfer-coding", "The body's transfer coding is not supported"
 
 
 class Overloaded(ServiceError):
@@ -323,6 +348,13 @@ class DeadlineExceeded(ServiceError):
     """The answer was not ready before the request's deadline (X-Request-Timeout, or LATENT_TIMEOUT_S)."""
 
     status, slug, title = 504, "deadline-exceeded", "The deadline passed"
+
+
+class UnsupportedVersion(ServiceError):
+    """The request is in a version of HTTP that is not served here: HTTP/1.1 and HTTP/1.0 are. The connection is
+    closed."""
+
+    status, slug, title = 505, "unsupported-http-version", "The version of HTTP is not supported"
 
 
 # -- the tables --------------------------------------------------------------------------------------------

@@ -200,6 +200,9 @@ class Settings(BaseSettings):
         description="How long a connection is kept on which nothing is asked, seconds: longer than what stands in front"
         " of the service keeps its own.",
     )
+    head_timeout_s: Seconds = Field(
+        20.0, description="A request line with its headers that has begun and is not whole after this long is a 408."
+    )
     body_timeout_s: Seconds = Field(20.0, description="A body that has not arrived after this long is a 408.")
     max_body_bytes: Bytes = Field(32 * 2**20, description="Largest request body; beyond it, 413.")
     max_output_bytes: Bytes = Field(256 * 2**20, description="Largest answer, before encoding; beyond it, 422.")

@@ -39,7 +39,7 @@ NAMES: dict[str, tuple[Needed, ...]] = {
             _HTTPTOOLS_IMPL,
             "HttpToolsProtocol",
             "_start_asgi_task connection_lost connection_made data_received on_body on_headers_complete"
-            " on_message_begin on_message_complete on_response_complete resume_writing shutdown",
+            " on_header on_message_begin on_message_complete on_response_complete resume_writing shutdown",
             "connections cycle expect_100_continue flow headers logger loop parser pipeline server_state tasks"
             " timeout_keep_alive transport",
         ),
@@ -47,7 +47,8 @@ NAMES: dict[str, tuple[Needed, ...]] = {
             _HTTPTOOLS_IMPL,
             "RequestResponseCycle",
             "receive",
-            "body disconnected keep_alive message_event more_body response_complete response_started",
+            "body disconnected keep_alive message_event more_body response_complete response_started"
+            " waiting_for_100_continue",
         ),
         Needed("uvicorn.protocols.http.flow_control", "FlowControl", "resume_reading", "write_paused"),
         Needed("uvicorn.server", "ServerState", "", "connections default_headers tasks total_requests"),
@@ -61,7 +62,7 @@ NAMES: dict[str, tuple[Needed, ...]] = {
     ),
     "httptools": (
         # connections/guarded_protocol.py; the offset is the first argument of HttpParserUpgrade
-        Needed("httptools", "", "HttpParserError HttpParserUpgrade"),
+        Needed("httptools", "", "HttpParserCallbackError HttpParserError HttpParserUpgrade"),
         Needed(
             "httptools",
             "HttpRequestParser",

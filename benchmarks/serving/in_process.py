@@ -137,7 +137,11 @@ def _connections(app: FastAPI, settings: Settings) -> Callable[[], GuardedProtoc
     server_state = ServerState()
     server_state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
     parts: dict[str, Any] = {"config": config, "server_state": server_state, "app_state": {}}
-    guards: dict[str, Any] = {"access_log": app.state.access_log, "write_timeout_s": settings.write_timeout_s}
+    guards: dict[str, Any] = {
+        "access_log": app.state.access_log,
+        "head_timeout_s": settings.head_timeout_s,
+        "write_timeout_s": settings.write_timeout_s,
+    }
     if settings.fast_path == "off":
         return partial(GuardedProtocol, **parts, **guards)
     dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)

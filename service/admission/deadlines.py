@@ -27,9 +27,10 @@ class Deadline:
 
     __slots__ = (
         "_body_timeout_s",
+        "_body_until",
         "_deadline",
+        "_is_body_read",
         "_listener",
-        "_reading",
         "_receive",
         "_received_bytes",
         "_seen",
@@ -38,13 +39,13 @@ class Deadline:
         "reason",
     )
 
-    def __init__(
-        self, task: asyncio.Task[object], receive: Receive, deadline: float, body_until: float, body_timeout_s: float
-    ) -> None:
-        """`deadline` and `body_until` (for the whole body) are times of time.monotonic."""
+    def __init__(self, task: asyncio.Task[object], receive: Receive, deadline: float, body_timeout_s: float) -> None:
+        """`deadline` is a time of time.monotonic."""
         self._task, self._receive = task, receive
         self._deadline, self._body_timeout_s = deadline, body_timeout_s
-        self._reading: float | None = body_until
+        self._body_until: float | None = None
+        """Until when the body may arrive; None while nobody waits for it."""
+        self._is_body_read = False
         self._received_bytes = 0
         self._seen = False
         self._timer: asyncio.TimerHandle | None = None
@@ -52,13 +53,20 @@ class Deadline:
         self.reason: Callable[[], Exception] | None = None
         """Makes the error to raise, where this deadline cancelled the task; else None."""
 
+    def wait_for_body(self) -> None:
+        """Give the client its time for the body, from now on: what came before was the service's own time."""
+        now = time.monotonic()
+        self._body_until = now + self._body_timeout_s
+        if self._limit - now < LOOK_S:
+            self.look(now)
+
     def received(self, body_bytes: int) -> None:
         """Record how many bytes of the body have arrived."""
         self._received_bytes = body_bytes
 
     def body_is_read(self) -> None:
         """Record that the body is whole: the body's time limit ends, and listening for a hang-up may begin."""
-        self._reading = None
+        self._body_until, self._is_body_read = None, True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -71,23 +79,33 @@ class Deadline:
         if self._listener is not None:
             self._listener.cancel()
 
-    def look(self, now: float) -> None:
-        """Start a timer where the deadline falls before the next look; listen for a hang-up from the second look."""
-        limit = self._deadline if self._reading is None else self._reading
-        if self._timer is None and limit - now <= LOOK_S:
-            self._timer = self._task.get_loop().call_later(max(0.0, limit - now), self._expire)
+    def look(self, now: float, stalled_s: float = 0.0) -> None:
+        """Start a timer where the deadline falls before the next look; listen for a hang-up from the second look.
+
+        For `stalled_s` the event loop read nothing: this time is given back to a body that is waited for.
+        """
+        if self._body_until is not None:
+            self._body_until += stalled_s
+        left_s = self._limit - now
+        if self._timer is None and left_s <= LOOK_S:
+            self._timer = self._task.get_loop().call_later(max(0.0, left_s), self._expire)
         if not self._seen:
             self._seen = True
-        elif self._reading is None and self._listener is None:
+        elif self._is_body_read and self._listener is None:
             self._listener = self._task.get_loop().create_task(self._listen())
+
+    @property
+    def _limit(self) -> float:
+        return self._deadline if self._body_until is None else min(self._deadline, self._body_until)
 
     def _expire(self) -> None:
         now = time.monotonic()
-        if now < (self._deadline if self._reading is None else self._reading):  # the loop's clock may run ahead
-            self._timer = None
-            self.look(now)
-        elif now >= self._deadline:
+        late_s = now - self._limit
+        if now >= self._deadline:
             self._cancel(_LATE)
+        elif late_s < 0 or late_s > LOOK_S:  # the loop's clock ran ahead; or the loop stood still, and read nothing
+            self._timer = None
+            self.look(now, late_s + LOOK_S if late_s > 0 else 0.0)
         else:
             self._cancel(self._body_late)
 
@@ -115,7 +133,7 @@ class Deadlines:
         self._on_look = on_look
         self.requests: set[Deadline] = set()
         """Deadlines of the requests that have begun and not ended."""
-        self._ticking = False
+        self._ticking, self._next_look = False, 0.0
         self.ended = 0
         """Number of requests that have ended since the process started."""
         self.rested = True
@@ -127,13 +145,13 @@ class Deadlines:
         if task is None:
             raise RuntimeError("a request is answered in a task")
         now = time.monotonic()
-        body_until = min(deadline, now + body_timeout_s)
-        begun = Deadline(task, receive, deadline, body_until, body_timeout_s)
+        begun = Deadline(task, receive, deadline, body_timeout_s)
         self.requests.add(begun)
         if not self._ticking:
             self._ticking = True
+            self._next_look = now + LOOK_S
             task.get_loop().call_later(LOOK_S, self._look)
-        if body_until - now < LOOK_S:
+        if deadline - now < LOOK_S:
             begun.look(now)
         return begun
 
@@ -155,5 +173,6 @@ class Deadlines:
             return
         asyncio.get_running_loop().call_later(LOOK_S, self._look)
         now = time.monotonic()
+        stalled_s, self._next_look = max(0.0, now - self._next_look), now + LOOK_S
         for deadline in self.requests:
-            deadline.look(now)
+            deadline.look(now, stalled_s)

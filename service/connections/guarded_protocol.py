@@ -1,27 +1,30 @@
-"""uvicorn's HTTP/1.1 protocol with guards: bounded heads, no protocol upgrades, idle and write timeouts.
+"""uvicorn's HTTP/1.1 protocol with guards: strict and bounded heads, no upgrades, timeouts, one answer for a request.
 
-httptools has no limit for the size of a head, and skips the body of a request with an `Upgrade` header. Both faults are
-mended here, for the fast path and for FastAPI's routes.
+httptools has no limit for the size of a head, skips the body of a request with an `Upgrade` header, and leaves the
+rules of `head_rules.py` to its user. All that is mended here, for the fast path and for FastAPI's routes.
 """
 
 from __future__ import annotations
 
-import fcntl
-import sys
-import termios
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.connections.answer import Answer
-from service.errors import HeadTooLarge, ServiceError
+from service.connections.application_call import ApplicationCall
+from service.connections.head_rules import expects_continue, fault_of, fault_of_trailers, is_usual, split_absolute
+from service.connections.parser_faults import fault_of_parser
+from service.connections.unsent import UnsentBytes
+from service.connections.upgrade_offers import head_without_offer
+from service.errors import HeadTimeout, HeadTooLarge, ServiceError
 from service.limits import InFlightBytes
-from service.observability.access_log import AccessLog, request_id_of
+from service.observability.access_log import AccessLog, given_id, request_id_of
 from service.unstable_names import require
-from service.wire.problems import RenderedProblem
+from service.wire.problems import logged_problem
 
 require("uvicorn")
 require("httptools")
@@ -35,13 +38,6 @@ _LINGER_S, _LINGER_BYTES = 1.0, 1 << 20
 (RFC 9112, 9.6)."""
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-_INVALID = b"Invalid HTTP request received."
-_BAD_REQUEST = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
-    len(_INVALID),
-    _INVALID,
-)
-
 
 _openings: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
 """By status: the server's own headers, and the rendered beginning of a response with these headers."""
@@ -59,36 +55,47 @@ class GuardedProtocol(HttpToolsProtocol):
         *args: Any,  # noqa: ANN401 - uvicorn's own
         access_log: AccessLog,
         in_flight: InFlightBytes,
+        head_timeout_s: float,
         write_timeout_s: float,
         **kwargs: Any,  # noqa: ANN401 - uvicorn's own
     ) -> None:
         """`access_log` gets the requests that are refused before the application sees them; `in_flight` counts the
         bytes of answers that the client has not taken.
 
-        The connection is closed where the client reads nothing of its answer for `write_timeout_s`.
+        A head that has begun must be whole within `head_timeout_s`. The connection is closed where the client reads
+        nothing of its answer for `write_timeout_s`.
         """
         super().__init__(*args, **kwargs)
-        self._access_log, self._in_flight, self._write_timeout_s = access_log, in_flight, write_timeout_s
+        self._access_log, self._in_flight = access_log, in_flight
+        self._head_timeout_s, self._write_timeout_s = head_timeout_s, write_timeout_s
+        self._between = True
+        """True between two requests; False while a request has arrived only in part."""
         self._segment_bytes = self._framing_bytes = 0
         """Size of the data being parsed; bytes of heads and chunk framing since the last piece of a body."""
+        self._method, self._version = b"", ""
+        """Of the last head."""
         self._offer: tuple[bytes, bytes, str, Headers] | None = None
         """Method, target, version and headers of a request that offers an upgrade."""
-        self._too_large = False
+        self._fault: ServiceError | None = None
+        """What is wrong with the data, where a callback of the parser found it."""
+        self._body_error: Callable[[], ServiceError] | None = None
+        """Makes the error of the last request, where its body broke on its way."""
         self._final_answer: bytes | None = None
-        """The last response on this connection, written after the responses to earlier requests; else None."""
+        """The last response on this connection, written after the responses to earlier requests; empty where one of
+        these is the last. None while requests are read."""
         self._discarded_bytes = 0
         self._begun: RequestResponseCycle | None = None
         """The request that is being answered, or was answered last; pipelined requests may wait behind it."""
         self._idle_since: float | None = None
-        self._unsent_bytes, self._stalled_since = 0, 0.0
-        self._counted_bytes = 0
-        """Bytes of answers in the transport's buffer, as counted in `in_flight`."""
+        self._head_since: float | None = None
+        """When a head was first seen that is not whole yet; 0 until it is looked for, None where there is none."""
 
     # -- reading -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - an asyncio.Transport, as uvicorn has it
         """Called for a new connection: its first request must begin within the keep-alive time."""
         super().connection_made(transport)
+        self._unsent = UnsentBytes(transport, self._in_flight)
         self._idle_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
@@ -103,8 +110,8 @@ class GuardedProtocol(HttpToolsProtocol):
             while (ended_at := self._parse(rest)) is not None:
                 self._ignore_upgrade()
                 rest = memoryview(rest)[ended_at:]
-        except httptools.HttpParserError:
-            self._refuse_the_rest(_too_large() if self._too_large else None)
+        except httptools.HttpParserError as error:
+            self._refuse_the_rest(self._fault or fault_of_parser(error))
         else:
             if self._framing_bytes > MAX_HEAD_BYTES:
                 self._refuse_the_rest(_too_large())
@@ -115,17 +122,31 @@ class GuardedProtocol(HttpToolsProtocol):
         if begun is not None and not begun.response_complete:  # uvicorn tells only the last pipelined request
             begun.disconnected = True
             begun.message_event.set()
-        self._count_unsent(0)
+        self._unsent.forget()
         super().connection_lost(exc)
 
+    def on_message_begin(self) -> None:
+        """Called by the parser at the first byte of a request."""
+        self._between, self._head_since = False, 0.0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser with a header; blanks after a value are no part of it (RFC 9112, 5.1)."""
+        self.headers.append((name.lower(), value.rstrip()))
+
     def on_headers_complete(self) -> None:
-        """Called by the parser after a head: check its limits, and note an offered upgrade."""
+        """Called by the parser after a head: check it, and note an offered upgrade."""
         if max(self._framing_bytes, self._segment_bytes) > MAX_HEAD_BYTES or len(self.headers) > MAX_HEAD_FIELDS:
-            self._check_head()
+            self._check_size()
         self._framing_bytes = 0
-        self._idle_since = None
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._offer = self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+        self._idle_since = self._head_since = None
+        parser = self.parser
+        self._method, self._version = parser.get_method(), parser.get_http_version()
+        offers_upgrade = parser.should_upgrade()  # CONNECT counts as one as well
+        if offers_upgrade or not is_usual(self.url, self._version, self.headers):
+            self._check_head()
+        if offers_upgrade:
+            self._offer = self._method, self.url, self._version, self.headers
             return
         self.head_received()
         self.headers = []  # trailers do not join the headers of a request that has begun
@@ -138,8 +159,12 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a request."""
         self._framing_bytes = 0
-        if self._offer is None:
-            self.request_received()
+        if self._offer is not None:
+            return
+        if self.headers and (fault := fault_of_trailers(self.headers)) is not None:
+            self._stop_parsing(fault)
+        self._between = True
+        self.request_received()
 
     def head_received(self) -> None:
         """Start a request as uvicorn does: its head has arrived."""
@@ -155,7 +180,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's own
         self._begun = cycle
-        super()._start_asgi_task(cycle, app)
+        call: Any = ApplicationCall(app, cycle, partial(self._check_body, cycle), self._close_after_answer)
+        super()._start_asgi_task(cycle, call)
 
     def on_response_complete(self) -> None:
         """Called after a response: start the idle time. The server checks idle connections once a second, because a
@@ -193,7 +219,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(b"".join(lines))
             self.transport.write(answer.content)
         if says_so or not keep_alive:
-            self.transport.close()
+            self._close_after_answer()
 
     def write_refusal(self, refusal: bytes, *, keep_alive: bool) -> None:
         """Write a 503 whose other headers and body are rendered, and hang up where the connection is not kept."""
@@ -201,9 +227,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(self.opening(503) + refusal)
         else:
             self.transport.write(self.opening(503) + refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
-            self.transport.close()
+            self._close_after_answer()
 
-    # -- refusing ------------------------------------------------------------------------------------------
+    # -- checking ------------------------------------------------------------------------------------------
 
     def _parse(self, data: bytes | memoryview) -> int | None:
         """Parse data; return None, or the offset at which a request that offers an upgrade ended."""
@@ -212,122 +238,131 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            if self._offer is None:  # CONNECT
-                raise httptools.HttpParserError from None
             ended_at: int = offer.args[0]
             return ended_at
         return None
 
-    def _check_head(self) -> None:
+    def _check_size(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEAD_FIELDS:
-            self._too_large = True
-            raise _StopParsing
+            self._stop_parsing(_too_large())
+
+    def _check_head(self) -> None:
+        """Hold an unusual head to the rules, and bring it into its usual form."""
+        fault = fault_of(self._method, self.url, self._version, self.headers)
+        if fault is not None:
+            self._stop_parsing(fault)
+        absolute = split_absolute(self.url)
+        if absolute is not None:  # its authority counts, not Host (RFC 9112, 3.2.2)
+            authority, self.url = absolute
+            self.headers[:] = [(b"host", authority), *(field for field in self.headers if field[0] != b"host")]
+        self.expect_100_continue = expects_continue(self._version, self.headers)
+
+    def _stop_parsing(self, fault: ServiceError) -> NoReturn:
+        self._fault = fault
+        raise _StopParsing
 
     def _ignore_upgrade(self) -> None:
-        """Parse the head again without its Upgrade header: a server may ignore the offer (RFC 9110, 7.8)."""
+        """Parse the head again without its Upgrade header."""
         if self._offer is None:
             return
-        (method, target, version, headers), self._offer = self._offer, None
-        lines = [b"%b %b HTTP/%b\r\n" % (method, target, version.encode())]
-        for name, value in headers:
-            if b"\r" in value or b"\n" in value:
-                raise httptools.HttpParserError("a folded header")
-            if name != b"upgrade":
-                lines.append(b"%b: %b\r\n" % (name, _without_upgrade(value) if name == b"connection" else value))
+        head, self._offer = head_without_offer(*self._offer), None
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.parser.feed_data(b"".join([*lines, b"\r\n"]))
+        self.parser.feed_data(head)
 
-    def _refuse_the_rest(self, error: ServiceError | None) -> None:
-        """Refuse unreadable data after answering all earlier requests, and hang up; `error` None: it is no HTTP."""
-        if error is None:
-            self.logger.warning(_INVALID)
-        answer = (
-            self.opening(400) + _BAD_REQUEST if error is None else self.opening(error.status) + self._problem(error)
-        )
+    # -- refusing ------------------------------------------------------------------------------------------
+
+    def _refuse_the_rest(self, fault: ServiceError) -> None:
+        """Read no more, answer all earlier requests, then say what was wrong, and hang up.
+
+        Where the fault lies in the last request's body, that request is answered with it.
+        """
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or cycle.response_complete:
-            self._final_answer = answer if cycle is None or not cycle.more_body else b""
-        elif not cycle.more_body:  # the request before is whole, and will be answered
-            self._final_answer = answer
-            return
-        elif self.pipeline:  # the refused data is the body of the last request; others are answered before
-            self.pipeline.popleft()
-            self._final_answer = answer
-            return
+        self._final_answer = b""
+        if cycle is None or not cycle.more_body:
+            self._final_answer = self._refusal(fault)
+            if cycle is None or cycle.response_complete:
+                self._send_final_answer()
+        elif cycle.response_complete:
+            self._send_final_answer()
         else:
-            self._final_answer = b"" if cycle.response_started else answer
-        self._send_final_answer()
+            self._body_error = partial(type(fault), fault.detail, errors=fault.errors)
+            cycle.message_event.set()
 
-    def _problem(self, error: ServiceError) -> bytes:
-        """Log a refusal that the application does not see; return its rendered headers and body."""
-        request_id = request_id_of(None)
-        self._access_log.record_refused(request_id, "-", "-", "unmatched", error.status)
-        return RenderedProblem(error).rendered(request_id)
+    def _check_body(self, cycle: RequestResponseCycle) -> None:
+        """Raise the error of a request whose body broke on its way."""
+        if self._body_error is not None and cycle is self.cycle:
+            raise self._body_error()
+
+    def _close_after_answer(self) -> None:
+        """Make the answer that is being written the last one: what follows its request is discarded."""
+        self.pipeline.clear()
+        self._final_answer = b""
+
+    def _refusal(self, fault: ServiceError) -> bytes:
+        """Log a request that the application does not see; return the response."""
+        method = path = "-"
+        if fault is self._fault:  # the head was read
+            method, path = self._method.decode(), self.url.partition(b"?")[0].decode("latin-1")
+        request_id = request_id_of(given_id(self.headers or ()))
+        self._access_log.record_refused(request_id, method, path, "unmatched", fault.status)
+        _, headers, content = logged_problem(fault, request_id, path, None)
+        headers += (b"x-request-id", request_id.encode()), (b"connection", b"close")
+        return b"%b%b\r\n%b" % (self.opening(fault.status), b"".join(b"%b: %b\r\n" % each for each in headers), content)
 
     def _send_final_answer(self) -> None:
-        """Write the last response, and close the connection after a short wait."""
+        """Write the last response, and close the connection in two steps (RFC 9112, 9.6).
+
+        Where what the client still sends is not read, its kernel may throw away the response before it is read.
+        """
+        if self.transport.is_closing():
+            return
         if self._final_answer:
             self.transport.write(self._final_answer)
         self._final_answer = b""
         self._idle_since = None
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.loop.call_later(_LINGER_S, self.transport.abort)
+            self.loop.call_later(_LINGER_S, self._stop_lingering)
         else:
             self.transport.close()
+
+    def _stop_lingering(self) -> None:
+        if self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            self.loop.call_later(_LINGER_S, self._stop_lingering)  # it still takes its answer
+        else:
+            self.transport.abort()
 
     # -- timeouts ------------------------------------------------------------------------------------------
 
     def hang_up_if_idle(self, now: float) -> None:
-        """Close the connection where it was idle for the keep-alive time, or stalled for the write timeout.
+        """Close the connection where it was idle, stalled, or in the middle of a head for longer than it may be.
 
         `now` is a time of time.monotonic. Called about once a second.
         """
-        if self._counted_bytes:
-            self._count_unsent(self.transport.get_write_buffer_size())
-        before, self._unsent_bytes = self._unsent_bytes, self._untaken_bytes()
-        if not before or self._unsent_bytes < before:  # fewer unsent bytes: the client has read some
-            self._stalled_since = now
-        if self._unsent_bytes:
-            if now - self._stalled_since >= self._write_timeout_s:
+        stalled_s = self._unsent.stalled_s(now)
+        if stalled_s is not None:
+            if stalled_s >= self._write_timeout_s:
                 self.transport.abort()
+        elif self._head_since is not None and self._final_answer is None:
+            if not self._head_since:
+                self._head_since = now
+            elif now - self._head_since >= self._head_timeout_s:
+                self._refuse_the_rest(HeadTimeout(f"the head was not whole within {self._head_timeout_s:g} s"))
         elif self._idle_since is not None and now - self._idle_since >= self.timeout_keep_alive:
             self.transport.close()
 
-    def _untaken_bytes(self) -> int:
-        """Bytes that the client has not read yet; 0 where the kernel's send buffer holds all of them."""
-        buffered: int = self.transport.get_write_buffer_size()
-        if not buffered:
-            return 0
-        # The kernel asks for more only when a third of its buffer of megabytes is free: a slow client needs minutes.
-        try:
-            queued = fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-        except OSError:
-            return buffered
-        return buffered + int.from_bytes(queued, sys.byteorder)
-
     def resume_writing(self) -> None:
         """Called when the client has read much of a response: restart the write timeout."""
-        self._unsent_bytes = 0
-        self._count_unsent(self.transport.get_write_buffer_size())
+        self._unsent.progressed()
         super().resume_writing()
 
     def pause_writing(self) -> None:
         """Called when the client does not take a response as fast as it is written: the rest stays in memory."""
-        self._count_unsent(self.transport.get_write_buffer_size())
+        self._unsent.count()
         super().pause_writing()
-
-    def _count_unsent(self, nbytes: int) -> None:
-        self._in_flight.change(nbytes - self._counted_bytes)
-        self._counted_bytes = nbytes
-
-
-def _without_upgrade(connection: bytes) -> bytes:
-    """A Connection header's options without `upgrade`; `keep-alive`, the default, where no other is left."""
-    options = (option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
-    return b",".join(options) or b"keep-alive"
 
 
 def _too_large() -> HeadTooLarge:

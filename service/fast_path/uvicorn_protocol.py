@@ -66,8 +66,6 @@ class FastPathProtocol(GuardedProtocol):
     def __init__(self, *args: Any, dispatch: Dispatch, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
         super().__init__(*args, **kwargs)
         self._dispatch = dispatch
-        self._between = True
-        """True between two requests; False while a request has arrived only in part."""
         self._posted: VerbHead | None = None
         self._data = self._head = b""
         """The data just read, where it begins a request; and the head of the last whole request."""
@@ -99,11 +97,6 @@ class FastPathProtocol(GuardedProtocol):
             self._leave_fast_path()  # the application logs the request
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        """Called by the parser at the first byte of a request."""
-        self._between = False
-        super().on_message_begin()
-
     def head_received(self) -> None:
         """Keep a POST request of a verb until its body is whole; start any other request as uvicorn does."""
         self._posted = self._posted_head()
@@ -124,7 +117,6 @@ class FastPathProtocol(GuardedProtocol):
 
     def request_received(self) -> None:
         """Start a request whose body is whole, on the fast path where that waited for the body."""
-        self._between = True
         if self._pieces is None or self._posted is None:
             super().request_received()
             return
@@ -148,18 +140,15 @@ class FastPathProtocol(GuardedProtocol):
 
     def _posted_head(self) -> VerbHead | None:
         """The parsed head, if the request is a POST of a verb that the fast path takes; else None."""
-        parser = self.parser
-        if parser.get_method() != b"POST":
-            return None
-        path, _, query = self.url.partition(b"?")
         if (
-            b"#" in query
+            self._method != b"POST"
+            or self._version != "1.1"
             or self.expect_100_continue
             or not self._is_answered()
-            or parser.get_http_version() != "1.1"
-            or not parser.should_keep_alive()
+            or not self.parser.should_keep_alive()
         ):
             return None
+        path, _, query = self.url.partition(b"?")
         return self._dispatch.parse_head(path, query, self.headers)
 
     def _leave_fast_path(self) -> None:
@@ -170,9 +159,10 @@ class FastPathProtocol(GuardedProtocol):
         for piece in pieces:
             super().body_received(piece)
 
-    def _refuse_the_rest(self, error: ServiceError | None) -> None:
-        self._forget()
-        super()._refuse_the_rest(error)
+    def _refuse_the_rest(self, fault: ServiceError) -> None:
+        if self._pieces is not None:  # the application answers and logs the request whose body broke
+            self._leave_fast_path()
+        super()._refuse_the_rest(fault)
 
     def _forget(self) -> None:
         self._posted = self._pieces = None

@@ -26,6 +26,7 @@ CLIENT_GONE = 499
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 """Routes that probes call every few seconds: logged only when they fail."""
+_MOST_CHARS = 256  # of a method with its path, in a line
 _FLUSH_S = 0.05
 _ATOMIC = 4096  # bytes; PIPE_BUF on Linux (pipe(7)): longer writes of several workers may mix in one pipe
 _FULL = _ATOMIC - 256
@@ -91,7 +92,7 @@ class AccessLog:
     ) -> None:
         self._metrics.observe_request(route, model.partition("@")[0], status, items, seconds)
         if status >= 500 or route not in _QUIET:
-            self._lines.write(request_id, model, verb, items, status, seconds)
+            self._lines.write(request_id, model, verb[:_MOST_CHARS], items, status, seconds)  # it is kept: see _what
 
 
 class _Lines:

@@ -92,8 +92,12 @@ class Described:
         _drop_framework_errors(document)
         for operations in document["paths"].values():
             for operation in operations.values():
-                operation["responses"].update(problems(431))  # any request may get it, before routing
+                operation["responses"].update(problems(*_BEFORE_ROUTING))
         return document
+
+
+_BEFORE_ROUTING = (400, 408, 417, 431, 501, 505)
+"""Statuses that any request may get from its connection, before it is routed."""
 
 
 def _drop_framework_errors(document: dict[str, Any]) -> None:

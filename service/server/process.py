@@ -219,6 +219,7 @@ def _serve(
     guards: dict[str, Any] = {
         "access_log": app.state.access_log,
         "in_flight": app.state.in_flight,
+        "head_timeout_s": settings.head_timeout_s,
         "write_timeout_s": settings.write_timeout_s,
     }
     connect: Connect = partial(GuardedProtocol, **guards)

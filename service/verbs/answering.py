@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from service.admission import Admission
 from service.admission.deadlines import Deadline
-from service.errors import BodyTooLarge, InvalidValue, Overloaded
+from service.errors import InvalidValue, Overloaded
 from service.limits import InFlightBytes, Pools
 from service.models import Registry
 from service.models.served_model import Clock, ServedModel
@@ -27,7 +27,7 @@ from service.verbs.options import InterpolateOptions, O, Options, PictureOptions
 from service.verbs.verb import Verb
 from service.wire import replies
 from service.wire.bodies import parse_body
-from service.wire.body import let_through, read_body
+from service.wire.body import read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.json_arrays import parse_only_array, write_json
@@ -131,7 +131,8 @@ async def _respond(
         payload = alone or await parse_body(
             body, body_type, head.content_type, settings.max_items, model.item_numbers, services.pools, clock.deadline
         )
-    deadline.body_is_read()
+    else:
+        deadline.body_is_read()
     if payload.images is not None or not verb.known_fields.issuperset(payload.arrays):
         verb.check_fields(payload)
     query = head.options
@@ -166,22 +167,13 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 async def _read(head: Head, source: Source, services: Services, deadline: Deadline, clock: Clock) -> bytes:
-    max_bytes = services.settings.max_body_bytes
-    body = source.body
-    if body is not None and len(body) <= max_bytes and head.content_encoding is None:
-        return body
-    try:
-        return await read_body(
-            source.receive,
-            head,
-            max_bytes=max_bytes,
-            came=deadline.received,
-            hold=partial(services.in_flight.reserve, clock),
-        )
-    except BodyTooLarge:
-        services.admission.deadlines.end(deadline)
-        await let_through(source.receive, head, max_bytes=max_bytes)
-        raise
+    body, most = source.body, services.settings.max_body_bytes
+    if body is None or len(body) > most or head.content_encoding is not None:
+        deadline.wait_for_body()
+        hold = partial(services.in_flight.reserve, clock)
+        body = await read_body(source.receive, head, max_bytes=most, came=deadline.received, hold=hold)
+    deadline.body_is_read()
+    return body
 
 
 # -- out ---------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The same models read a JSON body (strictly: "3" is no number there) and a query 
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -153,7 +154,8 @@ def read_options(
         strict = kind.model_validate(dict(body), strict=True)
         if not from_query:
             return strict
-        loose = kind.model_validate(from_query, strict=False)
+        plain = {name: _plain(value, known[name]) for name, value in from_query.items()}
+        loose = kind.model_validate(plain, strict=False)
     except ValidationError as error:
         raise _invalid(error, {**body, **from_query}) from None
     return strict.model_copy(update={name: getattr(loose, name) for name in loose.model_fields_set})
@@ -170,19 +172,34 @@ def _twice(name: str, expected: str, got: str) -> ServiceError:
     return InvalidValue.at([name], f"{name} is given twice", expected=expected, got=got)
 
 
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+"""A number in a query. pydantic alone would take `1_0`, ` 1 ` and `infinity` as well."""
+
+
 def _query_value(name: str, texts: list[str], annotation: Any) -> Any:  # noqa: ANN401 - a type as written
     """The text of a query option: lists are separated by commas, or the option is repeated."""
-    if _takes_list(annotation):
+    if _takes(list, annotation):
         return [part.strip() for text in texts for part in text.split(",")]
     if len(texts) > 1:
         raise _twice(name, "one value", f"{len(texts)} values")
     return texts[0]
 
 
-def _takes_list(annotation: Any) -> bool:  # noqa: ANN401 - a type as written
-    if get_origin(annotation) in (Union, types.UnionType):
-        return any(_takes_list(part) for part in get_args(annotation))
-    return get_origin(annotation) is list
+def _plain(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - as above
+    """A query option's value, with nothing in place of what is no number where one is wanted."""
+    if _takes(str, annotation) or not (_takes(int, annotation) or _takes(float, annotation)):
+        return value
+    if isinstance(value, list):
+        return [part if _NUMBER.fullmatch(part) else "" for part in value]
+    return value if _NUMBER.fullmatch(value) else ""
+
+
+def _takes(kind: type, annotation: Any) -> bool:  # noqa: ANN401 - a type as written
+    """Whether values of a type may be of a kind, or be lists of it."""
+    if get_origin(annotation) in (Union, types.UnionType, Annotated, list):
+        parts = get_args(annotation)[: 1 if get_origin(annotation) is Annotated else None]
+        return get_origin(annotation) is kind or any(_takes(kind, part) for part in parts)
+    return annotation is kind
 
 
 _EXPECTED = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -12,7 +10,6 @@ from starlette.types import Receive
 from service.errors import BodyTooLarge, ServiceError, UnsupportedMediaType
 from service.wire.head import Head
 
-_LINGER_S = 0.5
 _IDENTITY = frozenset({b"", b"identity"})
 
 
@@ -49,24 +46,6 @@ async def read_body(
         pieces.append(piece)
         came(total)
     return b"".join(pieces)
-
-
-async def let_through(receive: Receive, head: Head, *, max_bytes: int) -> None:
-    """Read and discard the rest of a body for a short time, before the request is refused.
-
-    A connection that is closed with unread bytes is reset, and the client may never see the answer. A client that
-    waits for `100 Continue` has not sent its body, and is answered at once.
-    """
-    if head.waits_for_continue:
-        return
-    discarded = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_S):
-            while discarded <= max_bytes:
-                message = await receive()
-                discarded += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    break
 
 
 def _too_large(detail: str) -> ServiceError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
@@ -11,6 +12,7 @@ from starlette.types import Scope
 from service.errors import BadHeader, InvalidValue, UnreadableBody
 
 _LISTS = (b"accept", b"content-encoding", b"if-none-match")
+_SECONDS = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
 
 
 class Head:
@@ -28,7 +30,6 @@ class Head:
         "options",
         "query",
         "timeout",
-        "waits_for_continue",
     )
 
     def __init__(self, headers: Sequence[tuple[bytes, bytes]], query: bytes) -> None:
@@ -45,7 +46,6 @@ class Head:
         self.if_none_match = given.get(b"if-none-match")
         self.timeout = given.get(b"x-request-timeout")
         self.has_body = self.content_length not in (None, b"0") or b"transfer-encoding" in given
-        self.waits_for_continue = given.get(b"expect", b"").lower() == b"100-continue"
         self.query = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
         self.models = [value for name, value in self.query if name == "model"]
         self.model = self.models[0] if self.models else None
@@ -63,15 +63,11 @@ class Head:
         """The timeout from X-Request-Timeout, in seconds. Raises BadHeader where it is no positive number."""
         if self.timeout is None:
             return default_s
-        text = self.timeout.decode("latin-1")
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
+        seconds = float(self.timeout) if _SECONDS.fullmatch(self.timeout) else math.nan
         if not (math.isfinite(seconds) and seconds > 0):
-            raise BadHeader.at(
-                ["X-Request-Timeout"], "X-Request-Timeout must be positive seconds", expected="seconds", got=text[:40]
-            )
+            got = self.timeout[:40].decode("latin-1")
+            detail = "X-Request-Timeout must be positive seconds, such as 5 or 0.5"
+            raise BadHeader.at(["X-Request-Timeout"], detail, expected="seconds", got=got)
         return min(seconds, longest_s)
 
     def body_bytes(self) -> int | None:

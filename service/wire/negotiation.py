@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,10 @@ GIF = "image/gif"
 WEBP = "image/webp"
 MULTIPART = "multipart/form-data"
 PROBLEM = "application/problem+json"
+
+_KEPT_BYTES = 256
+"""What was read from a header is kept where the header has at most so many bytes: clients choose what they send."""
+_QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 
 ARRAYS = (JSON, NPY, NPZ)
 _ALIASES = {"image/jpg": JPEG}
@@ -70,15 +75,25 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
     raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
 
 
-@lru_cache(maxsize=64)
 def answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
     """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
+    read = _answer_type if accept is None or len(accept) <= _KEPT_BYTES else _answer_type.__wrapped__
+    return read(accept, offers, wildcards_fall_back)
+
+
+@lru_cache(maxsize=64)
+def _answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
     return choose(None if accept is None else accept.decode("latin-1"), offers, wildcards_fall_back=wildcards_fall_back)
 
 
-@lru_cache(maxsize=64)
 def media_type(content_type: bytes) -> str:
-    """The media type of a Content-Type header, without parameters; empty where it has none."""
+    """The media type of a Content-Type header, without parameters; empty where it has none. Cached as well."""
+    read = _media_type if len(content_type) <= _KEPT_BYTES else _media_type.__wrapped__
+    return read(content_type)
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: bytes) -> str:
     given = content_type.decode("latin-1").partition(";")[0].strip().lower()
     return _ALIASES.get(given, given)
 
@@ -87,10 +102,7 @@ def _quality(parameters: Sequence[str]) -> float:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
-            try:
-                return min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return 0.0
+            return min(float(value), 1.0) if _QUALITY.fullmatch(value.strip()) else 0.0
     return 1.0
 
 

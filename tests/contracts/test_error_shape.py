@@ -27,12 +27,12 @@ STORE_KINDS = [kind for kind in every_store_error() if kind is not InputError]
 
 
 def test_slugs_and_titles_are_told_apart() -> None:
-    assert len({kind.slug for kind in KINDS}) == len({kind.title for kind in KINDS}) == len(KINDS) == 35
+    assert len({kind.slug for kind in KINDS}) == len({kind.title for kind in KINDS}) == len(KINDS) == 40
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.slug)
 def test_a_kind_says_what_it_is(kind: type[ServiceError]) -> None:
-    assert kind.status in (400, 401, 403, 404, 405, 406, 408, 413, 415, 416, 422, 431, 500, 503, 504)
+    assert kind.status in (400, 401, 403, 404, 405, 406, 408, 413, 415, 416, 417, 422, 431, 500, 501, 503, 504, 505)
     assert re.fullmatch("[a-z]+(-[a-z]+)*", kind.slug)
     assert len(inspect.cleandoc(kind.__doc__ or "")) > 40
     error = EngineFailure(ValueError("detail")) if kind is EngineFailure else kind("detail")

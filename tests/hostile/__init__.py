@@ -1,1 +1,1 @@
-"""Faults that were found by attacking the service, as tests: each starts a service of its own."""
+"""Tests that attack a service of their own: bytes, bodies and clients as they come from strangers."""

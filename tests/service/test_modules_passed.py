@@ -67,6 +67,7 @@ async def listening(store: ModelStore) -> AsyncIterator[int]:
                 dispatch=dispatch,
                 access_log=app.state.access_log,
                 in_flight=app.state.in_flight,
+                head_timeout_s=20,
                 write_timeout_s=20,
             ),
             "127.0.0.1",

@@ -89,7 +89,9 @@ async def answer(
 
 
 def reading(deadline: Deadline) -> None:
-    """The body is still coming."""
+    """Seven bytes of the body have come."""
+    deadline.wait_for_body()
+    deadline.received(7)
 
 
 async def test_a_deadline_before_the_next_look_is_kept_by_a_timer(look_s: Callable[[float], None]) -> None:
@@ -111,7 +113,7 @@ async def test_a_request_is_given_up_once_its_deadline_has_passed(timeout_s: flo
 @pytest.mark.parametrize("body_timeout_s", [SHORT_S, 3 * module.LOOK_S])
 async def test_a_late_body_is_told_what_came_of_it(body_timeout_s: float) -> None:
     with pytest.raises(BodyTimeout) as refused:
-        await answer(Deadlines(), Client(), body_timeout_s=body_timeout_s, began=lambda deadline: deadline.received(7))
+        await answer(Deadlines(), Client(), body_timeout_s=body_timeout_s, began=reading)
     assert refused.value.detail == f"the body did not arrive within {body_timeout_s:g} s; 7 bytes came"
     assert refused.value.headers["Connection"] == "close"
 
@@ -119,6 +121,45 @@ async def test_a_late_body_is_told_what_came_of_it(body_timeout_s: float) -> Non
 async def test_a_body_that_was_read_in_time_is_late_no_more() -> None:
     with pytest.raises(DeadlineExceeded):
         await answer(Deadlines(), Client(), timeout_s=3 * module.LOOK_S, body_timeout_s=SHORT_S)
+
+
+@pytest.mark.parametrize("timeout_s", [SHORT_S, 3 * module.LOOK_S])
+async def test_a_body_that_nobody_waits_for_is_never_late(timeout_s: float) -> None:
+    """A version loads first, or a pool is full: that is the service's own time."""
+    with pytest.raises(DeadlineExceeded):
+        await answer(Deadlines(), Client(), timeout_s=timeout_s, body_timeout_s=timeout_s / 2, began=lambda _: None)
+
+
+async def test_a_body_has_all_its_time_from_when_it_is_waited_for() -> None:
+    begun = list[Deadline]()
+    waiting = asyncio.ensure_future(answer(Deadlines(), Client(), body_timeout_s=SHORT_S, began=begun.append))
+    await asyncio.sleep(5 * SHORT_S)
+    asked = time.monotonic()
+    begun[0].wait_for_body()
+    with pytest.raises(BodyTimeout):
+        await waiting
+    assert time.monotonic() - asked >= SHORT_S
+
+
+@pytest.mark.parametrize("body_timeout_s", [SHORT_S, 3 * module.LOOK_S])
+async def test_a_body_is_not_late_where_the_event_loop_stood_still(body_timeout_s: float) -> None:
+    """What had come meanwhile could not be read."""
+    begun = list[Deadline]()
+
+    def began(deadline: Deadline) -> None:
+        deadline.wait_for_body()
+        begun.append(deadline)
+
+    answered = asyncio.Event()
+    waiting = asyncio.ensure_future(
+        answer(Deadlines(), Client(), body_timeout_s=body_timeout_s, began=began, answered=answered)
+    )
+    await asyncio.sleep(0)
+    time.sleep(body_timeout_s + 2 * module.LOOK_S)  # noqa: ASYNC251 - this is the fault
+    await asyncio.sleep(SHORT_S)  # the loop reads on
+    begun[0].body_is_read()
+    answered.set()
+    await waiting
 
 
 async def test_a_body_may_not_come_after_the_deadline_either() -> None:

@@ -41,7 +41,12 @@ async def port(affine_store: ModelStore, request: pytest.FixtureRequest) -> Asyn
         admission = app.state.services.admission
         admission.deadlines = Deadlines()
         admission.shedder.seconds_per_answer = SECONDS_PER_ANSWER
-        parts = {"access_log": app.state.access_log, "in_flight": app.state.in_flight, "write_timeout_s": 20}
+        parts = {
+            "access_log": app.state.access_log,
+            "in_flight": app.state.in_flight,
+            "head_timeout_s": 20,
+            "write_timeout_s": 20,
+        }
         connect: Callable[..., GuardedProtocol] = partial(GuardedProtocol, **parts)
         if request.param == "fast path":
             connect = partial(FastPathProtocol, dispatch=Dispatch(app, POSTS), **parts)

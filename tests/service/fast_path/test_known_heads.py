@@ -109,6 +109,7 @@ class Reading(FastPathProtocol):
             server_state=ServerState(),
             app_state={},
             access_log=app.state.access_log,
+            head_timeout_s=60.0,
             write_timeout_s=60.0,
             dispatch=dispatch_with(known(HEAD)),
         )

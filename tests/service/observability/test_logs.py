@@ -127,6 +127,14 @@ async def test_a_refused_request_has_its_line_and_took_no_time(capsys: pytest.Ca
     assert (line["model"], line["items"], line["milliseconds"]) == (None, 0, 0.0)
 
 
+async def test_a_long_path_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is written of a path is kept for the next line: clients choose their paths."""
+    log = AccessLog(Metrics(), JSON_LINES)
+    log.record_refused("id", "GET", "/" + "a" * 60_000, "unmatched", 404)
+    log.close()
+    assert json.loads(capsys.readouterr().err)["verb"] == ("GET /" + "a" * 60_000)[:256]
+
+
 async def test_probes_have_a_line_only_where_they_fail(capsys: pytest.CaptureFixture[str]) -> None:
     log = AccessLog(Metrics(), JSON_LINES)
     for status in (200, 503, 404):

@@ -133,6 +133,24 @@ def test_a_value_that_does_not_fit_is_named(kind: type[Options], body: dict[str,
         ("n", "sixteen"),
         ("n", "65"),
         ("n", "1e3"),
+        ("n", "1_0"),
+        ("n", " 1 "),
+        ("n", "+1"),
+        ("n", "\u0661"),
+        ("n", "0x1"),
+        ("n", ""),
+        ("dims", "0,1_0"),
+        ("dims", "0,+1"),
+        ("z", "1_0,0"),
+        ("z", "0,infinity"),
+        ("z", "1e400,0"),
+        ("z", "\u0661,0"),
+        ("low", "0_1"),
+        ("low", " 0.1"),
+        ("extent", "1_0"),
+        ("extent", "Infinity"),
+        ("extent", "1e400"),
+        ("extent", ".5"),
         ("z", "1,,2"),
         ("z", "nan,0"),
         ("z", "inf,0"),
@@ -149,6 +167,8 @@ def test_text_that_is_no_such_value_is_refused(query: tuple[str, str]) -> None:
     with pytest.raises(InvalidValue) as refused:
         read_options(ManifoldOptions, {}, [query])
     assert refused.value.errors[0]["loc"][0] == query[0]
+    if query[0] == "n":
+        assert refused.value.errors[0]["got"] == repr(query[1])
 
 
 def test_every_wrong_value_is_named_at_once() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from service.errors import NotAcceptable
-from service.wire.negotiation import GIF, JSON, NPY, NPZ, PNG, WEBP, choose, parse_accept
+from service.wire import negotiation
+from service.wire.negotiation import GIF, JSON, NPY, NPZ, PNG, WEBP, answer_type, choose, media_type, parse_accept
 
 POST = (JSON, NPY, NPZ, PNG, GIF, WEBP)
 PICTURE_FIRST = (PNG, JSON, NPY, NPZ)
@@ -36,6 +37,12 @@ SAFARI_IMG = "image/webp,image/avif,image/jxl,image/heic,video/*;q=0.8,image/png
         ("image/webp, image/gif", POST, GIF),
         ("application/json;q=nonsense, image/gif;q=0.1", POST, GIF),
         ("application/json;q=7", POST, JSON),
+        ("application/json;q=1_0, image/gif;q=0.1", POST, GIF),
+        ("application/json;q=inf, image/gif;q=0.1", POST, GIF),
+        ("application/json;q=nan, image/gif;q=0.1", POST, GIF),
+        ("application/json;q=1e5, image/gif;q=0.1", POST, GIF),
+        ("application/json;q=\u0661, image/gif;q=0.1", POST, GIF),
+        ("application/json;q=-1, image/gif;q=0.1", POST, GIF),
         (",,;, application/x-npz", POST, NPZ),
         (FIREFOX, PICTURE_FIRST, PNG),
         (CHROME_IMG, PICTURE_FIRST, PNG),
@@ -70,3 +77,11 @@ def test_a_browsers_image_tag_gets_json_where_there_is_no_picture() -> None:
 
 def test_what_makes_no_sense_is_left_out() -> None:
     assert [(entry.kind, entry.quality) for entry in parse_accept("nonsense, a/b;q=0.25, /, c/, /d")] == [("a", 0.25)]
+
+
+def test_long_headers_are_read_and_not_kept() -> None:
+    long = b"application/json, " + b"a/b, " * 12_000
+    kept = negotiation._answer_type.cache_info().currsize, negotiation._media_type.cache_info().currsize
+    assert answer_type(long + b"image/gif;q=0.1", POST, False) == JSON
+    assert media_type(b"application/json; " + b"a" * 60_000) == JSON
+    assert kept == (negotiation._answer_type.cache_info().currsize, negotiation._media_type.cache_info().currsize)
