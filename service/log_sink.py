@@ -4,6 +4,9 @@ Whoever reads a log may stop reading (a stuck log driver) or go away (a dead `te
 goes through a bounded queue to a thread, which writes it. What cannot be written is lost, and counted. Everything that
 prints to `sys.stderr` takes this way: structlog, logging, warnings, tracebacks of threads.
 
+A regular file needs no thread: it takes what it is given at once, or says that it is full. So its lines are there when
+the process is killed the moment after.
+
 The thread makes ordinary blocking writes. The descriptor is not made non-blocking: other processes have the same open
 file, and would get errors that they do not expect.
 """
@@ -40,7 +43,7 @@ _REASON_OF = {
 
 
 class LogSink(io.TextIOBase):
-    """A text stream over a file descriptor that is written to by a thread, whole lines in one call each."""
+    """A text stream over a file descriptor: whole lines in one call each, by a thread unless it is a regular file."""
 
     encoding = "utf-8"
     """Whatever the locale: the lines are JSON."""
@@ -56,10 +59,12 @@ class LogSink(io.TextIOBase):
         self._cut = False
         """Whether the last line was cut off by an error."""
         self.lost = dict.fromkeys(REASONS, 0)
-        threading.Thread(target=self._write_all, name="latent-log", daemon=True).start()
+        self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        if not self._is_file:
+            threading.Thread(target=self._write_all, name="latent-log", daemon=True).start()
 
     def write(self, text: str) -> int:
-        """Queue the text up to its last line end; the rest waits for more, or for `flush`."""
+        """Queue or write the text up to its last line end; the rest waits for more, or for `flush`."""
         with self._lock:
             lines, end, self._unfinished = (self._unfinished + text).rpartition("\n")
             if end:
@@ -67,7 +72,7 @@ class LogSink(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Queue what waits for the end of its line."""
+        """Queue or write what waits for the end of its line."""
         with self._lock:
             if self._unfinished:
                 text, self._unfinished = self._unfinished, ""
@@ -76,6 +81,8 @@ class LogSink(io.TextIOBase):
     def wait_until_written(self, seconds: float) -> bool:
         """Wait until everything so far is written or lost, but no longer than this; return whether it is."""
         self.flush()
+        if self._is_file:
+            return True
         written = threading.Event()
         self._queue.put(written)
         return written.wait(seconds)
@@ -93,7 +100,9 @@ class LogSink(io.TextIOBase):
         return True
 
     def _put(self, text: str) -> None:
-        if self._waiting + len(text) > _MOST_WAITING:
+        if self._is_file:
+            self._write_or_lose(text)
+        elif self._waiting + len(text) > _MOST_WAITING:
             self._lose("slow", text.count("\n"))
         else:
             self._waiting += len(text)
@@ -103,8 +112,6 @@ class LogSink(io.TextIOBase):
         with self._lock:
             self.lost[reason] += lines
 
-    # -- in the thread -------------------------------------------------------------------------------------
-
     def _write_all(self) -> None:
         while True:
             if self._queue.empty():
@@ -113,15 +120,18 @@ class LogSink(io.TextIOBase):
             if isinstance(text, threading.Event):
                 text.set()
                 continue
-            data = text.encode("utf-8", "backslashreplace")
-            try:
-                self._write(b"\n" + data if self._cut else data)
-            except OSError as error:
-                self._lose(_REASON_OF.get(error.errno or 0, "failed"), text.count("\n") or 1)
-            else:
-                self._cut = False
+            self._write_or_lose(text)
             with self._lock:
                 self._waiting -= len(text)
+
+    def _write_or_lose(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
+        try:
+            self._write(b"\n" + data if self._cut else data)
+        except OSError as error:
+            self._lose(_REASON_OF.get(error.errno or 0, "failed"), text.count("\n") or 1)
+        else:
+            self._cut = False
 
     def _write(self, data: bytes) -> None:
         while data:

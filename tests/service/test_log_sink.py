@@ -148,3 +148,22 @@ def test_whatever_prints_to_stderr_goes_through_it(reader: str) -> None:
 
 def test_nothing_is_lost_where_there_is_no_sink() -> None:
     assert lost_lines() == {"slow": 0, "closed": 0, "full": 0, "failed": 0}
+
+
+def test_a_file_that_is_full_for_a_while(tmp_path: Path) -> None:
+    """A limit on its size stands in for the disk. A line that was cut off does not swallow the next one."""
+    code = (
+        "import resource, sys; from service.log_sink import install, lost_lines; install()\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (7, hard))\n"
+        "for line in ('first', 'second', 'third'): print(line, file=sys.stderr)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
+        "print('fourth', file=sys.stderr)\n"
+        "print(lost_lines()['full'])\n"
+    )
+    with (tmp_path / "log").open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=file, text=True, check=True
+        )
+    assert done.stdout == "2\n"
+    assert (tmp_path / "log").read_text() == "first\ns\nfourth\n"
