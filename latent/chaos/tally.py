@@ -15,7 +15,8 @@ LEFT = "left"
 LOST = "lost"
 """In place of a status: the answer went with a worker that was killed."""
 
-_NAMED_BY_KIND = (Manner.PLAIN, Manner.ABANDONED, Manner.UNREAD)
+_ROWS_OF_THEIR_OWN = (Manner.SLOW_WRITE, Manner.SLOW_READ)
+"""Their latencies are the clients' own."""
 
 _MOST_LATENCIES = 20_000
 _MOST_FAULTS = 50
@@ -77,8 +78,9 @@ class Tally:
 
     def _add(self, outcome: Outcome) -> None:
         shot, status = outcome.shot, outcome.status
-        kind = shot.kind if shot.manner in _NAMED_BY_KIND else f"{shot.kind} [{shot.manner.value}]"
-        row = self.rows.setdefault(kind, Row())
+        name = shot.manner.value if shot.manner in _ROWS_OF_THEIR_OWN else shot.kind
+        row = self.rows.setdefault(name, Row())
+        kind = shot.kind if shot.manner is Manner.PLAIN else f"{shot.kind} [{shot.manner.value}]"
         if status in (HUNG_UP, UNREACHABLE) and self._excuses(outcome.begun, outcome.ended):
             row.add(LOST, None)
             return
