@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from latent import doctor_command, models_command, reproduce_command, serve_command, train_command, verbs_command
+from latent.chaos import command as chaos_command
 from latent.output import say
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ serve_command.register(app)
 verbs_command.register(app)
 app.add_typer(models_command.app, name="models", rich_help_panel="Models")
 doctor_command.register(app)
+chaos_command.register(app)
 
 
 def _print_version(value: bool) -> None:

@@ -54,8 +54,9 @@ def moving(
     `check` is called before each frame, and may stop the encoding by an error.
     """
 
-    def seek(frame: int) -> None:  # Pillow seeks in each image before it encodes it
-        del frame
+    def seek(frame: int) -> None:  # Pillow seeks in each image before it encodes it, and ends where there is no frame
+        if frame != 0:
+            raise EOFError
         check()
 
     def checked(frame: UInt8) -> Image.Image:
