@@ -23,7 +23,8 @@ from service.observability.access_log import RequestRecord
 from service.settings import Settings
 from service.verbs.cache_headers import cache_headers_of
 from service.verbs.call import Call, Result
-from service.verbs.options import InterpolateOptions, O, Options, PictureOptions, read_options
+from service.verbs.options import O, PictureOptions, read_options
+from service.verbs.rendering import INLINE_ANSWER_BYTES, render
 from service.verbs.verb import Verb
 from service.wire import replies
 from service.wire.bodies import parse_body
@@ -31,14 +32,11 @@ from service.wire.body import read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.json_arrays import parse_only_array, write_json
-from service.wire.negotiation import ARRAYS, JPEG, JSON, NPY, PNG, answer_type, body_type_of
+from service.wire.negotiation import ARRAYS, JPEG, JSON, PNG, answer_type, body_type_of
 from service.wire.payload import Payload
 
 _INLINE_ARRAY_BYTES = 512 << 10
 """One regular array of this size in JSON is parsed in 2 ms, so in the event loop."""
-_INLINE_ANSWER_BYTES, _INLINE_ANSWER_IMAGES = 128 << 10, 64
-"""Answers whose float32 array, magnified, has up to this size are rendered in the event loop, larger ones in a thread;
-so are answers with more PNGs."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ async def _respond(
     record.model = model.reference
     model.check_room(verb.half, len(source.body) if source.body is not None else head.body_bytes() or 0)
     offers = verb.with_pictures if model.manifest.input.kind == "image" else ARRAYS
-    answered_as = answer_type(head.accept, offers, verb.picture_first)
+    answered_as = offers[0] if head.accept is None else answer_type(head.accept, offers, verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:
@@ -151,7 +149,11 @@ async def _respond(
     result = await verb.run(call, options)
     record.items = result.items
     started = time.perf_counter()
-    content = await _render(result, answered_as, options, call)
+    as_png = isinstance(options, PictureOptions) and options.as_ is not None
+    if answered_as == JSON and not as_png and result.fields[result.main].nbytes <= INLINE_ANSWER_BYTES:
+        content = write_json({"model": result.model, **result.all_fields()})
+    else:
+        content = await render(result, answered_as, options, call)
     clock.render_s = time.perf_counter() - started
     if keeping is not None and Precondition(head).holds(keeping):
         return Reply(b"", keeping.raw_headers, 304)
@@ -179,26 +181,6 @@ async def _read(head: Head, source: Source, services: Services, deadline: Deadli
 # -- out ---------------------------------------------------------------------------------------------------
 
 
-async def _render(result: Result, answered_as: str, options: Options, call: Call) -> bytes:
-    looks, nbytes = _PLAIN, result.fields[result.main].nbytes
-    if isinstance(options, PictureOptions):
-        fps = options.fps if isinstance(options, InterpolateOptions) else looks.fps
-        looks = replies.Looks(as_png=options.as_ == "png", scale=options.scale, fps=fps)
-        if looks.as_png or answered_as not in ARRAYS:
-            nbytes *= looks.scale**2
-    small = nbytes <= _INLINE_ANSWER_BYTES and not (looks.as_png and result.items > _INLINE_ANSWER_IMAGES)
-    if not (small or answered_as == NPY) or answered_as in replies.MOVING:
-        call.reserve(_ROOM_TO_RENDER * nbytes)
-        render = partial(replies.render, result, answered_as, looks)
-        return await call.pools.rendering.run(lambda work: render(work.check), call.clock.deadline)
-    if answered_as == JSON and not looks.as_png:
-        return write_json({"model": result.model, **result.all_fields()})
-    return replies.render(result, answered_as, looks)
-
-
-_ROOM_TO_RENDER = 3
-"""Bytes of a rendered answer, in JSON, to those of its float32 numbers."""
-_PLAIN = replies.Looks()
 _VARY = [(b"vary", b"Accept")]
 _MEDIA_TYPES = {name: name.encode() for name in (*ARRAYS, PNG, JPEG, *replies.MOVING)}
 
