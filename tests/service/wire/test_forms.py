@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from service.errors import (
     UnsupportedMediaType,
 )
 from service.wire.image_body import parse_multipart
+from tests.service.wire import picture
+from tests.support.server import RunningServer
 
 FORM = b"multipart/form-data; boundary=X"
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"; filename="f.png"\r\n\r\n%s\r\n'
@@ -242,3 +245,20 @@ def test_no_header_takes_more_than_one_look(filling: bytes) -> None:
         images_of(with_part(NAMED + long))
     with pytest.raises(UnreadableBody):
         images_of(form(b"one"), b"multipart/form-data" + long)
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_no_form_is_a_fault_of_the_service(
+    openvino_server: RunningServer, routes_server: RunningServer, data: st.DataObject
+) -> None:
+    parameters = b"".join(data.draw(st.lists(PIECES, max_size=6))).translate(None, b"\0\r\n")
+    pieces = b"".join(data.draw(st.lists(PIECES | st.binary(max_size=8), max_size=20)))
+    picture_part = with_part(NAMED + b'; filename="x"', data=picture(np.zeros((4, 4))))
+    body = data.draw(st.sampled_from([picture_part, pieces, b"--X\r\n" + pieces, pieces + b"\r\n" + picture_part]))
+    headers = {b"Content-Type": FORM + b"; " + parameters + b";"}
+    answers = [
+        server.http.post("/encode?model=image", content=body, headers=headers)
+        for server in (openvino_server, routes_server)
+    ]
+    assert answers[0].status_code == answers[1].status_code < 500
