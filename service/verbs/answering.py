@@ -30,7 +30,7 @@ from service.wire.head import Head
 from service.wire.image_body import parse_image, parse_multipart
 from service.wire.json_arrays import parse_only_array, write_json
 from service.wire.json_body import parse_json, parse_object
-from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG, answer_type, media_type
+from service.wire.negotiation import ARRAYS, JPEG, JSON, MULTIPART, NPY, PNG
 from service.wire.npy_body import parse_npy
 from service.wire.payload import Payload
 
@@ -115,7 +115,7 @@ async def _respond(
     record.model = model.reference
     model.check_room(verb.half)
     offers = verb.with_pictures if model.manifest.input.kind == "image" else ARRAYS
-    answered_as = answer_type(head.accept, offers, verb.picture_first)
+    answered_as = head.answer_type(head.accept, offers, verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:
@@ -157,7 +157,7 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 def _body_type(head: Head, verb: Verb[O]) -> str:
-    given = media_type(head.content_type) if head.content_type is not None else ""
+    given = head.media_type
     if not given and not head.has_body:
         given = JSON  # a bare POST: the defaults of every option
     if given not in verb.bodies:

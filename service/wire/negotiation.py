@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,14 +74,17 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
     raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
 
 
-def answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
-    """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
-    read = _answer_type if accept is None or len(accept) <= _KEPT_BYTES else _answer_type.__wrapped__
-    return read(accept, offers, wildcards_fall_back)
+AnswerType = Callable[[bytes | None, tuple[str, ...], bool], str]
+
+
+def answer_type_for(accept: bytes | None) -> AnswerType:
+    """The function that gives the answer's type for an Accept header: with a cache, but for a long header."""
+    return _answer_type if accept is None or len(accept) <= _KEPT_BYTES else _answer_type.__wrapped__
 
 
 @lru_cache(maxsize=64)
 def _answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
+    """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
     return choose(None if accept is None else accept.decode("latin-1"), offers, wildcards_fall_back=wildcards_fall_back)
 
 
