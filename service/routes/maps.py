@@ -35,7 +35,7 @@ from service.verbs.answering import Services
 from service.verbs.options import Options, read_options
 from service.wire.caching import ASK_AGAIN, FOR_EVER, RELEASE, CacheHeaders, Precondition, not_modified, tag
 from service.wire.head import head_of
-from service.wire.negotiation import ARRAYS, NPY, NPZ, PNG, answer_type
+from service.wire.negotiation import ARRAYS, NPY, NPZ, PNG
 from service.wire.pictures import near_square, png, sheet
 from service.wire.replies import render_json, render_npy, render_npz
 
@@ -97,7 +97,7 @@ async def _answer(request: Request, services: Services, maps: Maps, slot: Slot, 
     if manifest is None:
         raise NotReady(slot.why)
     offers = (*ARRAYS, PNG) if manifest.input.kind == "image" else ARRAYS
-    media_type = answer_type(head.accept, offers, False)
+    media_type = head.answer_type(head.accept, offers, False)
     etag = tag("map", manifest.digest, RELEASE, options.model_dump_json(), media_type)
     keeping, precondition = CacheHeaders(etag, cache_control), Precondition(head)
     if precondition.names(keeping):

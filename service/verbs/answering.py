@@ -28,11 +28,11 @@ from service.verbs.rendering import INLINE_ANSWER_BYTES, render
 from service.verbs.verb import Verb
 from service.wire import replies
 from service.wire.bodies import parse_body
-from service.wire.body import read_body
+from service.wire.body import body_type_of, read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.json_arrays import parse_only_array, write_json
-from service.wire.negotiation import ARRAYS, JPEG, JSON, PNG, answer_type, body_type_of
+from service.wire.negotiation import ARRAYS, JPEG, JSON, PNG
 from service.wire.payload import Payload
 
 _INLINE_ARRAY_BYTES = 512 << 10
@@ -118,7 +118,7 @@ async def _respond(
     record.model = model.reference
     model.check_room(verb.half, len(source.body) if source.body is not None else head.body_bytes() or 0)
     offers = verb.with_pictures if model.manifest.input.kind == "image" else ARRAYS
-    answered_as = offers[0] if head.accept is None else answer_type(head.accept, offers, verb.picture_first)
+    answered_as = head.answer_type(head.accept, offers, verb.picture_first)
     started = time.perf_counter()
     payload = _NOTHING
     if verb.bodies:

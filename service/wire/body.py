@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from service.errors import BodyTooLarge, ServiceError, UnsupportedMediaType
 from service.wire.head import Head
+from service.wire.negotiation import JSON
 
 _IDENTITY = frozenset({b"", b"identity"})
+
+
+def body_type_of(head: Head, accepted: Sequence[str]) -> str:
+    """The media type of a request's body. Raises UnsupportedMediaType where it is none of `accepted`."""
+    given = head.media_type
+    if not given and not head.has_body:
+        given = JSON  # a bare POST: the defaults of every option
+    if given not in accepted:
+        raise UnsupportedMediaType(
+            f"the body's Content-Type must be one of {', '.join(accepted)}, not {given[:60] or 'nothing'}"
+        )
+    return given
 
 
 async def read_body(

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Scope
 
 from service.errors import BadHeader, InvalidValue, UnreadableBody
+from service.wire.negotiation import answer_type_for, media_type
 
 _LISTS = (b"accept", b"content-encoding", b"if-none-match")
 _SECONDS = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
@@ -20,11 +21,13 @@ class Head:
 
     __slots__ = (
         "accept",
+        "answer_type",
         "content_encoding",
         "content_length",
         "content_type",
         "has_body",
         "if_none_match",
+        "media_type",
         "model",
         "models",
         "options",
@@ -40,7 +43,11 @@ class Head:
                 if listed in given:
                     given[listed] = b",".join(value for name, value in headers if name == listed)
         self.accept = given.get(b"accept")
+        self.answer_type = answer_type_for(self.accept)
+        """Gives the type of the answer, of `accept`, the offers, and whether wildcards fall back on the first offer."""
         self.content_type = given.get(b"content-type")
+        self.media_type = media_type(self.content_type) if self.content_type is not None else ""
+        """Of the body, without parameters; empty where it is not said."""
         self.content_encoding = given.get(b"content-encoding")
         self.content_length = given.get(b"content-length")
         self.if_none_match = given.get(b"if-none-match")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from service.errors import NotAcceptable, UnsupportedMediaType
-from service.wire.head import Head
+from service.errors import NotAcceptable
 
 JSON = "application/json"
 NPY = "application/x-npy"
@@ -75,14 +74,17 @@ def choose(accept: str | None, offers: Sequence[str], *, wildcards_fall_back: bo
     raise NotAcceptable(f"the answer can be {', '.join(offers)}; Accept asks for {accept!r}"[:500])
 
 
-def answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
-    """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
-    read = _answer_type if accept is None or len(accept) <= _KEPT_BYTES else _answer_type.__wrapped__
-    return read(accept, offers, wildcards_fall_back)
+AnswerType = Callable[[bytes | None, tuple[str, ...], bool], str]
+
+
+def answer_type_for(accept: bytes | None) -> AnswerType:
+    """The function that gives the answer's type for an Accept header: with a cache, but for a long header."""
+    return _answer_type if accept is None or len(accept) <= _KEPT_BYTES else _answer_type.__wrapped__
 
 
 @lru_cache(maxsize=64)
 def _answer_type(accept: bytes | None, offers: tuple[str, ...], wildcards_fall_back: bool) -> str:
+    """`choose` for the raw bytes of an Accept header. Cached: clients send the same few headers again and again."""
     return choose(None if accept is None else accept.decode("latin-1"), offers, wildcards_fall_back=wildcards_fall_back)
 
 
@@ -110,15 +112,3 @@ def _quality_of(media_type: str, ranges: Sequence[MediaRange]) -> float:
     """The quality that the most precise matching range gives a media type; 0 where none matches."""
     fitting = [(entry.precision(media_type), entry.quality) for entry in ranges if entry.precision(media_type)]
     return max(fitting)[1] if fitting else 0.0
-
-
-def body_type_of(head: Head, accepted: Sequence[str]) -> str:
-    """The media type of a request's body. Raises UnsupportedMediaType where it is none of `accepted`."""
-    given = media_type(head.content_type) if head.content_type is not None else ""
-    if not given and not head.has_body:
-        given = JSON  # a bare POST: the defaults of every option
-    if given not in accepted:
-        raise UnsupportedMediaType(
-            f"the body's Content-Type must be one of {', '.join(accepted)}, not {given[:60] or 'nothing'}"
-        )
-    return given
