@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install demo test test-lowest check format fuzz bench screenshots clean
+.PHONY: help install demo test test-lowest check format fuzz bench soak screenshots clean
 
 help:  ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -73,6 +73,11 @@ fuzz: install  ## Random requests, sound and broken, beside stock uvicorn (MINUT
 bench: install  ## Speed beside a naive service, an empty route and the bare engine (QUICK=1: one minute; ONLY=part)
 	$(BIN)/python -m benchmarks.serving $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(SERVER_CPUS),--server-cpus $(SERVER_CPUS)) $(if $(DRIVER_CPUS),--driver-cpus $(DRIVER_CPUS))
+
+soak: install  ## A real service under everything at once, held to bounds (MINUTES=20, WORKERS=2, SEED=1, MAX_GAP_S=2)
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT INT TERM && \
+	  TMPDIR="$$scratch" $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),20) --workers $(or $(WORKERS),2) \
+	    --seed $(or $(SEED),1) $(if $(MAX_GAP_S),--max-gap-s $(MAX_GAP_S))
 
 screenshots: install  ## The explorer's pictures for the README, of the store's mnist-vae (make demo trains it)
 	$(BIN)/python -m benchmarks.screenshots --store '$(LATENT_STORE)'

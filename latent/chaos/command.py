@@ -49,8 +49,8 @@ def chaos(
     sys.stdout.flush()
     load = Load.of(target, *learn(target, seed), connections=connections, seed=seed)
     tally = Tally()
-    end = time.monotonic() + seconds
     with Probe(target.address) as probe:
+        end = time.monotonic() + seconds
         load.run(tally, lambda: time.monotonic() >= end)
     print_table(REQUESTS, rows_of(tally), folding=["statuses"])
     broken = [*broken_by_answers(tally), *broken_by_gaps(probe.gaps, max_gap_s)]

@@ -67,11 +67,13 @@ class Load:
         try:
             while not until() and not stop.is_set():
                 stop.wait(0.1)
-        finally:
+        except BaseException:  # interrupted: what the clients still wait for is of no interest
             stop.set()
-            give_up = time.monotonic() + _STOP_S
-            for thread in threads:
-                thread.join(max(0.0, give_up - time.monotonic()))
+            raise
+        stop.set()
+        give_up = time.monotonic() + _STOP_S
+        for thread in threads:
+            thread.join(max(0.0, give_up - time.monotonic()))
         if failed:
             raise failed[0]
 

@@ -79,29 +79,37 @@ def soak(plan: Plan, tell: Callable[[str], None], exported: Path | None = None) 
             load = Load.of(target, asked, AffineTruth(), connections=plan.connections, seed=plan.seed)
             watch = Watch(server.process.pid)
             tally = Tally(watch.excuses)
-            begun = time.monotonic()
-            told = 0.0
-
-            def over() -> bool:
-                nonlocal told
-                now = time.monotonic() - begun
-                if now - told >= 1.0:
-                    told = now
-                    tell(
-                        f"{now:.0f} of {plan.seconds:.0f} s: {tally.requests} requests, {tally.faults} faults, "
-                        f"{swapper.swaps} versions, {len(watch.kills)} workers killed, {_rss(watch)} MB"
-                    )
-                return now >= plan.seconds or server.process.poll() is not None
-
             kill_every_s = plan.kill_every_s if plan.workers >= 2 else None
             with Probe(target.address) as probe, watch.watching(kill_every_s), swapper.swapping():
-                load.run(tally, over)
+                progress = _Progress(plan.seconds, tally, watch, swapper, tell)
+                load.run(tally, lambda: progress.is_over() or server.process.poll() is not None)
             server.terminate()
             exit_code = server.exit_code()
             log = server.log_text().splitlines()
         return Result(
             tally, probe.gaps, list(watch.histories.values()), swapper.swaps, len(watch.kills), exit_code, log
         )
+
+
+class _Progress:
+    """Tells once a second how far a soak is."""
+
+    def __init__(
+        self, seconds: float, tally: Tally, watch: Watch, swapper: Swapper, tell: Callable[[str], None]
+    ) -> None:
+        self._seconds, self._tally, self._watch, self._swapper, self._tell = seconds, tally, watch, swapper, tell
+        self._begun, self._told_s = time.monotonic(), 0.0
+
+    def is_over(self) -> bool:
+        """Tell, where it is time, and say whether the soak has taken its time."""
+        now_s = time.monotonic() - self._begun
+        if now_s - self._told_s >= 1.0:
+            self._told_s = now_s
+            self._tell(
+                f"{now_s:.0f} of {self._seconds:.0f} s: {self._tally.requests} requests, {self._tally.faults} faults, "
+                f"{self._swapper.swaps} versions, {len(self._watch.kills)} workers killed, {_rss(self._watch)} MB"
+            )
+        return now_s >= self._seconds
 
 
 def _rss(watch: Watch) -> str:
