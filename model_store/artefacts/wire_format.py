@@ -10,7 +10,6 @@ The format: https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from model_store.errors import ArtefactUnreadable
 
@@ -24,38 +23,23 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
 
-class Span(NamedTuple):
-    """Where a field's bytes stand in the file. No byte is copied before a name is read."""
-
-    start: int
-    end: int
-
-
-class Fixed(NamedTuple):
-    """A number of fixed width, which nothing here reads."""
-
-    width: int
-
-
-Value = int | Span | Fixed
+Span = tuple[int, int]
+"""Where bytes stand in the file, from and to. No byte is copied before a name is read."""
+Value = int | Span | None
+"""A varint as its integer; a text or a message as its place; None for a number of fixed width, which nothing reads."""
 
 
 class Budget:
     """Counts the fields that are read of one file."""
 
     def __init__(self, fields: int = MAX_FIELDS) -> None:
-        self._most = self._left = fields
+        self._most = self.left = fields
 
     def spend(self, fields: int) -> None:
         """Count fields that were read. Raises ArtefactUnreadable beyond the limit."""
-        self._left -= fields
-        if self._left < 0:
+        self.left -= fields
+        if self.left < 0:
             raise ArtefactUnreadable(f"it has more than {self._most} fields")
-
-    @property
-    def left(self) -> int:
-        """How many fields may still be read."""
-        return self._left
 
 
 class Message:
@@ -66,7 +50,7 @@ class Message:
 
     def __init__(self, data: bytes, budget: Budget, span: Span | None = None) -> None:
         self._data, self._budget = data, budget
-        self._fields = _split(data, Span(0, len(data)) if span is None else span, budget)
+        self._fields = _split(data, (0, len(data)) if span is None else span, budget)
 
     def has(self, number: int) -> bool:
         """Whether the field is there, be it empty."""
@@ -74,10 +58,10 @@ class Message:
 
     def integer(self, number: int) -> int:
         """An integer as it was written, without a sign; 0 where the field is missing."""
-        value = self._one(number)
-        if value is not None and not isinstance(value, int):
+        value = self._one(number, 0)
+        if not isinstance(value, int):
             raise ArtefactUnreadable(f"field {number} is no integer")
-        return value or 0
+        return value
 
     def integers(self, number: int) -> list[int]:
         """The integers of a repeated field, packed or not, without their signs."""
@@ -95,8 +79,7 @@ class Message:
 
     def text(self, number: int) -> str:
         """A text; empty where the field is missing."""
-        value = self._one(number)
-        return "" if value is None else self._text(number, value)
+        return self._text(number, self._one(number, (0, 0)))
 
     def texts(self, number: int) -> list[str]:
         """The texts of a repeated field, in order."""
@@ -104,8 +87,7 @@ class Message:
 
     def message(self, number: int) -> Message:
         """A message; an empty one where the field is missing."""
-        value = self._one(number)
-        return Message(self._data, self._budget, Span(0, 0) if value is None else _span(number, value))
+        return Message(self._data, self._budget, _span(number, self._one(number, (0, 0))))
 
     def messages(self, number: int) -> Iterator[Message]:
         """The messages of a repeated field, in order, each read as it is asked for."""
@@ -122,10 +104,10 @@ class Message:
             found[key] = entry.message(2)
         return found
 
-    def _one(self, number: int) -> Value | None:
+    def _one(self, number: int, missing: Value) -> Value:
         values = self._fields.get(number)
         if values is None:
-            return None
+            return missing
         if len(values) > 1:
             raise ArtefactUnreadable(f"field {number} stands twice where it may stand once")
         return values[0]
@@ -157,13 +139,13 @@ def _split(data: bytes, span: Span, budget: Budget) -> dict[int, list[Value]]:
         value: Value
         if kind == _BYTES:
             length, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at, end)
-            value, at = Span(at, at + length), at + length
+            value, at = (at, at + length), at + length
         elif kind == _VARINT:
             value, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at, end)
         elif kind == _FIXED64:
-            value, at = Fixed(8), at + 8
+            value, at = None, at + 8
         elif kind == _FIXED32:
-            value, at = Fixed(4), at + 4
+            value, at = None, at + 4
         else:  # groups, which were given up in 2008, and numbers that mean nothing
             raise ArtefactUnreadable(f"field {number} has the wire type {kind}")
         if at > end:
@@ -191,6 +173,6 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def _span(number: int, value: Value) -> Span:
-    if not isinstance(value, Span):
+    if not isinstance(value, tuple):
         raise ArtefactUnreadable(f"field {number} is neither a text nor a message")
     return value

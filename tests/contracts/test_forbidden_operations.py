@@ -167,7 +167,7 @@ def only(server: RunningServer, version: int) -> dict[str, Any]:
 def test_no_choice_of_engine_serves_it(evil_store: ModelStore, tmp_path: Path, engine: str) -> None:
     with running_server(evil_store.path, engine=engine, model="image") as server:
         reply = server.http.post("/encode", json={"inputs": [[[0.5] * 4] * 4]})
-        assert reply.headers["X-Model"] == "image@1" if "X-Model" in reply.headers else reply.status_code == 200
+        assert reply.status_code == 200, "the sound version goes on"
         refused = only(server, 2)
         assert refused["state"] == "failed"
         assert refused["reason"].startswith("ForbiddenOperation: encoder/saved_model.pb: serving_default → ")

@@ -181,6 +181,11 @@ def _parquet(path: Path) -> None:
         raise ValueError("it lacks the magic bytes")
 
 
+def _key(path: Path) -> None:
+    if not path.read_text(encoding="ascii").startswith("-----BEGIN P"):
+        raise ValueError("it is no PEM")
+
+
 KINDS: dict[str, Callable[[Path], object]] = {
     ".png": _picture,
     ".gif": _picture,
@@ -190,4 +195,6 @@ KINDS: dict[str, Callable[[Path], object]] = {
     ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".csv": _table,
     ".parquet": _parquet,
+    ".pem": _key,
+    ".pub": _key,
 }
