@@ -11,7 +11,7 @@ import pytest
 from model_store import errors as store_errors
 from model_store.errors import InputError, StoreError
 from model_store.errors import UnknownModel as UnknownInStore
-from service.errors import MAX_DETAIL, EngineFailure, ServiceError, every_problem, from_store
+from service.errors import MAX_DETAIL, EngineFailure, RangeNotSatisfiable, ServiceError, every_problem, from_store
 
 KINDS = list(every_problem())
 
@@ -23,11 +23,18 @@ def every_store_error(kind: type[StoreError] = StoreError) -> Iterator[type[Stor
             yield from every_store_error(below)
 
 
-STORE_KINDS = [kind for kind in every_store_error() if kind is not InputError]
+STORE_KINDS = [kind for kind in every_store_error() if kind is not InputError and not kind.__name__.startswith("_")]
 
 
 def test_slugs_and_titles_are_told_apart() -> None:
     assert len({kind.slug for kind in KINDS}) == len({kind.title for kind in KINDS}) == len(KINDS) == 40
+
+
+def made(kind: type[ServiceError]) -> ServiceError:
+    """An error of a kind, with the detail `detail` where it is not the kind's own."""
+    if kind is EngineFailure:
+        return EngineFailure(ValueError("detail"))
+    return RangeNotSatisfiable("detail", 7) if kind is RangeNotSatisfiable else kind("detail")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.slug)
@@ -35,7 +42,7 @@ def test_a_kind_says_what_it_is(kind: type[ServiceError]) -> None:
     assert kind.status in (400, 401, 403, 404, 405, 406, 408, 413, 415, 416, 417, 422, 431, 500, 501, 503, 504, 505)
     assert re.fullmatch("[a-z]+(-[a-z]+)*", kind.slug)
     assert len(inspect.cleandoc(kind.__doc__ or "")) > 40
-    error = EngineFailure(ValueError("detail")) if kind is EngineFailure else kind("detail")
+    error = made(kind)
     assert error.problem("id") == {
         "type": f"/problems/{kind.slug}",
         "title": kind.title,
@@ -65,6 +72,7 @@ def test_every_error_of_the_store_has_a_status(kind: type[StoreError]) -> None:
     elif kind is UnknownInStore:
         assert from_store(UnknownInStore("digts", ["digits"], ["digits"])).status == 404
     else:
-        problem = from_store(kind("somewhere on this machine"))
+        of_a_path = kind in (store_errors.StoreMissing, store_errors.StoreUnreadable, store_errors.ModelUnreadable)
+        problem = from_store(kind(*["somewhere on this machine", "cannot be read"][: 2 if of_a_path else 1]))
         assert problem.status in (404, 500, 503)
         assert problem.status != 500 or "machine" not in problem.detail
