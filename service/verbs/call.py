@@ -36,7 +36,7 @@ from service.errors import (
     WrongShape,
     from_store,
 )
-from service.limits import InFlightBytes, Pools
+from service.limits import InFlightBytes, Pools, Work
 from service.models.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
@@ -51,6 +51,8 @@ takes 2 ms at most; more are decoded in a thread."""
 _INLINE_NUMBERS = 1 << 18
 """Arrays with more numbers are checked and converted in a thread: these take up to 2 ms."""
 _COUNTED_BYTES = 1 << 14
+_TURN_PIXELS = 1 << 20
+"""After so many pixels a request's pictures wait behind those of others, so that many large pictures delay nobody."""
 _BYTES_A_PIXEL = 8
 """Memory of a picture while it is decoded: as it is stored, turned upright, and on its background."""
 
@@ -146,24 +148,37 @@ class Call:
 
         self.reserve(4 * len(images) * self.model.item_numbers)
         few = len(images) <= _INLINE_PICTURES and sum(map(len, images)) <= _INLINE_PICTURE_BYTES
-        announced = self._announced(images, loc) if few else None
+        sizes = self._announced(images, loc) if few else []
+        x = np.empty((len(images), *spec.shape), np.float32)
 
-        def decode(check: Callable[[], None]) -> Float32:
-            x = np.empty((len(images), *spec.shape), np.float32)
-            sizes = self._announced(images, loc) if announced is None else announced
-            with self.in_flight.during(self.clock, _BYTES_A_PIXEL * max(sizes)):
-                for index, (data, pixels) in enumerate(zip(images, sizes, strict=True)):
-                    check()
+        def decode_some(start: int, work: Work | None) -> int:
+            """Decode some pictures from `start` on; return where to go on."""
+            if not sizes:
+                sizes.extend(self._announced(images, loc))
+            stop, pixels = start + 1, sizes[start]
+            while stop < len(images) and pixels + sizes[stop] <= _TURN_PIXELS:
+                pixels += sizes[stop]
+                stop += 1
+            with self.in_flight.during(self.clock, _BYTES_A_PIXEL * max(sizes[start:stop])):
+                for index in range(start, stop):
+                    if work is not None:
+                        work.check()
                     try:
-                        x[index] = image_to_input(data, spec, fit=options.fit, invert=options.invert, max_pixels=pixels)
+                        x[index] = image_to_input(
+                            images[index], spec, fit=options.fit, invert=options.invert, max_pixels=sizes[index]
+                        )
                     except InputError as error:
                         raise from_store(error, [loc, index]) from None
-            return x
+            return stop
 
         height, width, _ = spec.shape
-        if announced is not None and sum(announced) + len(images) * height * width <= _INLINE_PIXELS:
-            return decode(lambda: None)
-        return await self.pools.pictures.run(lambda work: decode(work.check), self.clock.deadline)
+        if few and sum(sizes) + len(images) * height * width <= _INLINE_PIXELS:
+            decode_some(0, None)
+            return x
+        done = 0
+        while done < len(images):
+            done = await self.pools.pictures.run(partial(decode_some, done), self.clock.deadline)
+        return x
 
     def _announced(self, images: Sequence[bytes], loc: str) -> list[int]:
         """The number of pixels that each picture's header announces, with the limits checked.
