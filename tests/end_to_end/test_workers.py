@@ -168,11 +168,12 @@ def test_a_worker_that_stands_still_is_replaced(affine_store: ModelStore) -> Non
 def test_a_worker_that_dies_while_others_load_is_replaced_and_its_killer_named(affine_store: ModelStore) -> None:
     with running_server(affine_store.path, ready=None, model="image", engine="openvino", workers=WORKERS) as server:
         wait_until(lambda: len(events(server, "worker started")) == WORKERS)
-        victim = events(server, "worker started")[0]["pid"]
-        os.kill(victim, signal.SIGKILL)
-        assert victim not in [process.pid for process in processes(server)]
+        victim = psutil.Process(events(server, "worker started")[0]["pid"])
+        victim.kill()
+        psutil.wait_procs([victim], timeout=PATIENCE_S)
+        assert victim.pid not in [process.pid for process in processes(server)]
         (death,) = events(server, "worker died")
-        assert death["pid"] == victim
+        assert death["pid"] == victim.pid
         assert "SIGKILL, as the kernel does where memory runs out" in death["reason"]
         assert ask(server) == 200
 
