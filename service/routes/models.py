@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
+from model_store.files import NotRegular
 from model_store.litter import holds_litter
 from model_store.verify import REPORT
 from model_store.versions import parse_version
@@ -119,7 +120,7 @@ async def get_report(
     file = files.directory(slot.name, slot.version) / listed
     try:
         stat = await files.stat(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegular):
         raise NotFound(f"the report of {slot.reference} has lost {path[:100]}") from None
     except OSError as error:
         why = (error.strerror or "input or output error").lower()

@@ -78,10 +78,13 @@ def test_a_file_is_served_as_what_it_is(one: httpx.Client, path: str) -> None:
         "/explorer/%2e%2e/pages/problem.html",
         "/explorer/..%2fpages/pages.css",
         "/explorer/%2fetc/passwd",
-        "/explorer/main.js%00",
         "/explorer/main.js/",
         "/explorer/MAIN.JS",
     ],
 )
 def test_there_is_no_other_file_and_no_list(one: httpx.Client, path: str) -> None:
     assert_problem(one.get(path), 404, "not-found")
+
+
+def test_a_nul_is_in_no_path(one: httpx.Client) -> None:
+    assert_problem(one.get("/explorer/main.js%00"), 400, "malformed-request")
