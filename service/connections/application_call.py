@@ -51,7 +51,9 @@ class ApplicationCall:
                 if cycle.more_body:
                     await self._discard_rest(receive_checked)
                 if cycle.more_body:
-                    cycle.keep_alive = False  # uvicorn adds `Connection: close`
+                    cycle.keep_alive = False
+                if not cycle.keep_alive:
+                    message = _saying_close(message)
             elif not cycle.keep_alive and not message.get("more_body", False):
                 cycle.keep_alive = True  # uvicorn would close at once
                 self._close_after_answer()
@@ -68,3 +70,11 @@ class ApplicationCall:
             async with asyncio.timeout(_DISCARD_S):
                 while cycle.more_body and not cycle.disconnected:
                     await receive()
+
+
+def _saying_close(message: Message) -> Message:
+    """The beginning of an answer with `Connection: close`, which not every release of uvicorn adds."""
+    headers = list(message.get("headers", ()))
+    if all(name.lower() != b"connection" for name, _ in headers):
+        headers.append((b"connection", b"close"))
+    return {**message, "headers": headers}

@@ -169,6 +169,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def head_received(self) -> None:
         """Start a request as uvicorn does: its head has arrived."""
         super().on_headers_complete()
+        if not self.parser.should_keep_alive():  # not every release of uvicorn reads a list of options
+            self.cycle.keep_alive = False
 
     def body_received(self, body: bytes) -> None:
         """Give the current request a piece of its body, as uvicorn does."""
