@@ -81,8 +81,10 @@ def test_an_interrupted_run_leaves_nothing(
 
 @pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
 def test_a_full_disk_is_one_line(store: Path, tmp_path: Path, suffix: str) -> None:
-    sparse_pictures(tmp_path / "items.npy", 20_000, "u1")
-    script = "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\nsys.exit(run(sys.argv[1:]))"
+    pictures = np.random.default_rng(1).integers(0, 256, (30_000, 6, 4, 3), np.uint8)
+    np.save(tmp_path / "items.npy", pictures)
+    limit = 150_000  # the engine's copy of the network is smaller, the codes are larger
+    script = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\nsys.exit(run(sys.argv[1:]))"
     ran = run_and_print(tmp_path, script, "encode", "rgb", "items.npy", "-o", f"codes.{suffix}", "--store", store)
     assert ran.complaint == f"codes.{suffix} cannot be written (file too large)"
     assert [path.name for path in tmp_path.iterdir()] == ["items.npy"]

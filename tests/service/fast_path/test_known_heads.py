@@ -20,6 +20,7 @@ from service.app import create_app
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.known_heads import KnownHead, KnownHeads, VerbHead
 from service.fast_path.uvicorn_protocol import FastPathProtocol
+from service.limits import InFlightBytes
 from service.settings import Settings
 from service.verbs.endpoints import DECODE, POSTS
 from service.wire.head import Head
@@ -110,6 +111,7 @@ class Reading(FastPathProtocol):
             app_state={},
             access_log=app.state.access_log,
             head_timeout_s=60.0,
+            in_flight=InFlightBytes(1 << 30),
             write_timeout_s=60.0,
             dispatch=dispatch_with(known(HEAD)),
         )
