@@ -9,7 +9,10 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from service.daemon_threads import DaemonThread
 from service.settings import Settings
+
+_LOOK_PATIENCE_S = 5.0
 
 
 class CannotStart(Exception):
@@ -21,9 +24,20 @@ class PortUnavailable(CannotStart):
 
 
 def check_store(store: Path) -> None:
-    """Raise CannotStart for a store that is no directory. A missing one may still be mounted, and is waited for."""
-    if os.path.exists(store) and not os.path.isdir(store):  # noqa: PTH110, PTH112 - Path's raise where they may not look
-        raise CannotStart(f"the store {store} is no directory")
+    """Raise CannotStart for a store that is no directory.
+
+    A missing one may still be mounted, and is waited for; so is one that does not answer.
+    """
+    looking = DaemonThread("latent-check")
+    found = looking.submit(_is_no_directory, store)
+    looking.shutdown(wait=False)
+    with suppress(TimeoutError):
+        if found.result(_LOOK_PATIENCE_S):
+            raise CannotStart(f"the store {store} is no directory")
+
+
+def _is_no_directory(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112 - Path's raise where they may not look
 
 
 class Listeners:
