@@ -13,8 +13,6 @@ from latent.errors import CommandError
 from latent.options import Engine
 from latent.service_settings import read_settings
 
-_LOOK_PATIENCE_S = 5.0
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -81,18 +79,13 @@ def _check_model(store: Path, model: str) -> None:
 
     A store that cannot be read now, or hangs, is no reason to refuse: the service waits for it.
     """
-    from concurrent.futures import Future
-
     from model_store import ModelStore
     from model_store.errors import BadAliases, ModelUnreadable, StoreUnreadable
-    from service.daemon_threads import DaemonThread
+    from service.daemon_threads import LOOK_PATIENCE_S, call_in_time
 
     keeper = ModelStore(store)
-    looking = DaemonThread("latent-check")
-    found: Future[object] = looking.submit(lambda: keeper.names() and keeper.resolve(model))
     with suppress(TimeoutError, BadAliases, ModelUnreadable, StoreUnreadable):
-        found.result(_LOOK_PATIENCE_S)
-    looking.shutdown(wait=False)
+        call_in_time(lambda: keeper.names() and keeper.resolve(model), LOOK_PATIENCE_S)
 
 
 def _announce(text: str) -> None:

@@ -27,14 +27,14 @@ from model_store.errors import (
     VersionDamaged,
     WrongPlace,
 )
-from model_store.files import NotRegular, TooLarge, kind_of, open_regular, shown, words
+from model_store.files import TooLarge, kind_of, open_regular, shown, words
 from model_store.golden import read_golden
 from model_store.heldout import read_heldout
 from model_store.litter import holds_litter, is_litter
 from model_store.manifest import FileDigest, Manifest, ManifestBody, parse_manifest
 from model_store.prior import read_prior
 from model_store.signatures import SIGNATURES, TrustedKeys
-from model_store.version_files import read_version_file
+from model_store.version_files import contract_errors, read_version_file
 
 MANIFEST = "manifest.json"
 DIGEST = "manifest.sha256"
@@ -198,17 +198,14 @@ def check_digest(directory: Path, path: str, digest: FileDigest) -> None:
 
     Raises FileMissing, FileAltered, FileUnreadable, or UnsafePath for a pipe, socket or device.
     """
-    try:
-        size = (directory / path).stat().st_size
-        if size != digest.size:
-            raise FileAltered(f"{path} has {size} bytes, not the {digest.size} that the manifest records")
-        if digest_file(directory / path, digest.size) != digest:
-            raise FileAltered(f"{path} does not have the SHA-256 that the manifest records")
-    except FileNotFoundError as error:
-        raise FileMissing(f"{path} is missing") from error
-    except TooLarge as error:
-        raise FileAltered(f"{path} has more than the {digest.size} bytes that the manifest records") from error
-    except NotRegular as error:
-        raise UnsafePath(f"{path} is no regular file but {error.kind}") from error
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read ({words(error)})") from error
+    with contract_errors(path):
+        try:
+            size = (directory / path).stat().st_size
+            if size != digest.size:
+                raise FileAltered(f"{path} has {size} bytes, not the {digest.size} that the manifest records")
+            if digest_file(directory / path, digest.size) != digest:
+                raise FileAltered(f"{path} does not have the SHA-256 that the manifest records")
+        except FileNotFoundError as error:
+            raise FileMissing(f"{path} is missing") from error
+        except TooLarge as error:
+            raise FileAltered(f"{path} has more than the {digest.size} bytes that the manifest records") from error

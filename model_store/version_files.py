@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from model_store.errors import FileUnreadable, UnsafePath, VersionDamaged
@@ -13,12 +15,23 @@ def read_version_file(path: Path, name: str, max_bytes: int, too_large: type[Ver
 
     Raises FileNotFoundError, FileUnreadable, or UnsafePath for a pipe, socket or device.
     """
+    with contract_errors(name):
+        try:
+            return read_bounded(path, max_bytes)
+        except TooLarge as error:
+            raise too_large(f"{name} cannot be read ({words(error)})") from error
+
+
+@contextmanager
+def contract_errors(name: str) -> Iterator[None]:
+    """Turn what bars a file of a version, which messages call `name`, into FileUnreadable or UnsafePath.
+
+    FileNotFoundError stays: what that means, each reader says itself.
+    """
     try:
-        return read_bounded(path, max_bytes)
+        yield
     except FileNotFoundError:
-        raise  # what that means, each reader says itself
-    except TooLarge as error:
-        raise too_large(f"{name} cannot be read ({words(error)})") from error
+        raise
     except NotRegular as error:
         raise UnsafePath(f"{name} is no regular file but {error.kind}") from error
     except OSError as error:

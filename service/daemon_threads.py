@@ -18,6 +18,9 @@ from typing import ParamSpec, TypeVar
 T = TypeVar("T")
 P = ParamSpec("P")
 
+LOOK_PATIENCE_S = 5.0
+"""How long the start of a service waits for a look at its store."""
+
 _Call = tuple["Future[object]", Callable[[], object]]
 
 
@@ -81,6 +84,14 @@ class _Thread(threading.Thread):
             future.set_exception(error)
         else:
             future.set_result(result)
+
+
+def call_in_time(call: Callable[[], T], patience_s: float) -> T:
+    """Make a call in a thread of its own. Raises TimeoutError where it has not returned in time; then it goes on."""
+    thread = DaemonThread("latent-call")
+    made = thread.submit(call)
+    thread.shutdown(wait=False)
+    return made.result(patience_s)
 
 
 def exit_past_stuck_threads(code: int) -> None:

@@ -47,6 +47,17 @@ def affine_store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     return ModelStore(path)
 
 
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with two pairs of keys to sign versions with: `ours` and `theirs`."""
+    from model_store.keys import write_new_key
+
+    directory = tmp_path_factory.mktemp("keys")
+    for name in ("ours", "theirs"):
+        write_new_key(directory / name)
+    return directory
+
+
 @pytest.fixture
 def fresh_store(affine_store: ModelStore, tmp_path: Path) -> ModelStore:
     """A copy of `affine_store` to write to."""

@@ -32,13 +32,11 @@ from uvicorn.server import ServerState
 
 from service.app import create_app
 from service.connections.guarded_protocol import GuardedProtocol
-from service.fast_path.dispatch import Dispatch
 from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.observability.logs import configure_logging
 from service.server.malloc import keep_freed_memory
-from service.server.process import GC_THRESHOLDS
+from service.server.process import GC_THRESHOLDS, protocol_of
 from service.settings import Settings
-from service.verbs.endpoints import POSTS
 
 PARTS = ("parse", "queue", "infer", "render")
 MEASURES = {
@@ -131,21 +129,12 @@ async def measure(task: dict[str, Any]) -> None:
 
 
 def _connections(app: FastAPI, settings: Settings) -> Callable[[], GuardedProtocol]:
-    """What makes a connection's protocol, as in service/server/process.py."""
+    """What makes a connection's protocol, as the service makes it."""
     config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, server_header=False)
     config.load()
     server_state = ServerState()
     server_state.default_headers = [(b"date", formatdate(usegmt=True).encode()), *config.encoded_headers]
-    parts: dict[str, Any] = {"config": config, "server_state": server_state, "app_state": {}}
-    guards: dict[str, Any] = {
-        "access_log": app.state.access_log,
-        "head_timeout_s": settings.head_timeout_s,
-        "write_timeout_s": settings.write_timeout_s,
-    }
-    if settings.fast_path == "off":
-        return partial(GuardedProtocol, **parts, **guards)
-    dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
-    return partial(FastPathProtocol, dispatch=dispatch, **parts, **guards)
+    return partial(protocol_of(app, settings), config, server_state, {})
 
 
 def _request_starts_eagerly(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:  # noqa: ANN401 - any task's

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from model_store.artefacts.operation_lists import listed
+
 _STRUCTURE = "Constant ConstantOfShape EyeLike Identity If Loop Optional OptionalGetElement OptionalHasElement Scan"
 _ELEMENTWISE = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil
@@ -40,21 +42,17 @@ _QUANTISATION = """
     ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul QuantizeLinear
 """
 
-ALLOWED = frozenset(
-    word
-    for words in (
-        _STRUCTURE,
-        _ELEMENTWISE,
-        _ACTIVATIONS,
-        _MATRICES,
-        _CONVOLUTIONS,
-        _NORMALISATIONS,
-        _RECURRENCES,
-        _REDUCTIONS,
-        _SHAPES,
-        _SEQUENCES,
-        _SPECTRA,
-        _QUANTISATION,
-    )
-    for word in words.split()
+ALLOWED = listed(
+    _STRUCTURE,
+    _ELEMENTWISE,
+    _ACTIVATIONS,
+    _MATRICES,
+    _CONVOLUTIONS,
+    _NORMALISATIONS,
+    _RECURRENCES,
+    _REDUCTIONS,
+    _SHAPES,
+    _SEQUENCES,
+    _SPECTRA,
+    _QUANTISATION,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from model_store.artefacts.operation_lists import listed
+
 _STRUCTURE = "Const Constant Identity If Loop Parameter Result TensorIterator"
 _ELEMENTWISE = """
     Abs Acos Acosh Add Asin Asinh Atan Atanh BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift
@@ -34,20 +36,16 @@ _SHAPES = """
 _SPECTRA = "DFT IDFT IRDFT ISTFT RDFT STFT"
 _QUANTISATION = "FakeConvert FakeQuantize"
 
-ALLOWED = frozenset(
-    word
-    for words in (
-        _STRUCTURE,
-        _ELEMENTWISE,
-        _ACTIVATIONS,
-        _MATRICES,
-        _CONVOLUTIONS,
-        _NORMALISATIONS,
-        _RECURRENCES,
-        _REDUCTIONS,
-        _SHAPES,
-        _SPECTRA,
-        _QUANTISATION,
-    )
-    for word in words.split()
+ALLOWED = listed(
+    _STRUCTURE,
+    _ELEMENTWISE,
+    _ACTIVATIONS,
+    _MATRICES,
+    _CONVOLUTIONS,
+    _NORMALISATIONS,
+    _RECURRENCES,
+    _REDUCTIONS,
+    _SHAPES,
+    _SPECTRA,
+    _QUANTISATION,
 )

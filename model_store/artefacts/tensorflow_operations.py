@@ -7,6 +7,8 @@ the call, no memory that it did not write.
 
 from __future__ import annotations
 
+from model_store.artefacts.operation_lists import listed
+
 _STRUCTURE = """
     Case Const ControlTrigger EnsureShape Enter Exit FakeParam Identity IdentityN If LoopCond Merge
     NextIteration NoOp PartitionedCall Placeholder PlaceholderV2 PlaceholderWithDefault PreventGradient Snapshot
@@ -72,26 +74,22 @@ _QUANTISATION = """
     QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4 QuantizeV2
 """
 
-ALLOWED = frozenset(
-    word
-    for words in (
-        _STRUCTURE,
-        _VARIABLES,
-        _CHECKS,
-        _ELEMENTWISE,
-        _ACTIVATIONS,
-        _MATRICES,
-        _CONVOLUTIONS,
-        _NORMALISATIONS,
-        _RECURRENCES,
-        _REDUCTIONS,
-        _SHAPES,
-        _LISTS,
-        _IMAGES,
-        _SPECTRA,
-        _QUANTISATION,
-    )
-    for word in words.split()
+ALLOWED = listed(
+    _STRUCTURE,
+    _VARIABLES,
+    _CHECKS,
+    _ELEMENTWISE,
+    _ACTIVATIONS,
+    _MATRICES,
+    _CONVOLUTIONS,
+    _NORMALISATIONS,
+    _RECURRENCES,
+    _REDUCTIONS,
+    _SHAPES,
+    _LISTS,
+    _IMAGES,
+    _SPECTRA,
+    _QUANTISATION,
 )
 SAVER = frozenset(
     [

@@ -19,25 +19,24 @@ from service.connections.guarded_protocol import GuardedProtocol
 from service.errors import ServiceError
 from service.fast_path.dispatch import Dispatch
 from service.fast_path.known_heads import MAX_HEAD_BYTES, VerbHead
+from service.limits import COUNTED_BYTES
 
 _WHOLE_S = 0.05
 """How long the fast path waits for a whole body; then the request goes to FastAPI's routes."""
 _WHOLE_BYTES = 1 << 20
-_COUNTED_BYTES = 1 << 14
-"""Smaller bodies are not counted as bytes in flight, which would take longer than copying them."""
 
 
 class _WholeRequest(RequestResponseCycle):
     """A whole request, as `admission.turns` (Entry), `verbs.answering` (Source) and uvicorn (a cycle) each need it."""
 
-    def __init__(self, protocol: FastPathProtocol, posted: VerbHead, body: bytes) -> None:
+    def __init__(self, protocol: FastPathProtocol, posted: VerbHead, body: bytes, held_bytes: int) -> None:
         self.disconnected = False
         self.keep_alive = True
         self.response_started = self.response_complete = False
         self.message_event = asyncio.Event()
         self.more_body = False
         self.body: Any = body
-        self.posted, self._protocol = posted, protocol
+        self.held_bytes, self.posted, self._protocol = held_bytes, posted, protocol
         self.timeout_s = posted.timeout_s or 0.0
         self.arrived_at = time.monotonic()
         """When the request arrived; its deadline counts from here, not from its turn."""
@@ -174,14 +173,14 @@ class FastPathProtocol(GuardedProtocol):
 
     def _enter(self, posted: VerbHead, body: bytes) -> None:
         """Admit a whole request to the queue of turns, or shed it."""
-        counted = len(body) >= _COUNTED_BYTES
-        if self._dispatch.should_shed(posted) or (counted and not self._in_flight.has_room(len(body))):
+        held_bytes = len(body) if len(body) >= COUNTED_BYTES else 0
+        if self._dispatch.should_shed(posted) or (held_bytes and not self._in_flight.has_room(held_bytes)):
             self.write_refusal(self._dispatch.shed(posted), keep_alive=True)
             self.on_response_complete()
             return
-        if counted:
-            self._in_flight.change(len(body))
-        self.cycle = self._begun = request = _WholeRequest(self, posted, body)
+        if held_bytes:
+            self._in_flight.change(held_bytes)
+        self.cycle = self._begun = request = _WholeRequest(self, posted, body, held_bytes)
         self._dispatch.services.admission.turns.enter(request)
 
     def begin(self, request: _WholeRequest) -> None:
@@ -219,6 +218,7 @@ class FastPathProtocol(GuardedProtocol):
 
     def _release_body(self, request: _WholeRequest) -> None:
         """Let go of a body: an idle connection keeps its last request."""
-        if len(request.body) >= _COUNTED_BYTES:
-            self._in_flight.change(-len(request.body))
+        if request.held_bytes:  # its turn has not come
+            self._in_flight.change(-request.held_bytes)
+            request.held_bytes = 0
         request.body = b""

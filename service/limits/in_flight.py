@@ -13,6 +13,9 @@ from typing import Protocol
 
 from service.limits.errors import MemoryFull
 
+COUNTED_BYTES = 1 << 14
+"""What is smaller is not counted: that would take longer than copying it."""
+
 
 class Holder(Protocol):
     """A request, which counts the bytes that it holds."""

@@ -24,6 +24,14 @@ _MAX_THREADS = 4
 """Threads of a pool, at most. What runs here lets go of the interpreter's lock only in part."""
 
 
+Check = Callable[[], None]
+"""Is called between two pieces of a long work, and may stop it by an error: `Work.check`."""
+
+
+def go_on() -> None:
+    """The check of a work that nothing stops."""
+
+
 class Abandoned(Exception):
     """Raised inside a call whose result nobody waits for any more."""
 

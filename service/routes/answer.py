@@ -20,6 +20,7 @@ class _Messages:
 
     receive: Receive
     body: bytes | None = None
+    held_bytes: int = 0
 
 
 async def answer(request: Request, services: Services, verb: Verb[O]) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from model_store.heldout import Heldout
 from model_store.manifest import Manifest
 from service.errors import AnswerTooLarge, NotReady
+from service.limits import Check
 from service.models import Slot
 from service.models.heldout_map import HeldoutMap, spread
 from service.models.heldout_maps import Maps
@@ -131,7 +132,7 @@ def _answered(found: HeldoutMap, items: Heldout, manifest: Manifest, options: Ma
 
 
 def _render(
-    answered: _Fields, items: Heldout, manifest: Manifest, reference: str, media_type: str, check: Callable[[], None]
+    answered: _Fields, items: Heldout, manifest: Manifest, reference: str, media_type: str, check: Check
 ) -> bytes:
     check()
     if media_type == PNG:

@@ -7,12 +7,11 @@ import ipaddress
 import os
 import socket
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from service.daemon_threads import DaemonThread
+from service.daemon_threads import LOOK_PATIENCE_S, call_in_time
 from service.settings import Settings
-
-_LOOK_PATIENCE_S = 5.0
 
 
 class CannotStart(Exception):
@@ -28,11 +27,8 @@ def check_store(store: Path) -> None:
 
     A missing one may still be mounted, and is waited for; so is one that does not answer.
     """
-    looking = DaemonThread("latent-check")
-    found = looking.submit(_is_no_directory, store)
-    looking.shutdown(wait=False)
     with suppress(TimeoutError):
-        if found.result(_LOOK_PATIENCE_S):
+        if call_in_time(partial(_is_no_directory, store), LOOK_PATIENCE_S):
             raise CannotStart(f"the store {store} is no directory")
 
 

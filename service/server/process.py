@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.server import ServerState
 
 from service.app import create_app
@@ -216,16 +217,21 @@ def _serve(
     def drain() -> None:
         app.state.services.registry.draining = True
 
+    connect = protocol_of(app, settings)
+    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, leave).run(sockets=sockets)
+    leave()
+    exit_past_stuck_threads(0)
+
+
+def protocol_of(app: FastAPI, settings: Settings) -> Connect:
+    """What makes the protocol of a connection to the application, with or without the fast path."""
     guards: dict[str, Any] = {
         "access_log": app.state.access_log,
         "in_flight": app.state.in_flight,
         "head_timeout_s": settings.head_timeout_s,
         "write_timeout_s": settings.write_timeout_s,
     }
-    connect: Connect = partial(GuardedProtocol, **guards)
-    if settings.fast_path == "on":
-        dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
-        connect = partial(FastPathProtocol, dispatch=dispatch, **guards)
-    DrainingServer(config, settings.drain_s, drain, connect, counts, heartbeat, leave).run(sockets=sockets)
-    leave()
-    exit_past_stuck_threads(0)
+    if settings.fast_path == "off":
+        return partial(GuardedProtocol, **guards)
+    dispatch = Dispatch(app, POSTS, settings.root_path, settings.allowed_origins)
+    return partial(FastPathProtocol, dispatch=dispatch, **guards)

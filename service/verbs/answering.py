@@ -27,16 +27,13 @@ from service.verbs.options import O, PictureOptions, read_options
 from service.verbs.rendering import INLINE_ANSWER_BYTES, render
 from service.verbs.verb import Verb
 from service.wire import replies
-from service.wire.bodies import parse_body
+from service.wire.bodies import INLINE_ARRAY_BYTES, parse_body
 from service.wire.body import body_type_of, read_body
 from service.wire.caching import CacheHeaders, Precondition
 from service.wire.head import Head
 from service.wire.json_arrays import parse_only_array, write_json
 from service.wire.negotiation import ARRAYS, JPEG, JSON, PNG
 from service.wire.payload import Payload
-
-_INLINE_ARRAY_BYTES = 512 << 10
-"""One regular array of this size in JSON is parsed in 2 ms, so in the event loop."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class Source(Protocol):
 
     body: bytes | None
     """The whole body, where it has already arrived; else None."""
+    held_bytes: int
+    """Bytes of the body that are counted in `InFlightBytes`; the answer to the request gives them back."""
 
     @property
     def receive(self) -> Receive:
@@ -79,7 +78,8 @@ async def respond(
     head: Head, source: Source, services: Services, verb: Verb[O], record: RequestRecord, timeout_s: float
 ) -> Reply:
     """Answer one request of a verb, within `timeout_s` of its start. Raises ServiceError or ClientDisconnect."""
-    clock, deadlines = Clock(record.started + timeout_s), services.admission.deadlines
+    clock = Clock(record.started + timeout_s, held_bytes=source.held_bytes)
+    source.held_bytes, deadlines = 0, services.admission.deadlines
     deadline = deadlines.begin(source.receive, clock.deadline, services.settings.body_timeout_s)
     model = None
     try:
@@ -125,7 +125,7 @@ async def _respond(
         body_type = JSON if head.content_type == _JSON_HEADER else body_type_of(head, verb.bodies)
         body = await _read(head, source, services, deadline, clock)
         started = time.perf_counter()
-        alone = parse_only_array(body) if body_type == JSON and len(body) <= _INLINE_ARRAY_BYTES else None
+        alone = parse_only_array(body) if body_type == JSON and len(body) <= INLINE_ARRAY_BYTES else None
         payload = alone or await parse_body(
             body, body_type, head.content_type, settings.max_items, model.item_numbers, services.pools, clock.deadline
         )

@@ -36,7 +36,7 @@ from service.errors import (
     WrongShape,
     from_store,
 )
-from service.limits import InFlightBytes, Pools, Work
+from service.limits import COUNTED_BYTES, InFlightBytes, Pools, Work
 from service.models.served_model import Clock, ServedModel, require_finite
 from service.settings import Settings
 from service.verbs.options import InputOptions, Label, PictureOptions
@@ -50,7 +50,6 @@ _INLINE_PICTURES, _INLINE_PICTURE_BYTES, _INLINE_PIXELS = 16, 64 << 10, 1 << 16
 takes 2 ms at most; more are decoded in a thread."""
 _INLINE_NUMBERS = 1 << 18
 """Arrays with more numbers are checked and converted in a thread: these take up to 2 ms."""
-_COUNTED_BYTES = 1 << 14
 _TURN_PIXELS = 1 << 20
 """After so many pixels a request's pictures wait behind those of others, so that many large pictures delay nobody."""
 _BYTES_A_PIXEL = 8
@@ -105,7 +104,7 @@ class Call:
 
     def reserve(self, nbytes: int) -> None:
         """Hold `nbytes` more until the request is answered. Raises MemoryFull. A few thousand bytes are not counted."""
-        if nbytes >= _COUNTED_BYTES:
+        if nbytes >= COUNTED_BYTES:
             self.in_flight.reserve(self.clock, nbytes)
 
     # -- inputs --------------------------------------------------------------------------------------------

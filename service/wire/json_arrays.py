@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ import orjson
 import simdjson
 from numpy.typing import NDArray
 
+from service.limits import Check, go_on
 from service.wire.payload import Payload
 
 ARRAY_FIELDS = ("inputs", "z")
@@ -39,7 +41,15 @@ _AFTER_KEY = re.compile(rb"[ \n\r\t]*:[ \n\r\t]*\[")
 _NOT_IN_NUMBERS = np.ones(256, bool)
 _NOT_IN_NUMBERS[np.frombuffer(_FLESH + b"[],", np.uint8)] = False
 
-_kept = simdjson.Parser()
+
+class _Kept(threading.local):
+    """A parser that is used again and again: one for each thread, since it cannot be used by two at a time."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_kept = _Kept()
 
 
 def parse_only_array(body: bytes) -> Payload | None:
@@ -52,10 +62,7 @@ def parse_only_array(body: bytes) -> Payload | None:
 
 
 def only_array(body: bytes, name: str) -> NDArray[np.float64] | None:
-    """Read the array of a body `{"name": [[…], …]}` as float64; None for any other body, valid or not.
-
-    Call it from one thread at a time for bodies up to a megabyte.
-    """
+    """Read the array of a body `{"name": [[…], …]}` as float64; None for any other body, valid or not."""
     opening = _OPENINGS[name]
     flat: NDArray[np.float64] | None = None
     if len(body) >= _LARGE_BYTES and body.startswith(opening) and body.endswith(b"]}"):
@@ -111,9 +118,13 @@ def _end_of_numbers(body: bytes, start: int) -> int:
     return len(text)
 
 
+def _parser_for(body: bytes) -> simdjson.Parser:
+    return _kept.parser if len(body) <= _KEPT_BYTES else simdjson.Parser()
+
+
 def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
     """All numbers below `name` as a flat array; None where the body is no JSON, or has other values there."""
-    parser = _kept if len(body) <= _KEPT_BYTES else simdjson.Parser()
+    parser = _parser_for(body)
     document: Any = None
     array: Any = None
     try:
@@ -129,9 +140,9 @@ def _numbers(body: bytes, name: str) -> NDArray[np.float64] | None:
 def repeated_name(body: bytes, names: int) -> str | None:
     """A name that the object in a body has twice; None where it has only `names` of them, so that none is repeated.
 
-    The parser that makes Python objects keeps the last of two values, and says nothing. Call it as `only_array`.
+    The parser that makes Python objects keeps the last of two values, and says nothing.
     """
-    parser = _kept if len(body) <= _KEPT_BYTES else simdjson.Parser()
+    parser = _parser_for(body)
     document: Any = None
     try:
         document = parser.parse(body)
@@ -204,7 +215,7 @@ _KEPT_OUTLINE_BYTES = 1 << 12
 _kept_layout_of = lru_cache(maxsize=256)(_layout_of)
 
 
-def write_json(fields: Mapping[str, Any], check: Callable[[], None] | None = None) -> bytes:
+def write_json(fields: Mapping[str, Any], check: Check = go_on) -> bytes:
     """Write an object of numbers, text, arrays, nulls and objects as JSON; float32 in its shortest form.
 
     `check` is called between two pieces of a large object, and may stop the writing by an error.
@@ -213,8 +224,7 @@ def write_json(fields: Mapping[str, Any], check: Callable[[], None] | None = Non
         return orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)
     pieces = []
     for piece in _json(fields):
-        if check is not None:
-            check()
+        check()
         pieces.append(piece)
     return b"".join(pieces)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from model_store.arrays import UInt8
+from service.limits import Check, go_on
 
 _LARGE = 1 << 22
 
@@ -46,9 +46,7 @@ def png(image: UInt8, scale: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def moving(
-    frames: UInt8, media_type: str, fps: float, scale: int = 1, check: Callable[[], None] = lambda: None
-) -> bytes:
+def moving(frames: UInt8, media_type: str, fps: float, scale: int = 1, check: Check = go_on) -> bytes:
     """Encode frames (n, h, w, c) as an endless animated GIF or WebP. Equal neighbours become one longer frame.
 
     `check` is called before each frame, and may stop the encoding by an error.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_store.arrays import UInt8
+from service.limits import Check, go_on
 from service.wire.json_arrays import write_json
 from service.wire.negotiation import GIF, JSON, NPY, NPZ, WEBP
 from service.wire.pictures import Sheet, moving, near_square, png, sheet
@@ -46,14 +47,8 @@ class Renderable(Protocol):
 
 MOVING = (GIF, WEBP)
 
-Check = Callable[[], None]
 
-
-def _go_on() -> None:
-    """Stop nothing."""
-
-
-def render(answer: Renderable, media_type: str, looks: Looks, check: Check = _go_on) -> bytes:
+def render(answer: Renderable, media_type: str, looks: Looks, check: Check = go_on) -> bytes:
     """Render an answer as bytes of a media type. Raises RuntimeError for a picture of an answer without images.
 
     `check` is called between two pieces of the work, and may stop it by an error.
@@ -75,7 +70,7 @@ def render(answer: Renderable, media_type: str, looks: Looks, check: Check = _go
     return png(sheet(whole.images, whole.columns), looks.scale)
 
 
-def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1, check: Check = _go_on) -> bytes:
+def render_json(fields: Mapping[str, Any], images: UInt8 | None = None, scale: int = 1, check: Check = go_on) -> bytes:
     """Render fields as JSON, float32 in its shortest form.
 
     `images` (n, h, w, c) replace `outputs` as base64 PNGs, every pixel repeated `scale` times in both directions.

@@ -29,15 +29,21 @@ FORMS = ({"log_format": "json"}, {"log_format": "console"}, {"log_format": "json
 CODE = {"z": [[0.0, 0.0]]}
 
 
-@contextmanager
-def serving(store: Path, sink: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    """A service whose stderr is a pipe whose reader is gone, a full pipe that nobody reads, or a full disk."""
+def opened(sink: str) -> tuple[int, int]:
+    """The reading and the writing end of a sink: a pipe; a full pipe where it is `stuck`; a full disk where `full`."""
     reader, writer = os.pipe()
     if sink == "full":
         os.close(writer)
         writer = os.open("/dev/full", os.O_WRONLY)
     if sink == "stuck":
         fill(writer)
+    return reader, writer
+
+
+@contextmanager
+def serving(store: Path, sink: str, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """A service whose stderr is a pipe whose reader is gone, a full pipe that nobody reads, or a full disk."""
+    reader, writer = opened(sink)
     given = {"store": store, "port": 0, "engine": "openvino", "watch_s": 0.1, **settings}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.server"],
@@ -93,12 +99,7 @@ def test_nobody_has_to_read_where_it_serves(affine_store: ModelStore, sink: str)
     """Nor is the end of a service without a reader of its output an error, or its start a success at once."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    reader, writer = os.pipe()
-    if sink == "full":
-        os.close(writer)
-        writer = os.open("/dev/full", os.O_WRONLY)
-    if sink == "stuck":
-        fill(writer)
+    reader, writer = opened(sink)
     with subprocess.Popen(
         command("serve", "--port", port, "--store", affine_store.path),
         env=cli_environment(),

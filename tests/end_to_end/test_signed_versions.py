@@ -11,19 +11,11 @@ import numpy as np
 import pytest
 
 from model_store import ModelStore
-from model_store.keys import read_private_key, write_new_key
+from model_store.keys import read_private_key
 from tests.service.stores import WATCH_S, Publisher, serves, states, wait_for_log, wait_until
 from tests.support.server import ROOT, RunningServer, environment, running_server
 
 GREY = {"inputs": [[[0.5] * 4] * 4]}
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("keys")
-    for name in ("ours", "theirs"):
-        write_new_key(directory / name)
-    return directory
 
 
 @pytest.fixture

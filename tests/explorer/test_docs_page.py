@@ -73,12 +73,17 @@ def test_it_works_below_a_prefix(visits: Callable[..., Visit], affine_store: Mod
         _try(visit, "get_livez_livez_get")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", 'x"><script>'])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80"])
 def test_it_names_no_host(keyed: RunningServer, host: str) -> None:
     page = httpx.get(keyed.url + "/docs", headers={"Host": host})
     assert page.status_code == 200
     assert "evil" not in page.text
     assert "//" not in page.text.replace("<!doctype", "")
+
+
+def test_a_host_that_is_none_gets_no_page(keyed: RunningServer) -> None:
+    refused = httpx.get(keyed.url + "/docs", headers={"Host": 'x"><script>'})
+    assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json")
 
 
 @pytest.mark.parametrize("name", ["page.html", "drawing.svg"])

@@ -37,15 +37,6 @@ from model_store.verify import DIGEST, MANIFEST, digest_line, verify_version
 from tests.support.publisher import republish
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with two pairs of keys: `ours` and `theirs`."""
-    directory = tmp_path_factory.mktemp("keys")
-    for name in ("ours", "theirs"):
-        write_new_key(directory / name)
-    return directory
-
-
 @pytest.fixture
 def ours(keys: Path) -> TrustedKeys:
     trusted = TrustedKeys.read(keys / "ours.pub")

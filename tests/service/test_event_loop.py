@@ -90,16 +90,20 @@ POOLS = {"pictures": "latent-pictures", "bodies": "latent-bodies", "rendering": 
             "parse_multipart", "bodies", id="a large form",
         ),
         pytest.param(
-            "/encode", "application/json", b'{"inputs": [[' + b"1," * 60_000 + b"true]]}", "parse_json", "bodies",
+            "/encode", "application/json", b'{"inputs": [[' + b"1," * 60_000 + b"true]]}", "parse_object", "bodies",
             id="JSON whose error is found value by value",
         ),
         pytest.param(
-            "/encode", "application/json", b'{"inputs": [' + b"[" * 50_000 + b"]" * 50_000 + b"]}", "parse_json",
+            "/encode", "application/json", b'{"inputs": [' + b"[" * 50_000 + b"]" * 50_000 + b"]}", "parse_object",
             "bodies", id="deep JSON",
         ),
         pytest.param(
-            "/encode", "application/json", json.dumps({"sample": "x" * 80_000}).encode(), "parse_json", "bodies",
+            "/encode", "application/json", json.dumps({"sample": "x" * 80_000}).encode(), "parse_object", "bodies",
             id="a long text",
+        ),
+        pytest.param(
+            "/encode", "application/json", b'{"inputs": [' + b"1," * 400_000 + b"1]}", "parse_json", "bodies",
+            id="many numbers",
         ),
         pytest.param(
             "/sample?n=100&as=png&model=image", "application/json", b"", "png", "rendering", id="many small PNGs"

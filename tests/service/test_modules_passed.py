@@ -15,11 +15,9 @@ import uvicorn
 
 from model_store import ModelStore
 from service.app import create_app
-from service.fast_path.dispatch import Dispatch
-from service.fast_path.uvicorn_protocol import FastPathProtocol
 from service.models import shelf
+from service.server.process import protocol_of
 from service.settings import Settings
-from service.verbs.endpoints import POSTS
 from tests.support.raw_http import ANSWER_S, request
 from tests.support.server import ROOT
 
@@ -58,20 +56,8 @@ async def listening(store: ModelStore) -> AsyncIterator[int]:
     state = uvicorn.server.ServerState()
     async with app.router.lifespan_context(app):
         await app.state.services.registry.settled()
-        dispatch = Dispatch(app, POSTS)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: FastPathProtocol(
-                config,
-                state,
-                {},
-                dispatch=dispatch,
-                access_log=app.state.access_log,
-                in_flight=app.state.in_flight,
-                head_timeout_s=20,
-                write_timeout_s=20,
-            ),
-            "127.0.0.1",
-        )
+        connect = protocol_of(app, settings)
+        server = await asyncio.get_running_loop().create_server(lambda: connect(config, state, {}), "127.0.0.1")
         async with server:
             yield server.sockets[0].getsockname()[1]
 

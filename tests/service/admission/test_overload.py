@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, closing
-from functools import partial
 
 import pytest
 import uvicorn
@@ -16,11 +15,9 @@ from uvicorn.server import ServerState
 from model_store import ModelStore
 from service.admission.deadlines import Deadlines
 from service.app import create_app
-from service.connections.guarded_protocol import GuardedProtocol
-from service.fast_path.dispatch import Dispatch
-from service.fast_path.uvicorn_protocol import FastPathProtocol
+from service.server.process import protocol_of
 from service.settings import Settings
-from service.verbs.endpoints import POSTS
+from tests.service.conftest import BOTH_WAYS
 from tests.support.raw_http import request
 
 CROWD = 300
@@ -30,10 +27,13 @@ TIMEOUT_S = 1.0
 BODY = json.dumps({"z": [[0.5, 0.25]]}).encode()
 
 
-@pytest.fixture(params=["fast path", "routes"])
+@pytest.fixture(params=BOTH_WAYS)
 async def port(affine_store: ModelStore, request: pytest.FixtureRequest) -> AsyncIterator[int]:
     """The service's own protocol on a port of this event loop; the load shedder learns nothing."""
-    app = create_app(Settings(store=affine_store.path, engine="openvino", log_level="error", model="image"))
+    settings = Settings(
+        store=affine_store.path, engine="openvino", log_level="error", model="image", fast_path=request.param
+    )
+    app = create_app(settings)
     config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False)
     config.load()
     async with app.router.lifespan_context(app):
@@ -41,15 +41,7 @@ async def port(affine_store: ModelStore, request: pytest.FixtureRequest) -> Asyn
         admission = app.state.services.admission
         admission.deadlines = Deadlines()
         admission.shedder.seconds_per_answer = SECONDS_PER_ANSWER
-        parts = {
-            "access_log": app.state.access_log,
-            "in_flight": app.state.in_flight,
-            "head_timeout_s": 20,
-            "write_timeout_s": 20,
-        }
-        connect: Callable[..., GuardedProtocol] = partial(GuardedProtocol, **parts)
-        if request.param == "fast path":
-            connect = partial(FastPathProtocol, dispatch=Dispatch(app, POSTS), **parts)
+        connect = protocol_of(app, settings)
         state = ServerState()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: connect(config, state, {}), "127.0.0.1", backlog=CROWD)

@@ -121,3 +121,14 @@ def test_refused_and_answered_requests_hold_nothing(bounded: RunningServer) -> N
         got = bounded.http.post("/reconstruct?model=image", content=content, headers={"Content-Type": kind})
         assert got.status_code == status or (status is None and got.status_code in (200, 422)), got.text
     wait_until(bounded, 0, 0)
+
+
+@pytest.mark.parametrize("way", BOTH_WAYS)
+def test_a_request_that_is_alone_is_answered_however_much_it_holds(affine_store: ModelStore, way: str) -> None:
+    """Its own body does not count as another request's."""
+    body = json.dumps({"z": [[0.5, 0.25]] * 1024}).encode() + b" " * (32 << 10)
+    with running_server(affine_store.path, engine="openvino", fast_path=way, max_in_flight_bytes=1 << 15) as server:
+        for _ in range(2):
+            headers = {"Content-Type": "application/json", "Accept": "application/x-npz"}
+            assert server.http.post("/decode?model=image", content=body, headers=headers).status_code == 200
+        wait_until(server, 0, 0)
